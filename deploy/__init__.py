@@ -1,0 +1,1 @@
+"""How Onetrip is started: the onetrip command and everything that it needs."""

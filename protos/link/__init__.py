@@ -1,0 +1,1 @@
+"""The link between an edge node and a pool node: frames, credit, channels, multiplexer."""
