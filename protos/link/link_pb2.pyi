@@ -1,0 +1,243 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REASON_UNSPECIFIED: _ClassVar[Reason]
+    TERMINATED: _ClassVar[Reason]
+    LOST: _ClassVar[Reason]
+    REFUSED: _ClassVar[Reason]
+    ENDED: _ClassVar[Reason]
+REASON_UNSPECIFIED: Reason
+TERMINATED: Reason
+LOST: Reason
+REFUSED: Reason
+ENDED: Reason
+
+class Batch(_message.Message):
+    __slots__ = ("frames", "acknowledged_bytes")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    frames: _containers.RepeatedCompositeFieldContainer[Frame]
+    acknowledged_bytes: int
+    def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., acknowledged_bytes: _Optional[int] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    WELCOME_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAW_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    INVALIDATE_FIELD_NUMBER: _ClassVar[int]
+    GO_AWAY_FIELD_NUMBER: _ClassVar[int]
+    PING_FIELD_NUMBER: _ClassVar[int]
+    PONG_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    RESOLVE_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    data: bytes
+    settled: int
+    status: int
+    hello: Hello
+    welcome: Welcome
+    configuration: Configuration
+    withdraw: Withdraw
+    applied: Applied
+    open: Open
+    credit: Credit
+    cancel: Cancel
+    close: Close
+    invalidate: Invalidate
+    go_away: GoAway
+    ping: Ping
+    pong: Ping
+    statement: Statement
+    resolve: Resolve
+    resolved: Resolved
+    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("version", "node", "release", "address", "advertise")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ADVERTISE_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    node: str
+    release: str
+    address: str
+    advertise: str
+    def __init__(self, version: _Optional[int] = ..., node: _Optional[str] = ..., release: _Optional[str] = ..., address: _Optional[str] = ..., advertise: _Optional[str] = ...) -> None: ...
+
+class Welcome(_message.Message):
+    __slots__ = ("version", "node", "release", "mock_secret", "configurations")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    MOCK_SECRET_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATIONS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    node: str
+    release: str
+    mock_secret: bytes
+    configurations: int
+    def __init__(self, version: _Optional[int] = ..., node: _Optional[str] = ..., release: _Optional[str] = ..., mock_secret: _Optional[bytes] = ..., configurations: _Optional[int] = ...) -> None: ...
+
+class Setting(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: bytes
+    value: bytes
+    def __init__(self, name: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class Configuration(_message.Message):
+    __slots__ = ("name", "version", "credentials_version", "user", "verifier", "client_auth", "max_client_connections", "wait_timeout_s", "parameters", "known")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_VERSION_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    VERIFIER_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_AUTH_FIELD_NUMBER: _ClassVar[int]
+    MAX_CLIENT_CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    credentials_version: int
+    user: str
+    verifier: str
+    client_auth: str
+    max_client_connections: int
+    wait_timeout_s: float
+    parameters: _containers.RepeatedCompositeFieldContainer[Setting]
+    known: _containers.RepeatedCompositeFieldContainer[Resolution]
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., credentials_version: _Optional[int] = ..., user: _Optional[str] = ..., verifier: _Optional[str] = ..., client_auth: _Optional[str] = ..., max_client_connections: _Optional[int] = ..., wait_timeout_s: _Optional[float] = ..., parameters: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., known: _Optional[_Iterable[_Union[Resolution, _Mapping]]] = ...) -> None: ...
+
+class Withdraw(_message.Message):
+    __slots__ = ("name", "version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class Applied(_message.Message):
+    __slots__ = ("name", "version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class Open(_message.Message):
+    __slots__ = ("configuration", "credentials_version", "settings", "process_id", "secret_key")
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
+    SECRET_KEY_FIELD_NUMBER: _ClassVar[int]
+    configuration: str
+    credentials_version: int
+    settings: _containers.RepeatedCompositeFieldContainer[Setting]
+    process_id: int
+    secret_key: bytes
+    def __init__(self, configuration: _Optional[str] = ..., credentials_version: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., process_id: _Optional[int] = ..., secret_key: _Optional[bytes] = ...) -> None: ...
+
+class Credit(_message.Message):
+    __slots__ = ("bytes",)
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    bytes: int
+    def __init__(self, bytes: _Optional[int] = ...) -> None: ...
+
+class Cancel(_message.Message):
+    __slots__ = ("process_id", "secret_key")
+    PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
+    SECRET_KEY_FIELD_NUMBER: _ClassVar[int]
+    process_id: int
+    secret_key: bytes
+    def __init__(self, process_id: _Optional[int] = ..., secret_key: _Optional[bytes] = ...) -> None: ...
+
+class Close(_message.Message):
+    __slots__ = ("reason", "error")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    reason: Reason
+    error: bytes
+    def __init__(self, reason: _Optional[_Union[Reason, str]] = ..., error: _Optional[bytes] = ...) -> None: ...
+
+class Invalidate(_message.Message):
+    __slots__ = ("configuration",)
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    configuration: str
+    def __init__(self, configuration: _Optional[str] = ...) -> None: ...
+
+class GoAway(_message.Message):
+    __slots__ = ("why",)
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    why: str
+    def __init__(self, why: _Optional[str] = ...) -> None: ...
+
+class Ping(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class Statement(_message.Message):
+    __slots__ = ("slot", "parse")
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    PARSE_FIELD_NUMBER: _ClassVar[int]
+    slot: int
+    parse: bytes
+    def __init__(self, slot: _Optional[int] = ..., parse: _Optional[bytes] = ...) -> None: ...
+
+class Resolve(_message.Message):
+    __slots__ = ("id", "configuration", "settings")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    configuration: str
+    settings: _containers.RepeatedCompositeFieldContainer[Setting]
+    def __init__(self, id: _Optional[int] = ..., configuration: _Optional[str] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ...) -> None: ...
+
+class Resolution(_message.Message):
+    __slots__ = ("setting", "reported", "refusal")
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    setting: Setting
+    reported: _containers.RepeatedCompositeFieldContainer[Setting]
+    refusal: bytes
+    def __init__(self, setting: _Optional[_Union[Setting, _Mapping]] = ..., reported: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., refusal: _Optional[bytes] = ...) -> None: ...
+
+class Resolved(_message.Message):
+    __slots__ = ("id", "resolutions", "parameters", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTIONS_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    resolutions: _containers.RepeatedCompositeFieldContainer[Resolution]
+    parameters: _containers.RepeatedCompositeFieldContainer[Setting]
+    error: bytes
+    def __init__(self, id: _Optional[int] = ..., resolutions: _Optional[_Iterable[_Union[Resolution, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., error: _Optional[bytes] = ...) -> None: ...
