@@ -1,0 +1,227 @@
+"""One transport, a TCP or Unix connection to a client or an origin, plain or inside TLS, driven by the pump.
+
+Theory of operation: the pump calls `ready`; what was read goes, decrypted, to `receiver.received`. `write` sends at
+once as much as the kernel takes and keeps the rest; `pending_bytes` is what is kept, and the receiver learns from
+`drained` that it went out. Nothing here waits. Backpressure is the receiver's business: it pauses reading, and it
+does not write what nobody has given it credit for.
+
+States: open, then finishing (no more reading; what is pending goes out, then the connection closes), then closed.
+`receiver.ended` is called once, unless the receiver itself closed or finished the connection.
+"""
+
+import socket
+import ssl
+import time
+from typing import Final, Protocol
+
+from protos.runtime.pump import READ, WRITE, Pump
+from protos.runtime.tls import TlsLayer
+
+_READ_BYTES: Final = 1 << 16  # one read a turn and socket: a fast sender takes turns with the others
+
+
+class Receiver(Protocol):
+    """The owner of a connection."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes of the peer, in order."""
+
+    def secured(self) -> None:
+        """The TLS handshake is done."""
+
+    def drained(self) -> None:
+        """pending_bytes went down."""
+
+    def ended(self, why: str) -> None:
+        """The peer is gone, or broke TLS. The connection is closed already."""
+
+
+class Connection:
+    """A connection in the pump. The socket must be non-blocking; it belongs to this object."""
+
+    __slots__ = (
+        "_events", "_fd", "_finishing", "_is_parked", "_outgoing", "_pump", "_socket", "blocked_at", "is_closed",
+        "pending_bytes", "receiver", "tls",
+    )  # fmt: skip
+
+    def __init__(self, pump: Pump, sock: socket.socket, receiver: Receiver) -> None:
+        self._pump = pump
+        self._socket = sock
+        self._fd = sock.fileno()
+        self._events = READ
+        self._outgoing: bytearray | None = None
+        self._finishing = False
+        self._is_parked = False
+        self.receiver = receiver
+        self.tls: TlsLayer | None = None
+        self.pending_bytes = 0
+        """Bytes (of ciphertext, inside TLS) that the kernel has not taken yet."""
+        self.blocked_at = 0.0
+        """Since when (monotonic) the peer has taken nothing of what is pending; 0.0 while nothing is."""
+        self.is_closed = False
+        pump.watch(self._fd, self, READ)
+
+    def write(self, data: bytes) -> None:
+        """Send data, or keep what the kernel does not take. After the end it is dropped."""
+        if self.is_closed or self._finishing:
+            return
+        if self.tls is not None:
+            data = self.tls.encrypt(data)
+        self._write_raw(data)
+
+    def start_tls(
+        self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, hello: bytes = b""
+    ) -> None:
+        """Go on inside TLS. hello is what of the peer's handshake has been read already."""
+        self.tls = TlsLayer(context, server_side=server_side, server_hostname=server_hostname)
+        if not server_side:
+            self.tls.start()
+            self._write_raw(self.tls.take_outgoing())
+        if hello:
+            self._received(hello)
+
+    def pause(self) -> None:
+        """Stop reading: the peer's bytes stay in the kernel and the peer will be slowed down."""
+        self._watch(self._events & ~READ)
+
+    def resume(self) -> None:
+        if not self._finishing:
+            self._watch(self._events | READ)
+
+    @property
+    def is_paused(self) -> bool:
+        return not self._events & READ
+
+    def finish(self) -> None:
+        """Close as soon as what is pending has gone out. The receiver hears nothing more."""
+        if self.is_closed or self._finishing:
+            return
+        if self.tls is not None and self.tls.is_established:
+            self._write_raw(self.tls.say_goodbye())
+        self._finishing = True
+        if not self.pending_bytes:
+            self.close()
+        else:
+            self._watch(WRITE)
+
+    def close(self) -> None:
+        """Close now. The receiver hears nothing more."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._pump.forget(self._fd)
+        self._socket.close()
+        self._outgoing = None
+        self.pending_bytes = 0
+
+    # --- the pump's side ---
+
+    def ready(self, events: int) -> None:
+        if events & WRITE and self.pending_bytes:
+            self._flush()
+        if events & ~WRITE and not self.is_closed:
+            if self._finishing:
+                self.close()
+            elif self.is_paused:
+                # A hang-up is reported whatever we ask for, and there may be unread bytes before it: look away until
+                # somebody reads again.
+                self._pump.forget(self._fd)
+                self._is_parked = True
+            else:
+                self._read()
+
+    def failed(self, error: Exception) -> None:
+        self._end(f"internal error: {error!r}")
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(error.strerror or str(error))
+            return
+        if not data:
+            self._end("closed by the peer")
+        elif self.tls is None:
+            self.receiver.received(data)
+        else:
+            self._received(data)
+
+    def _received(self, ciphertext: bytes) -> None:
+        tls = self.tls
+        assert tls is not None
+        was_established = tls.is_established
+        try:
+            plaintext = tls.received(ciphertext)
+        except ssl.SSLError as error:
+            self._write_raw(tls.take_outgoing())  # the alert
+            self._end(f"TLS: {error.reason or error}")
+            return
+        if outgoing := tls.take_outgoing():
+            self._write_raw(outgoing)
+        if tls.is_established and not was_established and not self.is_closed:
+            self.receiver.secured()
+        if plaintext and not self.is_closed and not self._finishing:
+            self.receiver.received(plaintext)
+        if tls.has_ended and not self.is_closed and not self._finishing:
+            self._end("closed by the peer")
+
+    def _write_raw(self, data: bytes) -> None:
+        if self.pending_bytes:
+            assert self._outgoing is not None
+            self._outgoing += data
+            self.pending_bytes += len(data)
+            return
+        try:
+            sent = self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            # What the peer sent before it went may still be unread, so the end is noticed by reading.
+            return
+        if sent < len(data):
+            self._outgoing = bytearray(memoryview(data)[sent:])
+            self.pending_bytes = len(self._outgoing)
+            self.blocked_at = time.monotonic()
+            self._watch(self._events | WRITE)
+
+    def _flush(self) -> None:
+        assert self._outgoing is not None
+        try:
+            sent = self._socket.send(self._outgoing)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(error.strerror or str(error))
+            return
+        del self._outgoing[:sent]
+        self.pending_bytes -= sent
+        self.blocked_at = time.monotonic()
+        if not self.pending_bytes:
+            self._outgoing = None
+            self.blocked_at = 0.0
+            if self._finishing:
+                self.close()
+                return
+            self._watch(self._events & ~WRITE)
+        if sent and not self._finishing:
+            self.receiver.drained()
+
+    def _watch(self, events: int) -> None:
+        if events == self._events or self.is_closed:
+            return
+        self._events = events
+        if not self._is_parked:
+            self._pump.change(self._fd, events)
+        elif events & READ:
+            self._is_parked = False
+            self._pump.watch(self._fd, self, events)
+
+    def _end(self, why: str) -> None:
+        if self.is_closed:
+            return
+        told = self._finishing
+        self.close()
+        if not told:
+            self.receiver.ended(why)
