@@ -1,0 +1,256 @@
+"""A client in its session: what it sends crosses the link on a channel, what comes back is written to it.
+
+This is the shell around the `Session` core, run by the pump's callbacks and the uplink's. A session has a channel from
+its first statement on. It loses it with its link, or when a request is refused; the next statement opens another, so a
+session lives through both as long as it is quiet (rules 1). While no pool node is up, a statement is held, and refused
+after the wait timeout (`Limits`).
+
+Credit for the pool node follows what the client has taken: bytes that still wait in our own buffer are not consumed.
+"""
+
+import secrets
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from edge.directory import Entry, Pair, raw
+from edge.handshake import Accepted
+from edge.session import Session
+from protos.errors import ConnectionLostError, ServiceError
+from protos.link.lane import Lane
+from protos.link.link_pb2 import Open, Reason, Setting
+from protos.pg.messages import service_error
+from protos.runtime.connection import Connection
+
+if TYPE_CHECKING:
+    from edge.node import Edge
+    from edge.uplink import Uplink
+
+# More than this queued towards the pool node, and the client is not read any more.
+MAX_BACKLOG_BYTES: Final = 256 << 10
+SECRET_BYTES_3_0: Final = 4  # with the process id 63 random bits (rules 16)
+SECRET_BYTES_3_2: Final = 32
+
+log = structlog.get_logger(__name__)
+
+
+class Client:
+    """A client of this edge, from its ReadyForQuery at connect to its end."""
+
+    __slots__ = (
+        "_edge", "_ending", "_held", "_lane", "_session", "_settings", "_uplink", "connection", "entry", "peer",
+        "process_id", "secret_key",
+    )  # fmt: skip
+
+    def __init__(self, edge: "Edge", connection: Connection, entry: Entry, accepted: Accepted) -> None:
+        self._edge = edge
+        self.connection = connection
+        self.peer = ""
+        self.entry = entry
+        """The configuration as it was when the client logged in."""
+        self.process_id = edge.new_process_id()
+        self.secret_key = secrets.token_bytes(SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0)
+        self._session = Session(entry.scope_of(accepted.settings))
+        self._settings = tuple(accepted.settings)
+        self._lane: Lane | None = None
+        self._uplink: Uplink | None = None
+        self._held: list[bytes] = []
+        self._ending: ServiceError | None = None
+
+    # --- the connection's side ---
+
+    def received(self, data: bytes) -> None:
+        session = self._session
+        try:
+            request = session.feed(data)
+        except ServiceError as error:
+            self.end(error)
+            return
+        if request:
+            self._forward(request)
+        if session.to_client:
+            self.connection.write(session.to_client)
+            session.to_client = b""
+        if session.terminated:
+            self._leave(Reason.TERMINATED)
+
+    def secured(self) -> None:
+        """TLS was up before the session; never called."""
+
+    def drained(self) -> None:
+        """The client takes its answers again; what it took gives the pool node credit."""
+        self._consume(0)
+
+    def ended(self, why: str) -> None:
+        self._leave(Reason.LOST)
+
+    # --- towards the origin ---
+
+    def _forward(self, request: bytes) -> None:
+        lane = self._lane
+        if lane is None:
+            if self._ending is not None:  # it came in the tick of our goodbye
+                self.end(self._ending)
+                return
+            uplink = self._edge.route(self.entry.name)
+            if uplink is None:
+                self._hold(request)
+                return
+            lane = self._open_channel(uplink)
+        assert self._uplink is not None
+        session = self._session
+        needed = session.needed
+        if needed:
+            session.needed = []
+        self._uplink.send(lane, request, needed, last=session.is_at_end)
+        if lane.backlog_bytes > MAX_BACKLOG_BYTES:
+            self.connection.pause()
+            lane.on_room = self._room
+
+    def _open_channel(self, uplink: "Uplink") -> Lane:
+        opening = Open(
+            configuration=self.entry.name,
+            credentials_version=self.entry.credentials_version,
+            settings=_wire_settings(self._settings),
+            process_id=self.process_id,
+            secret_key=self.secret_key,
+        )
+        self._uplink = uplink
+        self._lane = uplink.open(self, opening)
+        return self._lane
+
+    def _room(self) -> None:
+        if self._lane is not None and self._lane.backlog_bytes <= MAX_BACKLOG_BYTES // 2:
+            self._lane.on_room = None
+            self.connection.resume()
+
+    def _hold(self, request: bytes) -> None:
+        self._held.append(request)
+        self.connection.pause()
+        self._edge.limits.hold(self, monotonic())
+
+    def pool_node_came_up(self) -> None:
+        """Send what was held."""
+        if self._held and self._edge.route(self.entry.name) is not None:
+            held, self._held = b"".join(self._held), []
+            self._edge.limits.stop_holding(self)
+            self.connection.resume()
+            self._forward(held)
+
+    def refuse_held(self, error: ServiceError) -> None:
+        """What the client sent has not left this edge, and will not."""
+        self._held = []
+        self._session.needed = []
+        self.connection.resume()
+        self.connection.write(self._session.refuse(service_error(error, "ERROR")))
+
+    # --- the uplink's side ---
+
+    def answered(self, data: bytes, settled: int, status: int) -> None:
+        """Bytes of the origin for the client."""
+        if data:
+            self.connection.write(data)
+            self._consume(len(data))
+        if settled:
+            self._session.answered(settled, status)
+            if self._ending is not None:
+                self._end_if_quiet()
+            elif self._uplink is not None and self._uplink.is_leaving:
+                self.link_leaving()
+
+    def link_leaving(self) -> None:
+        """The pool node goes away: a quiet session goes on through another one, if there is one."""
+        lane, uplink = self._lane, self._uplink
+        if lane is not None and uplink is not None and self._session.is_quiet and self._edge.route(self.entry.name):
+            self._forget_channel()
+            uplink.close(lane, Reason.TERMINATED)
+
+    def _consume(self, size: int) -> None:
+        lane = self._lane
+        if lane is None or self._uplink is None:
+            return
+        owed = lane.unconsumed_bytes + size
+        pending = self.connection.pending_bytes
+        if owed > pending:
+            self._uplink.consumed(lane, owed - pending)
+            owed = pending
+        lane.unconsumed_bytes = owed
+
+    def refused(self, error: bytes) -> None:
+        """Nothing of what is owed was run; the session lives on."""
+        self._forget_channel()
+        self.connection.write(self._session.refuse(error))
+        if self._ending is not None:
+            self._end_if_quiet()
+
+    def closed_by_pool(self, error: bytes) -> None:
+        """The session ends, with this ErrorResponse or with one that the client has had."""
+        self._forget_channel()
+        log.info("session ended by the pool node", peer=self.peer, configuration=self.entry.name)
+        if error:
+            self.connection.write(error)
+        self._leave(Reason.LOST)
+
+    def link_lost(self) -> None:
+        """The link is gone. A quiet session does not mind; any other one cannot go on (rules 1)."""
+        self._forget_channel()
+        session = self._session
+        if session.is_quiet:
+            if self._ending is not None:
+                self._end_if_quiet()
+            return
+        unknown = bool(session.owed or session.has_unsynced)
+        self.end(
+            ConnectionLostError(
+                f"link lost with {session.owed} answers owed",
+                detail="It is unknown whether the last statements have taken effect."
+                if unknown
+                else "The transaction that was open has been rolled back.",
+                hint="Connect again; before repeating anything that writes, look whether it has happened.",
+            )
+        )
+
+    def _forget_channel(self) -> None:
+        if self._lane is not None:
+            self._lane.on_room = None
+            self.connection.resume()
+        self._lane = None
+        self._uplink = None
+        self._session.channel_lost()
+
+    # --- the end ---
+
+    def end_when_quiet(self, error: ServiceError) -> None:
+        """End the session with this FATAL error at its next transaction boundary."""
+        self._ending = error
+        self._end_if_quiet()
+
+    def _end_if_quiet(self) -> None:
+        # What is held has not left this edge.
+        if self._ending is not None and (self._session.is_quiet or self._held):
+            self.end(self._ending)
+
+    def end(self, error: ServiceError) -> None:
+        """Say why, and close."""
+        log.info(
+            "session ended", peer=self.peer, configuration=self.entry.name, sqlstate=error.sqlstate, why=str(error)
+        )
+        self.connection.write(service_error(error, "FATAL"))
+        self._leave(Reason.LOST)
+
+    def _leave(self, reason: "Reason") -> None:
+        """Give back everything; it may be called more than once."""
+        lane, uplink = self._lane, self._uplink
+        self._lane = self._uplink = None
+        self._held = []
+        if lane is not None and uplink is not None:
+            uplink.close(lane, reason)
+        self._edge.forget(self)
+        self.connection.finish()
+        if not self.connection.is_closed:
+            self._edge.limits.linger(self.connection, monotonic())
+
+
+def _wire_settings(pairs: tuple[Pair, ...]) -> list[Setting]:
+    return [Setting(name=raw(name), value=raw(value)) for name, value in pairs]

@@ -1,0 +1,175 @@
+"""What the pool nodes have told this edge: the configurations, and what their origins report at connect.
+
+A driver's connection is opened without a crossing because everything that it is told is here: the verifier of its
+password, the origin's ParameterStatus values, and for each startup parameter the value under which the origin reports
+it (rules 6). PostgreSQL canonicalises values and refuses bad ones, so a (name, value) pair that nobody has used before
+is asked of the origin once, one crossing, and then known to all sessions of the configuration.
+
+Pairs whose report is a fact of PostgreSQL need no asking: see `_fact_of`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+import attrs
+
+from edge.handshake import Credential
+from protos.errors import InvalidParameterError
+from protos.link.link_pb2 import Configuration, Resolution, Setting
+from protos.pg.messages import error_fields
+from protos.pg.scram import ScramVerifier
+
+Pair = tuple[str, str]
+
+MAX_KNOWN_PAIRS: Final = 10_000  # per configuration; application_name is free text, so the oldest make room
+MAX_NAME_BYTES: Final = 63
+
+
+@attrs.define(eq=False)
+class Entry:
+    """One configuration as this edge knows it."""
+
+    name: str
+    version: int
+    credentials_version: int
+    user: str
+    credential: Credential
+    max_client_connections: int
+    wait_timeout_s: float
+    parameters: dict[str, str]
+    known: dict[Pair, dict[str, str]] = attrs.field(factory=dict)
+    """For each pair that the origin takes, the values that it then reports."""
+
+    def unknown(self, settings: Iterable[Pair]) -> list[Pair]:
+        """The pairs that have to be asked of the origin."""
+        return [pair for pair in settings if pair not in self.known and _fact_of(pair) is None]
+
+    def reported(self, settings: Iterable[Pair]) -> dict[str, str]:
+        """All ParameterStatus values of a session that starts with these settings, which are all known."""
+        values = dict(self.parameters)
+        for pair in settings:
+            known = self.known.get(pair)
+            values.update((_fact_of(pair) or {}) if known is None else known)
+        return values
+
+    def scope_of(self, settings: Iterable[Pair]) -> bytes:
+        """A digest of the settings that give a statement its meaning at Parse: all but the application's name."""
+        meaning = sorted((name.lower(), value) for name, value in settings if name.lower() != "application_name")
+        return blake2b(repr(meaning).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def set_parameters(self, reported: Iterable[Setting]) -> None:
+        self.parameters = {text(setting.name): text(setting.value) for setting in reported}
+
+    def learn(self, resolutions: Iterable[Resolution]) -> None:
+        """Keep what the origin takes. What it refuses today (a role that is not there) it may take tomorrow."""
+        for resolution in resolutions:
+            if not resolution.refusal:
+                pair = (text(resolution.setting.name), text(resolution.setting.value))
+                self.known.pop(pair, None)
+                self.known[pair] = {text(setting.name): text(setting.value) for setting in resolution.reported}
+        while len(self.known) > MAX_KNOWN_PAIRS:
+            del self.known[next(iter(self.known))]
+
+
+class Directory:
+    """All configurations, whichever pool nodes they came from."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._users: dict[str, Entry] = {}
+        self._is_ready = False
+        self.mock_secret = b""
+        self.clients: Counter[str] = Counter()
+        """Authenticated clients of this edge, by configuration."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is not here does not exist."""
+        return self._is_ready
+
+    def ready(self, mock_secret: bytes) -> None:
+        """A pool node has told all it knows."""
+        self.mock_secret = mock_secret
+        self._is_ready = True
+
+    def get(self, name: str) -> Entry | None:
+        return self._entries.get(name)
+
+    def find(self, user: str, configuration: str) -> Credential | None:
+        entry = self._entries.get(configuration)
+        return entry.credential if entry is not None and entry.user == user else None
+
+    def user_exists_elsewhere(self, user: str) -> Credential | None:
+        entry = self._users.get(user)
+        return entry.credential if entry is not None else None
+
+    def exists(self, configuration: str) -> bool:
+        return configuration in self._entries
+
+    def put(self, pushed: Configuration) -> Entry | None:
+        """Take over what a pool node pushed; None if what we have is newer."""
+        old = self._entries.get(pushed.name)
+        if old is not None and old.version > pushed.version:
+            return None
+        entry = Entry(
+            name=pushed.name,
+            version=pushed.version,
+            credentials_version=pushed.credentials_version,
+            user=pushed.user,
+            credential=Credential(verifier=ScramVerifier.parse(pushed.verifier), client_auth=pushed.client_auth),
+            max_client_connections=pushed.max_client_connections,
+            wait_timeout_s=pushed.wait_timeout_s,
+            parameters={text(setting.name): text(setting.value) for setting in pushed.parameters},
+        )
+        entry.learn(pushed.known)
+        if old is not None:
+            self._users.pop(old.user, None)
+            if entry.parameters == old.parameters:
+                entry.known = {**old.known, **entry.known}
+        self._entries[entry.name] = self._users[entry.user] = entry
+        return entry
+
+    def names(self) -> set[str]:
+        return set(self._entries)
+
+    def forget(self, name: str) -> Entry | None:
+        entry = self._entries.pop(name, None)
+        if entry is not None:
+            self._users.pop(entry.user, None)
+        return entry
+
+
+class RefusedSettingError(InvalidParameterError):
+    """The origin's own words about a startup parameter, FATAL as PostgreSQL makes it at connect."""
+
+    def __init__(self, response: bytes) -> None:
+        fields = error_fields(response)
+        super().__init__(public=fields.get("M"), detail=fields.get("D"), hint=fields.get("H"))
+        self.sqlstate = fields.get("C", InvalidParameterError.sqlstate)  # type: ignore[misc]
+
+
+def text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def raw(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _fact_of(pair: Pair) -> dict[str, str] | None:
+    """What PostgreSQL reports for this pair whatever the database, if that is a fact of all its versions.
+
+    Printable ASCII of up to 63 bytes is an application_name as it stands; every database but one in MULE_INTERNAL can
+    send UTF8, whose name PostgreSQL reads without regard to case and punctuation.
+    """
+    name, value = pair[0].lower(), pair[1]
+    if name == "application_name" and value.isascii() and value.isprintable() and len(value) <= MAX_NAME_BYTES:
+        return {"application_name": value}
+    if name == "client_encoding" and "".join(filter(str.isalnum, value)).lower() in ("utf8", "unicode"):
+        return {"client_encoding": "UTF8"}
+    return None
