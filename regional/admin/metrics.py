@@ -1,0 +1,58 @@
+"""The node's figures as Prometheus text, under PgBouncer's names where the meaning is the same."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from regional.control import LinkStatus, PoolStatus, Status
+
+# Metric, type, help, the field of PoolStatus.
+POOL_METRICS: Final = (
+    ("onetrip_pool_cl_active", "gauge", "Clients that hold an origin connection.", "cl_active"),
+    ("onetrip_pool_cl_waiting", "gauge", "Clients that wait for an origin connection.", "cl_waiting"),
+    ("onetrip_pool_sv_active", "gauge", "Origin connections that are leased.", "sv_active"),
+    ("onetrip_pool_sv_idle", "gauge", "Origin connections that are idle.", "sv_idle"),
+    ("onetrip_pool_sv_login", "gauge", "Origin connections that are being opened.", "sv_login"),
+    ("onetrip_pool_maxwait_seconds", "gauge", "How long the head of the queue has waited.", "maxwait"),
+    ("onetrip_pool_size", "gauge", "Origin connections of all kinds.", "size"),
+    ("onetrip_pool_limit", "gauge", "origin_connection_limit.", "limit"),
+    ("onetrip_pool_leases_total", "counter", "Leases given since the start.", "total_leases"),
+    ("onetrip_pool_errors_total", "counter", "Leases refused since the start.", "total_errors"),
+)
+LINK_METRICS: Final = (
+    ("onetrip_link_up_seconds", "gauge", "Age of the link.", "up_s"),
+    ("onetrip_link_round_trip_seconds", "gauge", "The latest crossing and back.", "round_trip_s"),
+    ("onetrip_link_channels", "gauge", "Open channels.", "channels"),
+    ("onetrip_link_received_bytes_total", "counter", "Bytes received from the edge.", "received_bytes"),
+    ("onetrip_link_sent_bytes_total", "counter", "Bytes sent to the edge.", "sent_bytes"),
+)
+
+
+def render(status: Status) -> str:
+    """The text of `/metrics`."""
+    lines = [
+        *_metric("onetrip_up_seconds", "gauge", "Time since the start of this node.", [("", status.up_s)]),
+        *_metric("onetrip_ready", "gauge", "Whether this node takes new work.", [("", int(status.ready))]),
+        *_metric("onetrip_links", "gauge", "Linked edges.", [("", len(status.links))]),
+    ]
+    for name, kind, text, field in POOL_METRICS:
+        lines += _metric(name, kind, text, [(_pool_label(pool), getattr(pool, field)) for pool in status.pools])
+    for name, kind, text, field in LINK_METRICS:
+        lines += _metric(name, kind, text, [(_link_label(link), getattr(link, field)) for link in status.links])
+    return "\n".join(lines) + "\n"
+
+
+def _metric(name: str, kind: str, text: str, samples: Iterable[tuple[str, float | None]]) -> list[str]:
+    values = [f"{name}{label} {value!r}" for label, value in samples if value is not None]
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *values] if values else []
+
+
+def _pool_label(pool: PoolStatus) -> str:
+    return f'{{configuration="{_escaped(pool.configuration)}"}}'
+
+
+def _link_label(link: LinkStatus) -> str:
+    return f'{{edge="{_escaped(link.edge)}",address="{_escaped(link.address)}"}}'
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

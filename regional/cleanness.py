@@ -1,0 +1,286 @@
+"""Judge what a statement may leave on the connection that runs it: nothing, provably, or what has to be cleaned.
+
+`judge` is the pure verdict on a text and a catalogue. `Judge` remembers verdicts, for texts come again: prepared
+statements as they are, others but for their constants. Whatever cannot be shown to be clean is not.
+
+Theory of operation: a statement is clean if it is of a kind that ends with its transaction, and every name in it leads
+to something harmless (`regional/proof.py`). All statements of a lease count together, so one that makes a name mean
+something else (a temporary table, a function) is itself unclean and covers for what follows it.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from regional.builtins import CLOSING_WORDS, DDL_WORDS, STATEMENT_WORDS
+from regional.catalog import Catalog
+from regional.folding import fold
+from regional.grammar import Node, parse
+from regional.proof import UNCLEAN_LOCALLY, Proof, residue_of_new
+from regional.residue import Residue as Residue  # noqa: PLC0414 - handed on from here
+from regional.residue import reset_sql as reset_sql  # noqa: PLC0414
+
+CLEAN: Final = Residue.CLEAN
+DISCARD: Final = Residue.DISCARD
+UNKNOWN: Final = Residue.UNKNOWN
+
+# A longer text is not worth milliseconds of everybody's time: only its words are looked at, and it costs one reset.
+MAX_JUDGED_BYTES: Final = 8 << 10
+# Verdicts kept, by the size of their texts.
+MAX_MEMO_BYTES: Final = 4 << 20
+# What an entry costs beside its text.
+_ENTRY_BYTES: Final = 150
+
+_FIRST_USER_OID: Final = 16384
+
+_DDL: Final = Residue.DISCARD | Residue.CATALOG
+
+#: Statements that need no walk. What is not named here or in _WALKED or _READ is DDL.
+_KNOWN: Final = {
+    "VariableShowStmt": CLEAN,
+    "FetchStmt": CLEAN,  # the query was judged when its cursor was declared, in this lease
+    "ClosePortalStmt": CLEAN,
+    "LockStmt": CLEAN,
+    "NotifyStmt": CLEAN,
+    "UnlistenStmt": CLEAN,
+    "ConstraintsSetStmt": CLEAN,  # the triggers that it brings forward count for what fired them
+    "ListenStmt": Residue.CHANNELS,
+    "DeallocateStmt": Residue.STATEMENTS,
+    "LoadStmt": DISCARD | Residue.CLOSES,
+    # They run code of tables, or change nothing that the catalogue tells us.
+    **dict.fromkeys(
+        ("TruncateStmt", "VacuumStmt", "CheckPointStmt", "ReindexStmt", "ClusterStmt", "RefreshMatViewStmt", "DropStmt",
+         "GrantStmt", "GrantRoleStmt", "CommentStmt"),
+        DISCARD,
+    ),
+}  # fmt: skip
+_QUERIES: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+_CURSOR_OPT_HOLD: Final = 0x20  # src/include/nodes/parsenodes.h
+_COPY_FORMATS: Final = frozenset({"text", "csv", "binary"})
+
+_WORDS: Final = tuple(
+    (re.compile(words.encode(), re.IGNORECASE).search, residue)
+    for words, residue in (
+        (CLOSING_WORDS, Residue.CLOSES),
+        (STATEMENT_WORDS, Residue.STATEMENTS),
+        (DDL_WORDS, Residue.CATALOG),
+    )
+)
+
+
+def judge(sql: bytes, catalog: Catalog | None) -> Residue:
+    """Return what the statements of a text may leave. Without a catalogue only what needs no name can be clean."""
+    return _judged(sql, catalog)[0]
+
+
+def _judged(sql: bytes, catalog: Catalog | None) -> tuple[Residue, bool]:
+    """Return the verdict, and whether it holds for these constants only."""
+    if len(sql) > MAX_JUDGED_BYTES or not (sql.isascii() or (catalog is not None and catalog.is_utf8)):
+        return _not_read(sql), True
+    proof = Proof(catalog)
+    # A backslash is read in two ways, and which one counts is a setting of the session's.
+    for escapes in (False, True) if b"\\" in sql else (False,):
+        statements = parse(sql, escapes=escapes)
+        if statements is None:
+            return _not_read(sql), True
+        try:
+            for statement in statements:
+                _follow(proof, statement)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # a tree of a shape not foreseen
+            return _not_read(sql), True
+    return proof.residue, proof.reads_literals
+
+
+def _not_read(text: bytes) -> Residue:
+    """The residue of a text whose structure is not known, but whose words are."""
+    residue = DISCARD
+    for has_words, more in _WORDS:
+        if has_words(text):
+            residue |= more
+    return residue
+
+
+def _follow(proof: Proof, statement: Node) -> None:
+    ((kind, node),) = statement.items()
+    if kind in _QUERIES:
+        proof.follow(kind, node)
+    elif kind in _KNOWN:
+        proof.add(_KNOWN[kind])
+    elif kind in _READ:
+        _READ[kind](proof, node)
+    else:
+        proof.add(_DDL)
+
+
+def _explain(proof: Proof, node: Node) -> None:
+    """Without ANALYZE it still plans, which evaluates immutable functions."""
+    ((kind, query),) = node["query"].items()
+    if kind in _QUERIES:
+        proof.follow(kind, query)
+    else:
+        proof.add(_DDL)
+
+
+def _declare(proof: Proof, node: Node) -> None:
+    if node.get("options", 0) & _CURSOR_OPT_HOLD:
+        proof.add(Residue.CURSORS)
+    proof.follow_wrapped(node["query"])
+
+
+def _copy(proof: Proof, node: Node) -> None:
+    proof.reads_literals = True
+    for option in node.get("options", ()):
+        value = option["DefElem"]
+        if value["defname"] == "format" and value["arg"]["String"]["sval"] not in _COPY_FORMATS:
+            proof.add(DISCARD)
+    if "filename" in node or node.get("is_program"):
+        proof.add(DISCARD)
+    if "relation" in node:
+        if node.get("is_from"):
+            proof.write("CopyStmt", node["relation"])
+        else:
+            proof.read(node["relation"])
+    for part in ("query", "whereClause"):
+        if part in node:
+            proof.follow_wrapped(node[part])
+
+
+def _prepare(proof: Proof, node: Node) -> None:
+    proof.add(Residue.STATEMENTS)
+    for wrapped in (*node.get("argtypes", ()), node["query"]):
+        proof.follow_wrapped(wrapped)
+
+
+def _execute(proof: Proof, node: Node) -> None:
+    """What it runs may have been prepared in another lease."""
+    proof.add(DISCARD)
+    for wrapped in node.get("params", ()):
+        proof.follow_wrapped(wrapped)
+
+
+def _call(proof: Proof, node: Node) -> None:
+    proof.follow("FuncCall", node["funccall"])
+
+
+def _do(proof: Proof, node: Node) -> None:
+    proof.reads_literals = True
+    options = {item["DefElem"]["defname"]: item["DefElem"]["arg"]["String"].get("sval", "") for item in node["args"]}
+    proof.add(_not_read(options["as"].encode()))
+    if options.get("language", "plpgsql").lower() != "plpgsql":
+        proof.add(Residue.CLOSES)
+
+
+def _set(proof: Proof, node: Node) -> None:
+    name = node.get("name", "").lower()
+    if node["kind"] == "VAR_SET_MULTI":
+        proof.add(CLEAN if name == "transaction" else Residue.SETTINGS)
+    else:
+        proof.add(UNCLEAN_LOCALLY.get(name, CLEAN if node.get("is_local") else Residue.SETTINGS))
+
+
+def _discard(proof: Proof, node: Node) -> None:
+    if node["target"] == "DISCARD_ALL":
+        proof.add(DISCARD | Residue.STATEMENTS)
+
+
+def _transaction(proof: Proof, node: Node) -> None:
+    if node["kind"] == "TRANS_STMT_COMMIT_PREPARED":
+        proof.add(Residue.CATALOG)  # of a transaction that we may not have seen
+
+
+def _create_table(proof: Proof, node: Node) -> None:
+    proof.add(residue_of_new(node["relation"]))
+
+
+def _create_table_as(proof: Proof, node: Node) -> None:
+    proof.add(residue_of_new(node["into"]["rel"]))
+    proof.follow_wrapped(node["query"])
+
+
+_READ: Final[dict[str, Callable[[Proof, Node], None]]] = {
+    "ExplainStmt": _explain,
+    "DeclareCursorStmt": _declare,
+    "CopyStmt": _copy,
+    "PrepareStmt": _prepare,
+    "ExecuteStmt": _execute,
+    "CallStmt": _call,
+    "DoStmt": _do,
+    "VariableSetStmt": _set,
+    "DiscardStmt": _discard,
+    "TransactionStmt": _transaction,
+    "CreateStmt": _create_table,
+    "CreateTableAsStmt": _create_table_as,
+}
+
+
+class Judge:
+    """Verdicts under one catalogue at a time, remembered. Setting `catalog` forgets them."""
+
+    def __init__(self, catalog: Catalog | None = None, *, max_memo_bytes: int = MAX_MEMO_BYTES) -> None:
+        self._max_bytes = max_memo_bytes // 2
+        self.generation = 0
+        """Counts catalogues: if it has changed since a lease began, the verdicts on that lease prove nothing."""
+        self.catalog = catalog
+
+    @property
+    def catalog(self) -> Catalog | None:
+        return self._catalog
+
+    @catalog.setter
+    def catalog(self, catalog: Catalog | None) -> None:
+        self._catalog = catalog
+        self.generation += 1
+        # Two generations stand for a least-recently-used order: what was not asked for in a whole one is forgotten.
+        self._recent: dict[bytes, Residue] = {}
+        self._older: dict[bytes, Residue] = {}
+        self._bytes = 0
+
+    def verdict(self, sql: bytes, types_raw: bytes = b"", *, is_utf8: bool = True) -> Residue:
+        """Return what SQL may leave.
+
+        types_raw: the parameter types of a Parse, as on the wire. is_utf8: the client's encoding is UTF-8 (a text
+        outside ASCII in any other may not be what it seems).
+        """
+        residue = self._recent.get(sql)
+        if residue is None:
+            residue = self._find(sql)
+        if not is_utf8 and not sql.isascii():
+            return UNKNOWN
+        return residue if len(types_raw) <= 2 else residue | self._of_types(types_raw)
+
+    def _find(self, sql: bytes) -> Residue:
+        if len(sql) > MAX_JUDGED_BYTES:
+            return _not_read(sql)
+        key = fold(sql)
+        residue = self._recent.get(key)
+        if residue is not None:
+            return residue
+        for known in (sql, key):
+            residue = self._older.get(known)
+            if residue is not None:
+                self._keep(known, residue)
+                return residue
+        residue, is_exact = _judged(sql, self._catalog)
+        self._keep(sql if is_exact else key, residue)
+        return residue
+
+    def _keep(self, text: bytes, residue: Residue) -> None:
+        self._bytes += len(text) + _ENTRY_BYTES
+        if self._bytes > self._max_bytes:
+            self._older, self._recent = self._recent, {}
+            self._bytes = len(text) + _ENTRY_BYTES
+        self._recent[text] = residue
+
+    @property
+    def memo_bytes(self) -> int:
+        """What the memo may hold by now."""
+        return self._bytes + self._max_bytes if self._older else self._bytes
+
+    def _of_types(self, types_raw: bytes) -> Residue:
+        """A value of a domain is checked when it is bound."""
+        residue = CLEAN
+        for start in range(2, len(types_raw), 4):
+            oid = int.from_bytes(types_raw[start : start + 4], "big")
+            if oid >= _FIRST_USER_OID:
+                residue |= DISCARD if self._catalog is None else self._catalog.type_oids.get(oid, DISCARD)
+        return residue

@@ -1,0 +1,44 @@
+"""What a client reads when the pool cannot serve it: the state of the pool, and what to do."""
+
+from typing import TYPE_CHECKING
+
+from protos.errors import CheckoutTimeoutError, DrainingError, IdleInTransactionError, TooManyWaitersError
+
+if TYPE_CHECKING:
+    from regional.tenant import Tenant
+
+
+def overdue(tenant: "Tenant") -> CheckoutTimeoutError:
+    """No connection came free in time."""
+    return CheckoutTimeoutError(
+        detail=_state_of(tenant),
+        hint="Shorten transactions, raise origin_connection_limit, or look whether the database is reachable.",
+    )
+
+
+def too_many_waiters(tenant: "Tenant") -> TooManyWaitersError:
+    """The queue is full."""
+    return TooManyWaitersError(detail=_state_of(tenant), hint="Raise max_waiters, or let fewer clients ask at once.")
+
+
+def idle_in_transaction(limit_s: float) -> IdleInTransactionError:
+    """The client has said nothing for too long while it held a connection."""
+    return IdleInTransactionError(
+        detail=f"The configuration allows {limit_s:g} s.",
+        hint="Commit or roll back sooner, or raise idle_in_transaction_timeout_s.",
+    )
+
+
+def withdrawn(name: str) -> DrainingError:
+    """The configuration is gone."""
+    return DrainingError(public=f"terminating connection: configuration {name} was deleted or changed")
+
+
+def _state_of(tenant: "Tenant") -> str:
+    pool = tenant.pool
+    state = (
+        f"Configuration {tenant.configuration.name}: {len(pool.leased)} of {pool.size} origin connections in use, "
+        f"limit {pool.limits.max_size}, {len(pool.waiters)} waiting."
+    )
+    last = tenant.opener.last_error
+    return f"{state} The last attempt to open one failed: {last}" if last else state

@@ -1,0 +1,76 @@
+"""PostgreSQL's own grammar: the text of statements in, their raw parse trees out.
+
+The parser is libpg_query, in the shared library that the `postgast` package carries. We call that library ourselves and
+take the tree as JSON: the package's Python side goes through protobuf, which refuses trees that are a hundred deep.
+
+What comes out is what gram.y of PostgreSQL 18 makes of the text before any name is looked up. Two things are not in the
+text: the setting standard_conforming_strings (`escapes` is the reading under `off`), and an encoding in which the
+second byte of a character may look like a quote or a backslash (the caller lets only UTF-8 through). What cannot be
+read, if only by this version of the grammar, is None.
+"""
+
+import ctypes
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+#: A node of the tree: field names to scalars, lists and nodes; most nodes are wrapped as {"NodeType": {...}}.
+Node = dict[str, Any]
+
+# pg_query.h of libpg_query: PG_QUERY_DISABLE_STANDARD_CONFORMING_STRINGS
+_BACKSLASH_ESCAPES: Final = 32
+_NAMES: Final = ("libpg_query.so", "libpg_query.dylib")
+
+
+class _Result(ctypes.Structure):
+    """PgQueryParseResult."""
+
+    _fields_ = (("tree", ctypes.c_char_p), ("stderr", ctypes.c_char_p), ("error", ctypes.c_void_p))
+
+
+def _load() -> ctypes.PyDLL | None:
+    """Open the library beside the package, without importing the package."""
+    spec = find_spec("postgast")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        for name in _NAMES:
+            path = Path(place, name)
+            if path.is_file():
+                return _declared(path)
+    return None
+
+
+def _declared(path: Path) -> ctypes.PyDLL | None:
+    try:
+        # PyDLL keeps the GIL: a statement takes some 10 microseconds, and giving the GIL away may cost milliseconds.
+        library = ctypes.PyDLL(str(path))
+        library.pg_query_parse_opts.argtypes = [ctypes.c_char_p, ctypes.c_int]
+        library.pg_query_parse_opts.restype = _Result
+        library.pg_query_free_parse_result.argtypes = [_Result]
+        library.pg_query_free_parse_result.restype = None
+    except (OSError, AttributeError):  # another platform's, or a libpg_query without options
+        return None
+    return library
+
+
+_library: Final = _load()
+
+#: Without the library nothing is ever proven.
+IS_AVAILABLE: Final = _library is not None
+
+
+def parse(sql: bytes, *, escapes: bool = False) -> list[Node] | None:
+    """Return the wrapped statements of SQL, or None if it could not be read. The text holds no zero byte."""
+    if _library is None:
+        return None
+    result = _library.pg_query_parse_opts(sql, _BACKSLASH_ESCAPES if escapes else 0)
+    try:
+        if result.error or not result.tree:
+            return None
+        tree = msgspec.json.decode(result.tree)
+        return [statement["stmt"] for statement in tree["stmts"]]
+    except (msgspec.MsgspecError, ValueError, RecursionError, KeyError):  # not UTF-8, or nested too deep
+        return None
+    finally:
+        _library.pg_query_free_parse_result(result)

@@ -1,0 +1,156 @@
+"""What a tenant knows of its origin, and how it learns it: the catalogue for the proof of cleanness, the parameters
+that the origin reports at login, and whatever else a connection of the pool is borrowed to find out.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from protos.errors import OriginRefusedError, ServiceError
+from protos.pg.parsers import error_fields
+from regional.catalog import Catalog
+from regional.catalog_query import CATALOG_QUERY
+from regional.cleanness import Judge
+from regional.origin import Exchange, Origin
+from regional.profile import BASE
+
+if TYPE_CHECKING:
+    from regional.tenant import Tenant
+
+CATALOG_AGE_S: Final = 30.0
+
+# Reported, but not a matter of configuration: they say who we are.
+_PER_CONNECTION: Final = frozenset({"session_authorization", "is_superuser", "application_name", "in_hot_standby"})
+
+log = structlog.get_logger(__name__)
+
+
+class Borrower:
+    """Somebody of the pool node itself who needs a connection: waits in the queue like a channel."""
+
+    def __init__(self) -> None:
+        self.profile = BASE
+        self.origin: Origin | None = None
+        self.error: ServiceError | None = None
+        self._decided = trio.Event()
+
+    def granted(self, origin: Origin) -> None:
+        self.origin = origin
+        self._decided.set()
+
+    def refused(self, error: ServiceError) -> None:
+        self.error = error
+        self._decided.set()
+
+    async def wait(self) -> Origin:
+        """Cancellation: safe; the tenant takes back what was granted."""
+        await self._decided.wait()
+        if self.error is not None:
+            raise self.error
+        assert self.origin is not None
+        return self.origin
+
+
+async def borrow(tenant: "Tenant", work: Callable[[Origin, Callable[[Exchange], None]], None]) -> Exchange:
+    """Let work run its exchanges on a connection of the pool; the one that it ends with.
+
+    Raises ServiceError where there is no connection, or it is lost. Cancellation: safe.
+    """
+    borrower = Borrower()
+    done = trio.Event()
+    result: list[Exchange] = []
+
+    def finished(exchange: Exchange) -> None:
+        result.append(exchange)
+        done.set()
+
+    def restored(exchange: Exchange) -> None:
+        assert borrower.origin is not None
+        if exchange.status and not exchange.error:
+            borrower.origin.profile = BASE
+            work(borrower.origin, finished)
+        else:
+            finished(exchange)
+
+    try:
+        tenant.checkout(borrower)
+        origin = await borrower.wait()
+        tenant.restore(origin, BASE, restored)
+        await done.wait()
+    finally:
+        tenant.pool.leave(borrower)
+        if borrower.origin is not None:
+            if not result:
+                borrower.origin.must_close = "its borrower was cancelled"
+            tenant.lease_ended(borrower.origin)
+    exchange = result[0]
+    if not exchange.status:
+        raise OriginRefusedError("the origin connection was lost")
+    return exchange
+
+
+class Knowledge:
+    """Of one tenant."""
+
+    def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
+        self.parameters = parameters
+        """What the origin reports to a client that has just logged in."""
+        self.judge = Judge()
+        self.on_parameters: Callable[[Tenant], None] = lambda tenant: None
+        self._tenant = tenant
+        self._due = 0.0
+        self._is_loading = False
+
+    def refresh(self, nursery: trio.Nursery, now: float) -> None:
+        """Read the catalogue if what we have of it is too old."""
+        if self._due <= now and not self._is_loading:
+            self._is_loading = True
+            nursery.start_soon(self._load)
+
+    def drop_catalog(self) -> None:
+        """It has just changed: until it is read again nothing is proven."""
+        self.judge.catalog = None
+        self._due = 0.0
+
+    async def _load(self) -> None:
+        name = self._tenant.configuration.name
+        due = 0.0
+        try:
+            self._due = monotonic() + CATALOG_AGE_S
+            due = self._due
+            exchange = await borrow(self._tenant, lambda origin, done: origin.run(CATALOG_QUERY.encode(), done))
+            if exchange.error:
+                why = error_fields(exchange.error).get("M")
+                log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
+            elif self._due == due:  # no DDL was seen while we read
+                self.judge.catalog = Catalog.from_rows(exchange.rows)
+        except ServiceError as error:
+            log.info("catalogue not read", configuration=name, why=str(error))
+        finally:
+            self._is_loading = False
+
+    def compare(self, origin: Origin) -> None:
+        """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""
+        reported, known = _configured(origin.parameters), _configured(self.parameters)
+        if reported == known:
+            return
+        if self.parameters:
+            changed = sorted(name for name in reported if reported[name] != known.get(name))
+            log.info("the origin reports other values", configuration=self._tenant.configuration.name, changed=changed)
+            self._tenant.retire(lambda other: other is not origin)
+        self.parameters = dict(origin.parameters)
+        self.on_parameters(self._tenant)
+
+    def changed(self, origin: Origin, name: str, value: str) -> None:
+        """An idle connection reports a new value: the server's own configuration was reloaded."""
+        origin.parameters[name] = value
+        if origin.profile is BASE and self.parameters.get(name) != value:
+            self.parameters = {**self.parameters, name: value}
+            self.on_parameters(self._tenant)
+
+
+def _configured(parameters: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in parameters.items() if name not in _PER_CONNECTION}

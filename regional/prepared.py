@@ -1,0 +1,117 @@
+"""The shared prepared statements of one origin connection: which are there, and what has to be sent for one that is
+not.
+
+A shared name stands for one meaning (see edge/statements.py), so a Parse of a statement that is here already need not
+be sent: the client gets its ParseComplete all the same, in its place. A Bind or Describe of one that is not here has
+its Parse injected before it, and the reply to that is swallowed. Least recently used statements make room.
+
+A Parse counts as done when its ParseComplete comes. An error ends its group of messages, and with it the Parses of that
+group that were not confirmed before; those are noted by the number of sync points before them.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from protos.pg.framer import Piece
+from protos.pg.messages import close_statement, parse_complete
+from protos.pg.pipeline import Pipeline
+from protos.pg.tags import Frontend
+
+MAX_STATEMENTS: Final = 500
+SHARED_PREFIX: Final = b"onetrip:"
+
+
+class Prepared:
+    """Of one connection."""
+
+    __slots__ = ("_names", "_unconfirmed")
+
+    def __init__(self) -> None:
+        self._names: dict[bytes, None] = {}  # least recently used first
+        self._unconfirmed: deque[tuple[bytes, int]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def parse(self, message: bytes, pipeline: Pipeline, out: list[bytes]) -> bool:
+        """Look at a client's Parse; False if it need not be sent."""
+        name = name_in(message, 5)
+        if not name.startswith(SHARED_PREFIX):
+            if self._unconfirmed:
+                self._unconfirmed.append((b"", _group(pipeline)))
+            return True
+        if name in self._names:
+            self._touch(name)
+            pipeline.answer(parse_complete())
+            return False
+        self._add(name, pipeline, out)
+        return True
+
+    def need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> bytes:
+        """Look at a Bind or Describe; the Parse message that was put before it, or nothing."""
+        data = piece.data
+        start = data.index(0, 5) + 1 if piece.tag == Frontend.BIND else 6
+        name = name_in(data, start)
+        if name in self._names:
+            self._touch(name)
+            return b""
+        text = texts.get(name)
+        if text is None:
+            return b""
+        self._add(name, pipeline, out)
+        pipeline.inject(Frontend.PARSE)
+        out.append(text)
+        return text
+
+    def confirmed(self) -> None:
+        """A ParseComplete came."""
+        if self._unconfirmed:
+            self._unconfirmed.popleft()
+
+    def failed(self, settled: int) -> None:
+        """An error came; settled sync points lie behind it."""
+        while self._unconfirmed and self._unconfirmed[0][1] <= settled:
+            self._names.pop(self._unconfirmed.popleft()[0], None)
+
+    def settled(self, settled: int) -> None:
+        """A ReadyForQuery came; what was sent before it is decided."""
+        while self._unconfirmed and self._unconfirmed[0][1] < settled:
+            self._unconfirmed.popleft()
+
+    def forget(self) -> None:
+        """They are gone from the connection, all of them."""
+        self._names.clear()
+        self._unconfirmed.clear()
+
+    def _add(self, name: bytes, pipeline: Pipeline, out: list[bytes]) -> None:
+        pipeline.watch()
+        if len(self._names) >= MAX_STATEMENTS:
+            oldest = next(iter(self._names))
+            del self._names[oldest]
+            pipeline.inject(Frontend.CLOSE)
+            out.append(close_statement(oldest))
+        self._names[name] = None
+        self._unconfirmed.append((name, _group(pipeline)))
+
+    def _touch(self, name: bytes) -> None:
+        del self._names[name]
+        self._names[name] = None
+
+
+def name_in(message: bytes, start: int) -> bytes:
+    """The zero-terminated name at start; edges have checked that it ends."""
+    return message[start : message.index(0, start)]
+
+
+def sql_of_parse(message: bytes) -> bytes:
+    start = message.index(0, 5) + 1
+    return message[start : message.index(0, start)]
+
+
+def _group(pipeline: Pipeline) -> int:
+    """The number of sync points that the client has sent so far."""
+    return pipeline.settled + pipeline.owed

@@ -1,0 +1,193 @@
+"""The proof that a query or a row change leaves nothing: every name in its tree is followed to what the catalogue says.
+
+The walk visits each node once, with its own stack, so that no depth of nesting is too deep. It adds up a residue and
+never takes anything away; a node that it does not know adds `DISCARD`. Names that come from a WITH clause are tracked,
+because they are no relations; all other names are the catalogue's, whatever the search_path.
+
+Three things that look harmless are calls: `t.name` and `(value).name`, if there is a function or type `name`; a cast to
+a domain; newer syntax, for a server so old that it reads it as a function's name.
+"""
+
+from typing import Final
+
+from regional.builtins import EFFECTS
+from regional.catalog import Catalog, Relation
+from regional.grammar import Node
+from regional.nodes import LATER_SYNTAX, LEAVES, TYPED, names, parts
+from regional.residue import Residue
+
+#: Set for a transaction only, these still change what comes after: the random generator stays seeded, and in another
+#: encoding the statements of the transaction are not what we read.
+UNCLEAN_LOCALLY: Final = {"seed": Residue.SETTINGS | Residue.CLOSES, "client_encoding": Residue.SETTINGS}
+
+_SAMPLERS: Final = frozenset({"bernoulli", "system"})
+_UNKNOWN: Final = Relation(Residue.DISCARD, Residue.DISCARD)
+
+_Scope = frozenset[str]
+_NO_SCOPE: Final[_Scope] = frozenset()
+
+
+class Proof:
+    """What the nodes followed so far may leave."""
+
+    def __init__(self, catalog: Catalog | None) -> None:
+        self.residue = Residue.CLEAN
+        self.reads_literals = False
+        """The value of some constant has counted, not only its being there."""
+        self._catalog = catalog
+        self._todo: list[tuple[str, Node, _Scope]] = []
+        self._may_default = False  # an UPDATE of a table whose defaults call nextval()
+
+    def add(self, residue: Residue) -> None:
+        if residue:
+            self.residue |= residue
+
+    def follow(self, kind: str, node: Node) -> None:
+        """Add what this node and everything in it may leave."""
+        if self._catalog is not None:
+            self.add(self._catalog.every)
+        todo = self._todo
+        todo.append((kind, node, _NO_SCOPE))
+        while todo:
+            self._visit(*todo.pop())
+
+    def follow_wrapped(self, wrapped: Node) -> None:
+        ((kind, node),) = wrapped.items()
+        self.follow(kind, node)
+
+    def read(self, relation: Node) -> None:
+        """Add what reading a bare RangeVar may leave."""
+        self.add(self._relation(relation).read)
+
+    def write(self, kind: str, relation: Node) -> None:
+        """Add what writing to a bare RangeVar may leave. Only some writes call the defaults."""
+        residue = self._relation(relation).write
+        if residue is Residue.SEQUENCES and kind in {"UpdateStmt", "DeleteStmt"}:
+            self._may_default = True
+        else:
+            self.add(residue)
+
+    def _visit(self, kind: str, node: Node, scope: _Scope) -> None:
+        if kind in LATER_SYNTAX:
+            self._later_syntax(kind)
+        if kind in LEAVES:
+            self._leaf(kind, node)
+            return
+        if kind not in TYPED:
+            self.add(Residue.DISCARD)
+            return
+        without: tuple[str, ...] = ()
+        if kind.endswith("Stmt"):
+            scope = self._enter(node, scope)
+            without = ("withClause", "relation", "intoClause")
+            if kind != "SelectStmt":
+                self.write(kind, node["relation"])
+            elif "intoClause" in node:
+                self.add(residue_of_new(node["intoClause"].get("rel", {})))
+        else:
+            self._check(kind, node, scope)
+        self._todo += [(part, inner, scope) for part, inner in parts(kind, node, without=without)]
+
+    def _enter(self, node: Node, scope: _Scope) -> _Scope:
+        """Follow the WITH clause of a statement, and return the names that its body sees."""
+        clause = node.get("withClause")
+        if clause is None:
+            return scope
+        queries: list[Node] = [item["CommonTableExpr"] for item in clause["ctes"]]
+        inside = scope | {query["ctename"] for query in queries}
+        visible = inside if clause.get("recursive") else scope
+        for query in queries:
+            self._todo.append(("CommonTableExpr", query, visible))
+            visible |= {query["ctename"]}
+        return inside
+
+    def _check(self, kind: str, node: Node, scope: _Scope) -> None:
+        """Look at the names that a branch itself has."""
+        match kind:
+            case "RangeVar" if "schemaname" in node or node.get("relname") not in scope:
+                self.read(node)
+            case "FuncCall":
+                self._call(node)
+            case "TypeName":
+                self._type(node)
+            case "A_Expr" if "BETWEEN" not in node["kind"]:  # which names no operator
+                self._operator(node["name"])
+            case "SubLink" | "SortBy":
+                self._operator(node.get("operName") or node.get("useOp"))
+            case "A_Indirection":
+                self._attributes(names(node["indirection"]))
+            case "RangeTableSample":
+                self._sampler(names(node["method"]))
+            case "IndexElem" if "opclass" in node:
+                self.add(Residue.DISCARD)
+
+    def _leaf(self, kind: str, node: Node) -> None:
+        if kind == "ColumnRef":
+            fields = node["fields"]
+            if len(fields) > 1:
+                self._attributes(names(fields[1:]))
+        elif kind == "SetToDefault" and self._may_default:
+            self.add(Residue.SEQUENCES)
+
+    def _relation(self, node: Node) -> Relation:
+        if self._catalog is None:
+            return _UNKNOWN
+        return self._catalog.relation(node.get("schemaname"), node.get("relname", ""))
+
+    def _call(self, node: Node) -> None:
+        """A schema before the name proves nothing: some syntax becomes pg_catalog.name() only in a newer grammar."""
+        name = names(node["funcname"])[-1]
+        if self._catalog is None:
+            self.add(EFFECTS.get(name, Residue.DISCARD))
+        elif name == "set_config" and name not in self._catalog.shadowed:
+            self._set_config(node)
+        else:
+            self.add(self._catalog.function(name))
+
+    def _set_config(self, node: Node) -> None:
+        self.reads_literals = True
+        match node.get("args"):
+            case [{"A_Const": {"sval": {"sval": str(name)}}}, _, {"A_Const": {"boolval": {"boolval": True}}}]:
+                self.add(UNCLEAN_LOCALLY.get(name.lower(), Residue.CLEAN))
+            case [{"A_Const": {"sval": {"sval": str(name)}}}, *_]:
+                self.add(UNCLEAN_LOCALLY.get(name.lower(), Residue.SETTINGS))
+            case _:
+                self.add(Residue.SETTINGS)
+
+    def _type(self, node: Node) -> None:
+        found = names(node.get("names", []))
+        if not found or self._catalog is None or node.get("setof") or node.get("pct_type"):
+            self.add(Residue.DISCARD)
+        else:
+            self.add(self._catalog.type(found[-1]))
+
+    def _operator(self, items: list[Node] | None) -> None:
+        """What is written without an operator uses the comparison operators; Catalog.every answers for those."""
+        if items is None:
+            return
+        found = names(items)
+        if self._catalog is None or not found:
+            self.add(Residue.DISCARD)
+        else:
+            self.add(self._catalog.operators.get(found[-1], Residue.DISCARD))
+
+    def _attributes(self, found: list[str]) -> None:
+        for name in found:
+            if self._catalog is None:
+                self.add(EFFECTS.get(name, Residue.CLEAN))
+            elif name in self._catalog.attributes:
+                self.add(self._catalog.attributes[name])
+
+    def _sampler(self, found: list[str]) -> None:
+        if self._catalog is None or found[-1] not in _SAMPLERS or found[-1] in self._catalog.shadowed:
+            self.add(Residue.DISCARD)
+
+    def _later_syntax(self, kind: str) -> None:
+        for name in LATER_SYNTAX[kind]:
+            if self._catalog is None or name in self._catalog.shadowed:
+                self.add(Residue.DISCARD)
+
+
+def residue_of_new(relation: Node) -> Residue:
+    """A new relation, a bare RangeVar, and whatever computed its rows. A temporary one is not in the catalogue."""
+    return Residue.DISCARD if relation.get("relpersistence") == "t" else Residue.DISCARD | Residue.CATALOG

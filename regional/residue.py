@@ -1,0 +1,97 @@
+"""What a statement may leave behind on the connection that ran it, and the SQL that takes it away.
+
+A residue is a set of flags: the union over the statements of a lease says how the connection must be cleaned. Nothing
+set means that a proof exists; whoever cannot prove sets too many. `DISCARD` is what `DISCARD ALL` removes except
+prepared statements, which are shared between sessions and stay.
+
+What no SQL removes (a seeded random generator, a loaded library, a replication origin, globals of a procedural
+language) is `CLOSES`. `CATALOG` leaves nothing on the connection, but what we know of the database may be wrong from
+here on.
+"""
+
+import enum
+from typing import Final
+
+
+class Residue(enum.IntFlag):
+    """The kinds of things that outlive a transaction."""
+
+    CLEAN = 0
+    SETTINGS = enum.auto()
+    """Parameters, role and session authorization."""
+    LOCKS = enum.auto()
+    """Advisory locks of the session."""
+    CHANNELS = enum.auto()
+    """LISTEN."""
+    CURSORS = enum.auto()
+    """Cursors WITH HOLD."""
+    TEMPORARY = enum.auto()
+    """Temporary objects."""
+    SEQUENCES = enum.auto()
+    """What currval() and lastval() would tell."""
+    STATEMENTS = enum.auto()
+    """SQL's own PREPARE; or DEALLOCATE, with which the shared prepared statements may have gone."""
+    CATALOG = enum.auto()
+    """DDL: drop the catalogue now and read it again once the lease has ended."""
+    CLOSES = enum.auto()
+    """Nothing but closing the connection removes it."""
+    DISCARD = SETTINGS | LOCKS | CHANNELS | CURSORS | TEMPORARY | SEQUENCES
+    UNKNOWN = DISCARD | STATEMENTS | CATALOG
+    """A text that was not understood, or not seen whole."""
+
+    @property
+    def closes(self) -> bool:
+        return self.value & _CLOSES != 0
+
+    @property
+    def statements_lost(self) -> bool:
+        """`reset_sql` runs DEALLOCATE ALL: the prepared statements of this connection are gone."""
+        return self.value & _STATEMENTS != 0
+
+    @property
+    def sequences(self) -> bool:
+        return self.value & _SEQUENCES != 0
+
+    @property
+    def resets_settings(self) -> bool:
+        """After `reset_sql` the connection has its base settings."""
+        return self.value & _SETTINGS != 0
+
+    @property
+    def makes_catalog_stale(self) -> bool:
+        return self.value & _CATALOG != 0
+
+    @property
+    def needs_reset(self) -> bool:
+        """Something is left that `reset_sql` takes away."""
+        return self.value & ~_CATALOG != 0
+
+
+# Plain integers: a connection that comes back is asked these questions, and & between flags costs a microsecond.
+_SETTINGS: Final = int(Residue.SETTINGS)
+_SEQUENCES: Final = int(Residue.SEQUENCES)
+_STATEMENTS: Final = int(Residue.STATEMENTS)
+_CATALOG: Final = int(Residue.CATALOG)
+_CLOSES: Final = int(Residue.CLOSES)
+
+# RESET ALL resets neither role nor session authorization. The role comes second: leaving a session authorization ends
+# the role that was taken under it, and RESET ROLE then finds the one that ALTER ROLE ... SET role gave at login.
+BASE_SETTINGS_SQL: Final = "SET SESSION AUTHORIZATION DEFAULT;RESET ROLE;RESET ALL"
+
+# What DISCARD ALL does (src/backend/commands/discard.c). Each works inside the implicit transaction of one simple
+# query, which DISCARD ALL itself does not. Settings come first, so that a client's search_path or role is out of the
+# way.
+_REMEDIES: Final = (
+    (Residue.SETTINGS, BASE_SETTINGS_SQL),
+    (Residue.CURSORS, "CLOSE ALL"),
+    (Residue.STATEMENTS, "DEALLOCATE ALL"),
+    (Residue.CHANNELS, "UNLISTEN *"),
+    (Residue.LOCKS, "SELECT pg_catalog.pg_advisory_unlock_all()"),
+    (Residue.TEMPORARY, "DISCARD TEMP"),
+    (Residue.SEQUENCES, "DISCARD SEQUENCES"),
+)
+
+
+def reset_sql(residue: Residue) -> bytes:
+    """Return the one simple query, for outside a transaction, that removes what can be; empty for nothing."""
+    return ";".join(sql for flag, sql in _REMEDIES if residue & flag).encode()

@@ -1,0 +1,87 @@
+"""Asking the origin what it makes of a startup parameter, once for everybody (rules 6).
+
+PostgreSQL canonicalises values (`DateStyle=iso` is reported as `ISO, MDY`) and refuses bad ones. Each unknown pair is
+set in a transaction of its own on a connection of the pool, what the origin reports is noted, and the transaction is
+rolled back. The answer holds for the configuration until the base changes.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from protos.errors import ServiceError
+from protos.link.link_pb2 import Resolution, Resolve, Resolved, Setting
+from protos.pg.messages import service_error
+from regional.knowledge import borrow
+from regional.origin import Exchange, Origin
+from regional.profile import quote_literal
+from regional.tenant import Tenant
+
+MAX_KNOWN: Final = 10_000
+
+Pair = tuple[bytes, bytes]
+
+
+class Resolver:
+    """What is known of one configuration's settings."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.known: dict[Pair, Resolution] = {}
+        self._tenant = tenant
+
+    async def resolve(self, question: Resolve, answer: Callable[[Resolved], None]) -> None:
+        """Cancellation: safe; nobody is answered then."""
+        resolved = Resolved(id=question.id)
+        try:
+            if not question.settings and not self._tenant.knowledge.parameters:
+                await borrow(self._tenant, lambda origin, done: origin.run(b"SELECT 1", done))
+            for setting in question.settings:
+                resolved.resolutions.append(await self._resolve_one(setting))
+        except ServiceError as error:
+            answer(Resolved(id=question.id, error=service_error(error, "FATAL")))
+            return
+        resolved.parameters.extend(
+            Setting(name=name.encode(), value=value.encode("utf-8", "surrogateescape"))
+            for name, value in self._tenant.knowledge.parameters.items()
+            if name != "application_name"
+        )
+        answer(resolved)
+
+    async def _resolve_one(self, setting: Setting) -> Resolution:
+        pair = (setting.name, setting.value)
+        known = self.known.get(pair)
+        if known is None:
+            known = self.known[pair] = await self._ask(setting)
+            while len(self.known) > MAX_KNOWN:
+                del self.known[next(iter(self.known))]
+        return known
+
+    async def _ask(self, setting: Setting) -> Resolution:
+        name, value = (quote_literal(raw.decode("utf-8", "surrogateescape")) for raw in (setting.name, setting.value))
+        sql = f"SELECT pg_catalog.set_config({name},{value},true)".encode("ascii")
+        reported: dict[str, str] = {}
+        refusal = b""
+
+        def ask(origin: Origin, done: Callable[[Exchange], None]) -> None:
+            def asked(exchange: Exchange) -> None:
+                nonlocal refusal
+                refusal = exchange.error
+                reported.update(exchange.parameters)
+                if exchange.status:
+                    origin.run(b"ROLLBACK", done)
+                else:
+                    done(exchange)
+
+            def begun(exchange: Exchange) -> None:
+                if exchange.status:
+                    origin.run(sql, asked)
+                else:
+                    done(exchange)
+
+            origin.run(b"BEGIN", begun)
+
+        await borrow(self._tenant, ask)
+        return Resolution(
+            setting=setting,
+            reported=[Setting(name=key.encode(), value=text.encode()) for key, text in reported.items()],
+            refusal=refusal,
+        )

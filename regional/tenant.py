@@ -1,0 +1,295 @@
+"""A tenant: one configuration at work. Leases are granted, connections come back clean or are closed.
+
+The pool core decides who gets which connection; here is what follows from its decisions. What a lease may have left
+behind is cleaned after the client has its answer, and a connection that provably carries nothing is not cleaned at all.
+
+When a lease ends, the questions are asked in this order: must it close (why)? is a cancel under way? is anything left
+on it? only then is it idle, and given to the next waiter at once.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+import structlog
+import trio
+
+from protos.pg.parsers import error_fields
+from protos.pg.tags import TransactionStatus
+from regional import complaints
+from regional.channel import Channel
+from regional.configuration import Configuration, OriginSecret
+from regional.dial import Dialer
+from regional.knowledge import Borrower, Knowledge
+from regional.opener import Opener
+from regional.origin import Exchange, Origin
+from regional.pool import Pool, PoolLimits
+from regional.profile import Profile, difference
+from regional.residue import Residue, reset_sql
+
+CANCEL_LIMIT_S: Final = 10.0  # rules 16
+TICK_S: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Tenant:
+    """One configuration's runtime."""
+
+    def __init__(
+        self, configuration: Configuration, secret: OriginSecret, dialer: Dialer, nursery: trio.Nursery
+    ) -> None:
+        self.configuration = configuration
+        self.channels: dict[tuple[int, bytes], Channel] = {}
+        """By cancel key."""
+        self.pool: Pool[Origin, Channel | Borrower] = Pool(_limits(configuration))
+        self.opener = Opener(self, secret, dialer, self._opened)
+        self.knowledge = Knowledge(self, dict(configuration.server_parameters))
+        self.judge: Callable[[bytes], Residue] = self.knowledge.judge.verdict
+        self.total_errors = 0
+        self.is_withdrawn = False
+        self._dialer = dialer
+        self._nursery = nursery
+        self._retired: set[Origin] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.pool.leased or self.pool.waiters)
+
+    # --- for channels ---
+
+    def checkout(self, waiter: Channel | Borrower) -> None:
+        """Grant a lease now or later, or refuse it."""
+        pool = self.pool
+        if self.is_withdrawn:
+            self._turn_away(waiter)
+        elif pool.is_full and not pool.idle:
+            waiter.refused(complaints.too_many_waiters(self))
+        else:
+            origin = pool.checkout(waiter, monotonic())
+            if origin is not None:
+                waiter.granted(origin)
+            else:
+                self.opener.grow(self._nursery)
+
+    def leave(self, channel: Channel) -> None:
+        """The channel has no lease and wants none."""
+        self.pool.leave(channel)
+        self.forget(channel)
+
+    def forget(self, channel: Channel) -> None:
+        if self.channels.get(channel.key) is channel:
+            del self.channels[channel.key]
+
+    def restore(self, origin: Origin, profile: Profile, done: Callable[[Exchange], None]) -> None:
+        """Give the connection the settings of its next lease."""
+        sql = difference(origin.profile, profile)
+        if sql is None:
+            done(Exchange(done, status=TransactionStatus.IDLE))
+        else:
+            origin.profile = _BETWEEN  # until it is known that it worked
+            origin.run(sql, done)
+
+    def cancel(self, origin: Origin) -> None:
+        """Cancel what this connection is running; it is not used again until that is settled (rules 16)."""
+        origin.cancelling += 1
+        self._nursery.start_soon(self._cancel, origin)
+
+    async def _cancel(self, origin: Origin) -> None:
+        with trio.move_on_after(CANCEL_LIMIT_S) as scope:
+            await self._dialer.cancel(self.configuration, self.opener.secret, origin)
+        origin.cancelling -= 1
+        if scope.cancelled_caught:
+            origin.must_close = "a cancel request was not settled in time"
+        if origin in self.pool.resetting and not origin.is_in_exchange:
+            self.lease_ended(origin)
+
+    # --- connections coming back ---
+
+    def lease_ended(self, origin: Origin) -> None:
+        """The pipeline is idle, or an exchange of ours is done: clean it, give it to the next, or close it."""
+        pool = self.pool
+        if origin.connection.is_closed:
+            return
+        why = origin.must_close or self._reason_to_close(origin)
+        if why:
+            self.discard(origin, why)
+        elif origin.cancelling:
+            if origin in pool.leased:
+                pool.reset(origin)
+            origin.residue |= Residue.SETTINGS  # a signal that comes late hits our own cleaning
+        elif origin.residue:
+            self._clean(origin)
+        else:
+            origin.idle_since = origin.last_activity
+            pool.checkin(origin)
+            if pool.waiters:
+                self._give_out()
+            elif pool.size > pool.limits.max_size:
+                self._shrink()
+
+    def _reason_to_close(self, origin: Origin) -> str:
+        if origin in self._retired:
+            return "retired"
+        if origin.expires_at <= origin.last_activity:
+            return "lifetime is over"
+        if origin.residue.closes:
+            return "a statement left something that cannot be cleaned"
+        return ""
+
+    def _clean(self, origin: Origin) -> None:
+        residue, origin.residue = origin.residue, Residue.CLEAN
+        if residue.makes_catalog_stale:
+            self.knowledge.drop_catalog()
+        if not residue.needs_reset:
+            self.lease_ended(origin)
+            return
+        if residue.statements_lost:
+            origin.prepared.forget()
+        if residue.resets_settings:
+            origin.profile = _BETWEEN
+        if origin in self.pool.leased:
+            self.pool.reset(origin)
+
+        def cleaned(exchange: Exchange) -> None:
+            if not exchange.status:
+                return  # lost meanwhile
+            if exchange.error or exchange.status != TransactionStatus.IDLE:
+                why = error_fields(exchange.error).get("M") if exchange.error else "a transaction is open"
+                self.discard(origin, f"it could not be cleaned: {why}")
+                return
+            if residue.resets_settings:
+                origin.profile = Profile.of(())
+            self.lease_ended(origin)
+
+        origin.run(reset_sql(residue), cleaned)
+
+    def discard(self, origin: Origin, why: str) -> None:
+        """Close a connection, wherever it is."""
+        log.info("origin connection closed", configuration=self.configuration.name, why=why)
+        origin.hang_up()
+        self._forget_origin(origin)
+
+    def origin_lost(self, origin: Origin, why: str) -> None:
+        """The connection has ended by itself."""
+        log.warning("origin connection lost", configuration=self.configuration.name, why=why)
+        self.total_errors += 1
+        self._forget_origin(origin)
+
+    def _forget_origin(self, origin: Origin) -> None:
+        self.pool.discard(origin)
+        self._retired.discard(origin)
+        if self.pool.waiters:
+            self.opener.grow(self._nursery)
+
+    def _opened(self, origin: Origin) -> None:
+        self.knowledge.compare(origin)
+        self._give_out()
+        self.knowledge.refresh(self._nursery, monotonic())
+
+    def _give_out(self) -> None:
+        while (grant := self.pool.grant()) is not None:
+            origin, waiter = grant
+            waiter.granted(origin)
+
+    def _shrink(self) -> None:
+        for origin in self.pool.over_limit():
+            origin.hang_up()
+
+    # --- the life of the configuration ---
+
+    def change(self, configuration: Configuration, secret: OriginSecret) -> None:
+        """Take over a changed configuration while it runs."""
+        moved = configuration.origin != self.configuration.origin or secret != self.opener.secret
+        self.configuration = configuration
+        self.pool.limits = _limits(configuration)
+        if moved:
+            self.opener.secret = secret
+            self.opener.forget_failures()
+            self.knowledge.parameters = dict(configuration.server_parameters)
+            self.knowledge.drop_catalog()
+            self.retire(lambda origin: True)
+        self._shrink()
+        self.opener.grow(self._nursery)
+
+    def learned(self, configuration: Configuration) -> None:
+        """The same configuration with a newer version, for what was learnt of its origin."""
+        self.configuration = configuration
+
+    def retire(self, which: Callable[[Origin], bool]) -> None:
+        """Close these connections: idle ones now, the others when their lease ends."""
+        idle = set(self.pool.idle)
+        for origin in self.pool.all():
+            if not which(origin):
+                continue
+            if origin in idle:
+                self.discard(origin, "retired")
+            else:
+                self._retired.add(origin)
+
+    def withdraw(self) -> None:
+        """The configuration is gone: no new leases; those that there are may end."""
+        self.is_withdrawn = True
+        for waiter in list(self.pool.waiters):
+            self.pool.leave(waiter)
+            self._turn_away(waiter)
+        self.retire(lambda origin: True)
+
+    def _turn_away(self, waiter: Channel | Borrower) -> None:
+        error = complaints.withdrawn(self.configuration.name)
+        if isinstance(waiter, Channel):
+            waiter.end(error)
+        else:
+            waiter.refused(error)
+
+    def close(self) -> None:
+        """The node goes away: close everything now."""
+        for origin in self.pool.all():
+            origin.hang_up()
+
+    # --- time limits ---
+
+    def tick(self, now: float) -> None:
+        """Everything that depends on time; called by the node's janitor."""
+        for waiter in self.pool.overdue(now, self.configuration.wait_timeout_s):
+            waiter.refused(complaints.overdue(self))
+        for origin in list(self.pool.leased):
+            if origin.channel is not None:
+                self._tick_lease(origin, origin.channel, now)
+        for origin in self.pool.expired(now):
+            origin.hang_up()
+        if not self.is_withdrawn:
+            self.opener.grow(self._nursery)
+            if self.pool.idle:
+                self.knowledge.refresh(self._nursery, now)
+
+    def _tick_lease(self, origin: Origin, channel: Channel, now: float) -> None:
+        if channel.clean_up_by:
+            if now > channel.clean_up_by:
+                origin.lost("its client left, and it could not be cleaned up in time")
+        elif origin.pipeline.owed:
+            limit_s = self.configuration.query_timeout_s
+            if channel.is_blocked:
+                origin.busy_since += TICK_S  # its client is what is slow
+            elif limit_s and now - origin.busy_since > limit_s and not origin.has_timed_out:
+                origin.has_timed_out = True
+                log.info("query over its limit is cancelled", configuration=self.configuration.name, limit_s=limit_s)
+                self.cancel(origin)
+        else:
+            origin.has_timed_out = False
+            limit_s = self.configuration.idle_in_transaction_timeout_s
+            if limit_s and now - origin.last_activity > limit_s:
+                channel.end(complaints.idle_in_transaction(limit_s))
+
+
+_BETWEEN: Final = Profile.between()
+"""Of a connection whose settings are being changed: equal to nothing."""
+
+
+def _limits(configuration: Configuration) -> PoolLimits:
+    return PoolLimits(
+        max_size=configuration.origin_connection_limit,
+        min_size=configuration.origin_connection_min,
+        max_waiters=configuration.max_waiters,
+        idle_timeout_s=configuration.idle_timeout_s,
+    )

@@ -1,0 +1,147 @@
+"""All tenants of a pool node: what edges are told of them, and what they ask across them."""
+
+import hmac
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import structlog
+import trio
+
+from protos.errors import NotReadyError, QueryCancelledError, ServiceError
+from protos.link.link_pb2 import Configuration as Pushed
+from protos.link.link_pb2 import Frame, Invalidate, Resolution, Resolve, Resolved, Setting, Withdraw
+from protos.pg.messages import service_error
+from regional.channel import Channel
+from regional.configuration import Configuration, OriginSecret
+from regional.dial import Dialer
+from regional.resolving import Resolver
+from regional.tenant import Tenant
+
+log = structlog.get_logger(__name__)
+
+MAX_PUSHED_RESOLUTIONS: Final = 200
+
+
+class Tenants:
+    """By name."""
+
+    def __init__(self, dialer: Dialer, nursery: trio.Nursery, mock_secret: bytes) -> None:
+        self.mock_secret = mock_secret
+        self.push: Callable[[Frame], None] = lambda frame: None
+        self.on_learnt: Callable[[Tenant], None] = lambda tenant: None
+        self.dialer = dialer
+        self._nursery = nursery
+        self._tenants: dict[str, Tenant] = {}
+        self._leaving: set[Tenant] = set()  # withdrawn, with leases that may end
+        self._resolvers: dict[str, Resolver] = {}
+
+    def __iter__(self) -> Iterator[Tenant]:
+        return iter([*self._tenants.values(), *self._leaving])
+
+    def get(self, name: str) -> Tenant | None:
+        return self._tenants.get(name)
+
+    def put(self, configuration: Configuration, secret: OriginSecret) -> None:
+        """Make a new or changed configuration effective, here and at the edges."""
+        tenant = self._tenants.get(configuration.name)
+        if tenant is None:
+            tenant = Tenant(configuration, secret, self.dialer, self._nursery)
+            tenant.knowledge.on_parameters = self._parameters_changed
+            self._tenants[configuration.name] = tenant
+            self._resolvers[configuration.name] = Resolver(tenant)
+        else:
+            tenant.change(configuration, secret)
+        self.push(Frame(configuration=self._pushed(tenant)))
+
+    def withdraw(self, name: str, version: int) -> None:
+        tenant = self._tenants.pop(name, None)
+        self._resolvers.pop(name, None)
+        if tenant is not None:
+            tenant.withdraw()
+            self._leaving.add(tenant)
+        self.push(Frame(withdraw=Withdraw(name=name, version=version)))
+
+    def configurations(self) -> list[Pushed]:
+        """What a new edge is told."""
+        return [self._pushed(tenant) for tenant in self._tenants.values()]
+
+    def tick(self, now: float) -> None:
+        for tenant in list(self):
+            tenant.tick(now)
+        for tenant in [tenant for tenant in self._leaving if not tenant.is_busy]:
+            tenant.close()
+            self._leaving.discard(tenant)
+
+    def close(self) -> None:
+        for tenant in list(self):
+            tenant.close()
+
+    @property
+    def is_busy(self) -> bool:
+        return any(tenant.is_busy for tenant in self)
+
+    def end_all(self, error: ServiceError) -> None:
+        """FATAL for every session that is in the middle of something."""
+        for tenant in list(self):
+            for channel in list(tenant.channels.values()):
+                if channel.origin is not None or channel.is_waiting:
+                    channel.end(error)
+
+    # --- what edges ask ---
+
+    def cancel(self, process_id: int, secret_key: bytes) -> None:
+        """Cancel what this session is running or waiting for; a miss is dropped and not remembered (rules 16)."""
+        for tenant in list(self):
+            for (candidate, secret), channel in list(tenant.channels.items()):
+                if candidate == process_id and hmac.compare_digest(secret, secret_key):
+                    self._cancel(tenant, channel)
+                    return
+
+    def _cancel(self, tenant: Tenant, channel: Channel) -> None:
+        origin = channel.origin
+        if origin is not None and not origin.is_in_exchange:
+            if origin.pipeline.owed or origin.pipeline.has_unsynced:
+                tenant.cancel(origin)
+        elif tenant.pool.leave(channel):
+            channel.refused(QueryCancelledError())
+
+    def resolve(self, question: Resolve, answer: Callable[[Resolved], None]) -> None:
+        """What does the origin report for these settings?"""
+        resolver = self._resolvers.get(question.configuration)
+        if resolver is None:
+            error = service_error(NotReadyError(public="the configuration has just been deleted"), "FATAL")
+            answer(Resolved(id=question.id, error=error))
+        else:
+            self._nursery.start_soon(resolver.resolve, question, answer)
+
+    # --- what the origins say ---
+
+    def _parameters_changed(self, tenant: Tenant) -> None:
+        name = tenant.configuration.name
+        resolver = self._resolvers.get(name)
+        if resolver is None:
+            return
+        resolver.known.clear()  # DateStyle=ISO means something else where the base has another order
+        self.push(Frame(invalidate=Invalidate(configuration=name)))
+        self.push(Frame(configuration=self._pushed(tenant)))
+        self.on_learnt(tenant)
+
+    def _pushed(self, tenant: Tenant) -> Pushed:
+        configuration = tenant.configuration
+        known: list[Resolution] = list(self._resolvers[configuration.name].known.values())
+        return Pushed(
+            name=configuration.name,
+            version=configuration.version,
+            credentials_version=configuration.credentials_version,
+            user=configuration.user,
+            verifier=configuration.verifier,
+            client_auth=configuration.client_auth,
+            max_client_connections=configuration.max_client_connections,
+            wait_timeout_s=configuration.wait_timeout_s,
+            parameters=[
+                Setting(name=name.encode(), value=value.encode("utf-8", "surrogateescape"))
+                for name, value in tenant.knowledge.parameters.items()
+                if name != "application_name"
+            ],
+            known=known[-MAX_PUSHED_RESOLUTIONS:],
+        )

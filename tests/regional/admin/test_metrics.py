@@ -1,0 +1,28 @@
+"""The text is what Prometheus reads, whatever is in a label."""
+
+import re
+
+from regional.admin.metrics import render
+from regional.control import Status
+from tests.regional.admin.fakes import STATUS
+
+SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="([^"\\]|\\.)*"(,[a-z]+="([^"\\]|\\.)*")*\})? [-+0-9.e]+')
+
+
+def test_every_line_is_a_comment_or_a_sample() -> None:
+    for line in render(STATUS).splitlines():
+        assert line.startswith(("# HELP ", "# TYPE ")) or SAMPLE.fullmatch(line), line
+
+
+def test_figures_are_under_pgbouncers_names() -> None:
+    text = render(STATUS)
+    assert 'onetrip_pool_maxwait_seconds{configuration="demo"} 0.25\n' in text
+    assert 'onetrip_pool_sv_login{configuration="demo"} 5\n' in text
+    assert 'onetrip_link_round_trip_seconds{edge="edge-1",address="10.0.0.1:5\\""} 0.08\n' in text
+    assert "onetrip_ready 1\n" in text
+
+
+def test_a_node_without_pools_and_links_has_no_empty_metrics() -> None:
+    text = render(Status(node="n"))
+    assert "onetrip_pool" not in text
+    assert "onetrip_links 0\n" in text

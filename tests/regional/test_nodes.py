@@ -1,0 +1,59 @@
+"""The tables of nodes, held against the definition of the tree that the library comes with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from postgast import pg_query_pb2
+
+from regional.nodes import LATER_SYNTAX, LEAVES, STRANGER, TYPED, names, parts
+
+# Bare fields of known nodes that the walk looks at itself, or that make a statement unclean by being there.
+_ELSEWHERE = {
+    "withClause", "relation", "intoClause",
+    "identitySequence",  # of a new table's column
+}  # fmt: skip
+
+
+def _bare_fields(kind: str) -> Mapping[str, str]:
+    fields: Any = getattr(pg_query_pb2, kind).DESCRIPTOR.fields
+    bare = {field.json_name: field.message_type.name for field in fields if field.message_type}
+    return {name: kind for name, kind in bare.items() if kind != "Node"}
+
+
+@pytest.mark.parametrize("kind", sorted(TYPED))
+def test_every_bare_field_is_known(kind: str) -> None:
+    bare = {name: of for name, of in _bare_fields(kind).items() if name not in _ELSEWHERE}
+    assert bare == TYPED[kind]
+
+
+def test_every_node_named_is_one() -> None:
+    for kind in {*TYPED, *LEAVES, *LATER_SYNTAX, *(kind for fields in TYPED.values() for kind in fields.values())}:
+        assert hasattr(pg_query_pb2, kind)
+        assert kind in TYPED or kind in LEAVES
+
+
+def test_leaves_hold_nothing_that_runs() -> None:
+    """What a leaf has inside is constants and names; the walk itself looks at the names of columns."""
+    for kind in LEAVES - {"A_Const", "ColumnRef", "Alias", "LockingClause", "CTESearchClause", "JsonReturning"}:
+        fields: Any = getattr(pg_query_pb2, kind).DESCRIPTOR.fields
+        assert [field.name for field in fields if field.message_type and field.name != "xpr"] == []
+
+
+def test_parts_are_found_where_they_are() -> None:
+    node = {"args": [{"A_Const": {"ival": {}}}, {}], "over": {"frameOptions": 1}, "location": 7, "agg_filter": {"X": {}}}
+    assert list(parts("FuncCall", node)) == [
+        ("A_Const", {"ival": {}}),
+        ("WindowDef", {"frameOptions": 1}),
+        ("X", {}),
+    ]
+    assert list(parts("FuncCall", node, without=("args", "over"))) == [("X", {})]
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, {"a": {}, "b": {}}, [[1]], [{"a": 1}]])
+def test_what_is_no_node_is_a_stranger(value: object) -> None:
+    assert list(parts("FuncCall", {"args": value})) == [(STRANGER, {})]
+
+
+def test_names_are_the_strings() -> None:
+    assert names([{"String": {"sval": "a"}}, {"A_Star": {}}, {"String": {}}]) == ["a", ""]
