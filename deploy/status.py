@@ -1,0 +1,101 @@
+"""`onetrip status`: links, pools, waiters, cache of one pool node, for a person or as JSON."""
+
+from typing import Any, Final
+
+import click
+
+from deploy.client_options import client, client_options, print_json, table, wants_json
+
+HELP: Final = """Show a pool node's links, pools, waiters and cache.
+
+The columns of POOLS are PgBouncer's: cl_active clients hold an origin connection and cl_waiting wait for one, maxwait
+is how long the first of them has waited, sv_active, sv_idle and sv_login are origin connections. --json prints the
+object that docs/admin-api.md describes.
+
+\b
+Examples:
+  onetrip status
+  onetrip status --admin https://pool.example.net:6433 --token-file token --json
+"""
+
+# A link's and a pool's columns; what the node does not tell is left out of the table.
+LINKS: Final = ("edge", "address", "advertise", "up_s", "round_trip_s", "channels", "received_bytes", "sent_bytes")
+POOLS: Final = (
+    "configuration",
+    "cl_active",
+    "cl_waiting",
+    "maxwait",
+    "sv_active",
+    "sv_idle",
+    "sv_login",
+    "size",
+    "limit",
+    "total_leases",
+    "total_errors",
+)
+CACHES: Final = ("configuration", "entries", "bytes", "hits", "misses", "hit_rate")
+
+
+@click.command(help=HELP, short_help="Show links, pools, waiters and cache.")
+@client_options
+def status() -> None:
+    answer = client().request("GET", "/status")
+    if wants_json():
+        print_json(answer)
+        return
+    click.echo(describe(answer))
+
+
+def describe(status: dict[str, Any]) -> str:
+    """The whole status as text."""
+    state = "ready" if status["ready"] else "not ready"
+    parts = [f"pool node {status['node']}: {state}, up {_duration(status['up_s'])}"]
+    for title, key, columns in (("LINKS", "links", LINKS), ("POOLS", "pools", POOLS), ("CACHE", "caches", CACHES)):
+        rows = status.get(key)
+        if rows is None:
+            continue
+        parts.append(f"{title}\n{_table(rows, columns)}" if rows else f"{title}\nnone")
+    return "\n\n".join(parts)
+
+
+def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
+    """The known columns in their order, then whatever a newer node tells besides."""
+    known = [column for column in columns if column in rows[0]]
+    names = known + [name for name in rows[0] if name not in columns]
+    heading = [name.removesuffix("_s").removesuffix("_bytes") for name in names]
+    return table([heading, *([_cell(name, row.get(name)) for name in names] for row in rows)])
+
+
+def _cell(name: str, value: object) -> str:
+    match value:
+        case None | "":
+            return "-"
+        case int() | float() if name.endswith("_bytes") or name == "bytes":
+            return _bytes(float(value))
+        case int() | float() if name == "round_trip_s":
+            return f"{value * 1000:.1f} ms"
+        case int() | float() if name.endswith("_s"):
+            return _duration(float(value))
+        case float():
+            return f"{value:.3g}"
+    return str(value)
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days}d{hours:02}h"
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    if minutes:
+        return f"{minutes}m{whole % 60:02}s"
+    return f"{whole}s"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,55 @@
+"""`onetrip status`."""
+
+import json
+
+import msgspec
+import pytest
+
+from deploy.command import run
+from deploy.status import describe
+from regional.control import LinkStatus, PoolStatus, Status
+from tests.deploy.fake_admin import FakeAdmin
+
+LINK = LinkStatus(edge="edge-1", address="10.0.0.2:6432", up_s=93784, round_trip_s=0.0803, received_bytes=5 << 20)
+POOL = PoolStatus(
+    configuration="demo", cl_active=3, cl_waiting=1, sv_active=3, sv_idle=0, sv_login=1, maxwait=0.25, size=4, limit=20
+)
+
+
+def shown(status: Status) -> str:
+    return describe(msgspec.to_builtins(status))
+
+
+def test_a_person_reads_tables() -> None:
+    text = shown(Status(node="pool-1", up_s=59, links=(LINK,), pools=(POOL,)))
+    lines = text.splitlines()
+    assert lines[0] == "pool node pool-1: ready, up 59s"
+    row = next(line.split() for line in lines if line.startswith("edge-1"))
+    assert row[:6] == ["edge-1", "10.0.0.2:6432", "-", "1d02h", "80.3", "ms"]
+    assert "5.0 MiB" in text
+    assert next(line.split() for line in lines if line.startswith("demo"))[:4] == ["demo", "3", "1", "0.25"]
+
+
+def test_nothing_there_is_said() -> None:
+    text = shown(Status(node="pool-1", ready=False))
+    assert "not ready" in text
+    assert "LINKS\nnone" in text
+    assert "POOLS\nnone" in text
+
+
+def test_what_a_newer_node_tells_is_shown_too() -> None:
+    status = msgspec.to_builtins(Status(node="n", pools=(POOL,)))
+    status["pools"][0]["new_column"] = 7
+    status["caches"] = [{"configuration": "demo", "hits": 5, "bytes": 2048}]
+    text = describe(status)
+    assert "new_column" in text
+    assert "2.0 KiB" in text
+
+
+def test_json_is_what_the_endpoint_says(admin: FakeAdmin, capsys: pytest.CaptureFixture[str]) -> None:
+    status = msgspec.to_builtins(Status(node="n", links=(LINK,)))
+    admin.answer("GET", "/v1/status", status)
+    assert run(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(status))
+    assert run(["status"]) == 0
+    assert "LINKS" in capsys.readouterr().out
