@@ -1,0 +1,135 @@
+"""`python -m bench`: the benchmarks, each a command. Tables go to standard output, progress to standard error."""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from bench import idle, local, stream, throughput, wan
+from bench.longlink import LinkShape, refuse_without_means
+from bench.workspace import UnavailableError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Measure Onetrip beside PostgreSQL and PgBouncer, in the same run and on this machine.
+
+    Only programs that the benchmark starts itself are loaded, on loopback or in network namespaces of its own, and
+    nothing stays behind. Run it on an idle machine.
+    """
+
+
+json_option = click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False), help="Keep the figures in this file."
+)
+
+
+def link_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what link to lay."""
+    for option in (
+        click.option("--congestion", help="TCP's congestion control on the link  [default: the machine's]"),
+        click.option("--mtu", type=click.IntRange(576, 65535), default=1500, help="MTU of the link."),
+        click.option(
+            "--queue", type=click.FloatRange(0.01, 20), default=1.0, help="Depth of the bottleneck, in round trips."
+        ),
+        click.option("--mbit", type=click.FloatRange(1, 10_000), default=100.0, help="Bandwidth in Mbit/s."),
+        click.option("--rtt", type=click.FloatRange(0.1, 2_000), default=80.0, help="Round trip in ms."),
+    ):
+        command = option(command)
+    return command
+
+
+def _given() -> dict[str, Any]:
+    """The options of the command that runs, by name."""
+    return dict(click.get_current_context().params)
+
+
+def _shape(options: dict[str, Any]) -> LinkShape:
+    return LinkShape(
+        round_trip_ms=options.pop("rtt"),
+        bandwidth_mbit_s=options.pop("mbit"),
+        queue_round_trips=options.pop("queue"),
+        mtu=options.pop("mtu"),
+        congestion=options.pop("congestion"),
+    )
+
+
+@main.command("wan")
+@link_options
+@click.option("--repeat", type=click.IntRange(1, 1000), default=wan.MIN_REPEAT, help="Samples of each way.")
+@click.option("--clients", type=click.IntRange(1, 2000), default=256, help="Clients of the load.")
+@click.option("--connections", type=click.IntRange(5, 500), default=20, help="Origin connections under load.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=10.0, help="Seconds of load for each way.")
+@click.option("--warm-chain", is_flag=True, help="Also wait (minutes) until a chain of two PgBouncers is warm.")
+@json_option
+def wan_command(**_: object) -> None:
+    """Connect, first and second query over a long link by each way in; then many clients on few connections."""
+    _refuse()
+    options = _given()
+    shape = _shape(options)
+    load = throughput.Plan(**{name: options.pop(name) for name in ("clients", "connections", "seconds", "warm_chain")})
+    wan.run(wan.WanOptions(shape=shape, load=load, **options))
+
+
+@main.command("local")
+@click.option("--clients", default="1,16,64,200", help="Numbers of clients, by comma.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=5.0, help="Seconds of each measurement.")
+@click.option("--rounds", type=click.IntRange(1, 50), default=3, help="Alternating rounds; medians are shown.")
+@click.option("--connections", type=click.IntRange(5, 500), default=20, help="Origin connections of each pooler.")
+@click.option("--protocol", type=click.Choice(["simple", "extended"]), default="simple", help="pgbench's -M.")
+@json_option
+def local_command(clients: str, **_: object) -> None:
+    """Throughput on loopback: PostgreSQL, PgBouncer and Onetrip in turn."""
+    try:
+        counts = tuple(int(part) for part in clients.split(","))
+    except ValueError as error:
+        raise click.BadParameter(clients, param_hint="--clients") from error
+    if not all(1 <= count <= 500 for count in counts):
+        raise click.BadParameter(f"{clients}: from 1 to 500 each", param_hint="--clients")
+    local.run(local.LocalOptions(**{**_given(), "clients": counts}))
+
+
+@main.command("stream")
+@link_options
+@click.option("--mib", type=click.IntRange(1, 65536), default=1024, help="Size of the large result.")
+@click.option("--direct/--no-direct", default=True, help="Also straight to PostgreSQL, for comparison.")
+@json_option
+def stream_command(**_: object) -> None:
+    """A large result over a long link, and the small queries of a second client beside it."""
+    _refuse()
+    options = _given()
+    stream.run(stream.StreamOptions(shape=_shape(options), **options))
+
+
+@main.command("idle")
+@click.option("--clients", type=click.IntRange(1, 100_000), default=5000, help="Idle clients.")
+@json_option
+def idle_command(**_: object) -> None:
+    """Memory of the edge node for each idle client, plain and with TLS."""
+    idle.run(idle.IdleOptions(**_given()))
+
+
+def _refuse() -> None:
+    """Skip, and say why, where no long link can be laid."""
+    try:
+        refuse_without_means()
+    except UnavailableError as error:
+        click.echo(f"skipped: {error}")
+        sys.exit(0)
+
+
+def run() -> None:
+    """Run a command; what is missing altogether is one line and status 1. A signal ends it in order."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
+    try:
+        main(prog_name="python -m bench")
+    except UnavailableError as error:
+        click.echo(f"bench: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()
