@@ -247,7 +247,7 @@ class Client:
         if lane is not None and uplink is not None:
             uplink.close(lane, reason)
         self._edge.forget(self)
-        self.connection.finish()
+        self.connection.finish(linger=reason != Reason.TERMINATED)
         if not self.connection.is_closed:
             self._edge.limits.linger(self.connection, monotonic())
 

@@ -200,7 +200,7 @@ class Newcomer:
         self._close()
 
     def _close(self) -> None:
-        self.connection.finish()
+        self.connection.finish(linger=True)
         if not self.connection.is_closed:
             self._edge.limits.linger(self.connection, monotonic())
         self._gone()

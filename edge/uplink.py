@@ -192,7 +192,7 @@ class Uplink:
         """A new link, whose first word is our hello; its owner runs it and says when it is `lost`."""
         self._dictionary = DictionarySender()
         # A budget of its own: what the windows of a lost link had grown by is not given back one by one.
-        stream = self._stream = LinkStream(budget=Budget(RECEIVE_BUDGET_BYTES), on_frame=self._on_frame)
+        stream = self._stream = LinkStream(budget=Budget(RECEIVE_BUDGET_BYTES), on_frame=self.take)
         self.stream_count += 1
         stream.mux.send_control(Frame(hello=self._hello))
         return stream
@@ -220,7 +220,8 @@ class Uplink:
 
     # --- frames of the pool node ---
 
-    def _on_frame(self, frame: Frame) -> None:
+    def take(self, frame: Frame) -> None:
+        """A frame of the pool node."""
         kind = frame.WhichOneof("control")
         if kind is None:
             owner = self._owners.get(frame.channel)

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from protos.runtime.pump import READ, WRITE, Pump
 from protos.runtime.tls import TlsLayer
 
+LINGER_S: Final = 1.0
 _READ_BYTES: Final = 1 << 16  # one read a turn and socket: a fast sender takes turns with the others
 
 
@@ -40,8 +41,8 @@ class Connection:
     """A connection in the pump. The socket must be non-blocking; it belongs to this object."""
 
     __slots__ = (
-        "_events", "_fd", "_finishing", "_is_parked", "_outgoing", "_pump", "_socket", "blocked_at", "is_closed",
-        "pending_bytes", "receiver", "tls",
+        "_events", "_fd", "_finishing", "_is_parked", "_lingers", "_outgoing", "_pump", "_socket", "blocked_at",
+        "is_closed", "pending_bytes", "receiver", "tls",
     )  # fmt: skip
 
     def __init__(self, pump: Pump, sock: socket.socket, receiver: Receiver) -> None:
@@ -51,6 +52,7 @@ class Connection:
         self._events = READ
         self._outgoing: bytearray | None = None
         self._finishing = False
+        self._lingers = False
         self._is_parked = False
         self.receiver = receiver
         self.tls: TlsLayer | None = None
@@ -92,17 +94,35 @@ class Connection:
     def is_paused(self) -> bool:
         return not self._events & READ
 
-    def finish(self) -> None:
-        """Close as soon as what is pending has gone out. The receiver hears nothing more."""
+    def finish(self, *, linger: bool = False) -> None:
+        """Close as soon as what is pending has gone out. The receiver hears nothing more.
+
+        With linger, which is for a last word that the peer should read, the peer's bytes are thrown away until it
+        closes too, for at most LINGER_S: closing with unread bytes would reset the connection and lose that word.
+        """
         if self.is_closed or self._finishing:
             return
         if self.tls is not None and self.tls.is_established:
             self._write_raw(self.tls.say_goodbye())
         self._finishing = True
-        if not self.pending_bytes:
-            self.close()
-        else:
+        self._lingers = linger
+        if self.pending_bytes:
             self._watch(WRITE)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        """All has gone out."""
+        if not self._lingers:
+            self.close()
+            return
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        self._watch(READ)
+        self._pump.later(LINGER_S, self.close)
 
     def close(self) -> None:
         """Close now. The receiver hears nothing more."""
@@ -121,7 +141,7 @@ class Connection:
             self._flush()
         if events & ~WRITE and not self.is_closed:
             if self._finishing:
-                self.close()
+                self._throw_away()
             elif self.is_paused:
                 # A hang-up is reported whatever we ask for, and there may be unread bytes before it: look away until
                 # somebody reads again.
@@ -129,6 +149,16 @@ class Connection:
                 self._is_parked = True
             else:
                 self._read()
+
+    def _throw_away(self) -> None:
+        try:
+            is_over = not self._socket.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            is_over = True
+        if is_over:
+            self.close()
 
     def failed(self, error: Exception) -> None:
         self._end(f"internal error: {error!r}")
@@ -202,7 +232,7 @@ class Connection:
             self._outgoing = None
             self.blocked_at = 0.0
             if self._finishing:
-                self.close()
+                self._finish()
                 return
             self._watch(self._events & ~WRITE)
         if sent and not self._finishing:

@@ -87,9 +87,9 @@ class LinkStream:
         self._pace = Pace()
 
     async def run(self, call: Call) -> None:
-        """Carry the link until the peer ends the stream or goes silent. Raises what gRPC raises, and RemoteProtocolError.
+        """Carry the link until the peer ends the stream or goes silent.
 
-        Cancellation: ends the stream.
+        Raises what gRPC raises, and RemoteProtocolError. Cancellation: ends the stream.
         """
         tasks = [asyncio.ensure_future(self._write(call)), asyncio.ensure_future(self._keep_alive())]
         reader = asyncio.ensure_future(self._read(call))

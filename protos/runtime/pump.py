@@ -71,6 +71,10 @@ class Pump:
         """Call function after this turn; for what must not happen inside another connection's work."""
         self._loop.call_soon(function)
 
+    def later(self, seconds: float, function: Callable[[], None]) -> None:
+        """Call function then; for what happens seldom. What is done for each query belongs to a janitor."""
+        self._loop.call_later(seconds, function)
+
     def close(self) -> None:
         self._loop.remove_reader(self._poller.fileno())
         self._poller.close()
