@@ -18,12 +18,14 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from protos.errors import LocalProtocolError, ServiceError
+import structlog
+
+from protos.errors import LocalProtocolError, RemoteProtocolError, ServiceError
 from protos.link.lane import Lane
 from protos.link.link_pb2 import Close, Reason
 from protos.link.mux import Mux
 from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
-from protos.pg.messages import service_error
+from protos.pg.messages import copy_fail, service_error
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.profile import Profile
 
@@ -35,6 +37,9 @@ MAX_BACKLOG_BYTES: Final = 128 << 10  # of an answer queued for the link; then t
 MAX_ORIGIN_PENDING_BYTES: Final = 256 << 10  # of a request that the origin does not take; then no more credit
 CLEAN_UP_S: Final = 10.0  # for the statement of a lost client to end, and its rollback
 
+log = structlog.get_logger(__name__)
+
+_GIVE_UP_COPY: Final = Piece(Frontend.COPY_FAIL, copy_fail("the client has left"), whole=True)
 _COPY: Final = (0, Frontend.COPY_DONE, Frontend.COPY_FAIL)
 _WHOLE: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.DESCRIBE, Frontend.EXECUTE,
@@ -46,8 +51,8 @@ class Channel:
     """One session of an edge, as this pool node sees it. It is the pool's waiter, too."""
 
     __slots__ = (
-        "_framer", "_leaving", "_pending", "_texts", "_unconsumed_bytes", "clean_up_by", "key", "lane", "mux",
-        "on_closed", "origin", "profile", "tenant",
+        "_client_encoding", "_framer", "_leaving", "_pending", "_texts", "_unconsumed_bytes", "clean_up_by", "key",
+        "lane", "mux", "on_closed", "origin", "profile", "tenant",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", mux: Mux, lane: Lane, profile: Profile, key: tuple[int, bytes]) -> None:
@@ -59,9 +64,10 @@ class Channel:
         """What a CancelRequest for this session says."""
         self.origin: Origin | None = None
         self.clean_up_by = 0.0
-        """When the connection of a client that has left is closed if it is not clean by then; 0.0 while it is here."""
+        """When the connection of a client that has left is closed if it is not clean by then; 0.0 means not yet."""
         self.on_closed: Callable[[], object] = lambda: None
         """Called when this end closes the channel."""
+        self._client_encoding = tenant.client_encoding_of(profile)
         self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
         self._pending: deque[list[Piece]] = deque()
         self._texts: dict[bytes, bytes] = {}  # statements that the bytes of this lease refer to
@@ -82,7 +88,11 @@ class Channel:
         """Bytes of the client."""
         if self._leaving is not None:
             return
-        pieces = self._framer.feed(data)
+        try:
+            pieces = self._framer.feed(data)
+        except RemoteProtocolError as error:
+            self.end(error)
+            return
         self._unconsumed_bytes += len(data)
         origin = self.origin
         if origin is None and not self._pending:
@@ -99,7 +109,15 @@ class Channel:
             self.tenant.checkout(self)
 
     def _forward(self, origin: "Origin", pieces: list[Piece]) -> None:
-        origin.forward(pieces, self._texts)
+        try:
+            origin.forward(pieces, self._texts)
+        except RemoteProtocolError as error:
+            self.end(error)
+            return
+        except Exception as error:  # a bug of ours costs this session, not everybody's link
+            log.exception("a session failed unforeseen", configuration=self.tenant.configuration.name)
+            self.end(ServiceError(repr(error)))
+            return
         due = origin.pipeline.due()
         if due:
             self.answer(due, 0, 0, last=False)
@@ -124,7 +142,6 @@ class Channel:
             return
         self._leaving = reason
         self.mux.forget_lane(self.lane.id)
-        self.clean_up_by = monotonic() + CLEAN_UP_S
         origin = self.origin
         if origin is None:
             if reason != Reason.TERMINATED or not self._pending:
@@ -137,8 +154,10 @@ class Channel:
             if reason != Reason.TERMINATED:
                 self._pending.clear()
             return
-        if reason != Reason.TERMINATED and origin.pipeline.owed:
-            self.tenant.cancel(origin)
+        if reason != Reason.TERMINATED:
+            self.clean_up_by = monotonic() + CLEAN_UP_S
+            if origin.pipeline.owed and not origin.pipeline.in_copy_in:
+                self.tenant.cancel(origin)
         self._clean_up_if_quiet()
 
     # --- the lease ---
@@ -146,7 +165,7 @@ class Channel:
     def granted(self, origin: "Origin") -> None:
         """An origin connection is ours until the pipeline is idle again."""
         self.origin = origin
-        origin.channel = self
+        origin.lend(self, self._client_encoding)
         if origin.profile is self.profile:
             self._flush_pending(origin)
         else:
@@ -185,7 +204,7 @@ class Channel:
     def answer(self, data: bytes, settled: int, status: int, *, last: bool) -> None:
         """Bytes of the origin for the client."""
         if self._leaving is not None:
-            if settled:
+            if not last:
                 self._clean_up_if_quiet()
             return
         if not data and not settled:
@@ -223,15 +242,28 @@ class Channel:
     def _clean_up_if_quiet(self) -> None:
         """The client has left: once nothing is owed, end what it left open."""
         origin = self.origin
-        if origin is None or origin.pipeline.owed or origin.is_in_exchange:
+        if origin is None or origin.is_in_exchange:
             return
         pipeline = origin.pipeline
-        if pipeline.has_unsynced or pipeline.in_copy_in:
+        if self._is_inside_message:
+            self._hang_up(origin, "its client left in the middle of a message")
+        elif pipeline.in_copy_in and not pipeline.has_unsynced:
+            # It waits for data that will not come, and would see a cancel only when some comes.
+            origin.forward([_GIVE_UP_COPY], {})
+        elif pipeline.in_copy_in or (pipeline.has_unsynced and not pipeline.owed):
             # An Execute without its Sync must not commit, and no message of ours could make it roll back and stay in
             # step for certain.
+            if self._leaving != Reason.TERMINATED:
+                self.tenant.cancel(origin)
             self._hang_up(origin, "its client left between two sync points")
-        elif pipeline.status != TransactionStatus.IDLE:
+        elif not pipeline.owed and pipeline.status != TransactionStatus.IDLE:
+            self.clean_up_by = monotonic() + CLEAN_UP_S
             origin.run(b"ROLLBACK", self._rolled_back)
+
+    @property
+    def _is_inside_message(self) -> bool:
+        """Whether the origin has the beginning of a message whose rest will not come."""
+        return not self._framer.is_at_boundary and not self._framer.rest
 
     def _rolled_back(self, exchange: "Exchange") -> None:
         origin = self.origin
@@ -259,24 +291,28 @@ class Channel:
         self._pending.clear()
         self.close(Reason.REFUSED, service_error(error, "ERROR"))
 
-    def origin_lost(self, origin: "Origin", error: ServiceError) -> None:
-        """The connection is gone in the middle of the lease."""
+    def origin_lost(self, error: ServiceError | None) -> None:
+        """The connection is gone in the middle of the lease; None where no error can be told, or need be."""
         self.origin = None
         self._pending.clear()
-        # Where the origin itself said FATAL, the client has had that message already.
-        self.close(Reason.ENDED, b"" if origin.last_fatal else service_error(error, "FATAL"))
+        self.close(Reason.ENDED, b"" if error is None else service_error(error, "FATAL"))
 
     def end(self, error: ServiceError) -> None:
         """End the session with a FATAL error, and the connection with it if it is in the middle of something."""
         origin = self.origin
         self._pending.clear()
+        message = service_error(error, "FATAL")
         if origin is not None:
+            if origin.is_inside_answer:
+                message = b""
             self.origin = None
             origin.channel = None
+            if origin.pipeline.owed or origin.pipeline.has_unsynced:
+                self.tenant.cancel(origin)  # it would run to its end, and hold its locks, without anybody
             self.tenant.discard(origin, str(error))
         else:
             self.tenant.leave(self)
-        self.close(Reason.ENDED, service_error(error, "FATAL"))
+        self.close(Reason.ENDED, message)
 
     def close(self, reason: Reason, error: bytes) -> None:
         """Tell the edge and be forgotten; the session opens another channel if it lives on."""

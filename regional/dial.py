@@ -179,7 +179,8 @@ async def _connect(endpoint: Endpoint) -> socket.socket:
     except OSError as error:
         sock.close()
         hint = "Look whether the database runs and its port is reachable from the pool node."
-        raise refused(f"{endpoint.host}: {error.strerror or error}", hint) from None
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise refused(f"{endpoint.host}: {why}", hint) from None
     except BaseException:
         sock.close()
         raise

@@ -78,6 +78,8 @@ async def borrow(tenant: "Tenant", work: Callable[[Origin, Callable[[Exchange], 
     try:
         tenant.checkout(borrower)
         origin = await borrower.wait()
+        if origin.connection.is_closed:
+            raise OriginRefusedError("the origin connection was lost")
         tenant.restore(origin, BASE, restored)
         await done.wait()
     finally:

@@ -25,7 +25,7 @@ from protos.pg.pipeline import Pipeline
 from protos.pg.replies import WHOLE_WHEN_WATCHED
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from protos.runtime.connection import Connection
-from regional.prepared import Prepared, sql_of_parse
+from regional.prepared import Prepared
 from regional.profile import Profile
 from regional.residue import Residue
 
@@ -77,7 +77,7 @@ class Origin:
     last_activity: float = 0.0
     """When the last message went in either direction."""
     busy_since: float = 0.0
-    """Since when an answer has been owed without a break."""
+    """Since when the oldest answer that is owed has been the next one."""
     cancelling: int = 0
     """Cancel requests under way; the connection is not reused until they are settled."""
     has_timed_out: bool = False
@@ -85,15 +85,23 @@ class Origin:
     """The FATAL ErrorResponse that the origin said before it closed."""
     _framer: Framer = attrs.field(factory=lambda: Framer(BACKEND_LIMITS, frozenset()))
     _exchange: Exchange | None = None
+    _generation: int = 0
+    _is_utf8: bool = True
 
     # --- towards the origin ---
+
+    def lend(self, channel: "Channel", client_encoding: str) -> None:
+        """A lease begins."""
+        self.channel = channel
+        self._generation = self.tenant.knowledge.judge.generation
+        self._is_utf8 = client_encoding == "UTF8"
 
     def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes]) -> None:
         """Send messages of the lease's client; texts are the statements that they refer to."""
         pipeline = self.pipeline
         now = self.last_activity = monotonic()
         if not pipeline.owed:
-            self.busy_since = now
+            self._busy_from(now)
         out: list[bytes] = []
         for piece in pieces:
             tag = piece.tag
@@ -103,34 +111,49 @@ class Origin:
                 if not self._prepare(piece, texts, out):
                     continue
             elif tag == Frontend.FUNCTION_CALL:
-                self.residue |= _UNKNOWN
+                self.residue |= Residue.DISCARD
             if tag:
                 pipeline.sent(tag)
             out.append(piece.data)
         if out:
             self.connection.write(out[0] if len(out) == 1 else b"".join(out))
 
+    def _busy_from(self, now: float) -> None:
+        self.busy_since = now
+        self.has_timed_out = False
+
     def _judge_query(self, piece: Piece) -> None:
-        residue = self.tenant.judge(piece.data[5:-1]) if piece.whole else _UNKNOWN
+        self._note_residue(self.tenant.judge(piece.data[5:-1], is_utf8=self._is_utf8) if piece.whole else _UNKNOWN)
+
+    def _judge_parse(self, message: bytes) -> None:
+        """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
+        start = message.index(0, 5) + 1
+        end = message.index(0, start)
+        self._note_residue(self.tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8))
+
+    def _note_residue(self, residue: Residue) -> None:
         if residue:
             self.residue |= residue
 
     def _prepare(self, piece: Piece, texts: Mapping[bytes, bytes], out: list[bytes]) -> bool:
         """Look after the statement that a message makes or needs; False if it need not be sent."""
+        if self.pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
+            self.residue |= _UNKNOWN
+            return True
         if piece.tag != Frontend.PARSE:
             if piece.tag == Frontend.BIND or piece.data[5:6] == b"S":
                 text = self.prepared.need(piece, texts, self.pipeline, out)
-                if text:
-                    self.residue |= self.tenant.judge(sql_of_parse(text))
+                if text:  # also where it is here already: it runs again, and the catalogue may be another
+                    self._judge_parse(text)
             return True
         if not piece.whole:
             self.residue |= _UNKNOWN
             self.must_close = "a statement over 1 MiB"
             return True
-        residue = self.tenant.judge(sql_of_parse(piece.data))
-        if residue:
-            self.residue |= residue
-        return self.prepared.parse(piece.data, self.pipeline, out)
+        self._judge_parse(piece.data)
+        # Parse reads settings: what is parsed while the transaction has its own must not be taken for what others mean.
+        has_own_settings = bool(self.residue & Residue.SETTINGS)
+        return self.prepared.parse(piece.data, self.pipeline, out, is_private=has_own_settings)
 
     # --- from the origin ---
 
@@ -180,6 +203,8 @@ class Origin:
                     after = pieces[index + 1 :]
                     break
         self.last_activity = monotonic()
+        if pipeline.settled != settled:
+            self._busy_from(self.last_activity)
         channel.answer(b"".join(out), pipeline.settled - settled, pipeline.status, last=pipeline.is_idle)
         if pipeline.is_idle and not self.connection.is_closed:
             self.end_lease()
@@ -193,6 +218,9 @@ class Origin:
         elif tag == Backend.PARAMETER_STATUS:
             # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.
             self.residue |= Residue.SETTINGS
+            name, value = parameter_status_of(piece.data)
+            if name == "client_encoding":
+                self._is_utf8 = value == "UTF8"
         elif tag == Backend.PARSE_COMPLETE and self.pipeline.is_watching:
             self.prepared.confirmed()
 
@@ -207,6 +235,10 @@ class Origin:
 
     def end_lease(self) -> None:
         """The pipeline is idle: what the client wanted is done."""
+        if self.tenant.knowledge.judge.generation != self._generation:
+            self.residue |= Residue.DISCARD  # what was proven was proven of another catalogue
+        if self.prepared.has_private:
+            self.residue |= Residue.STATEMENTS
         if self.pipeline.is_ambiguous:
             self.must_close = self.must_close or "replies out of step after a failed COPY"
         channel, self.channel = self.channel, None
@@ -226,6 +258,11 @@ class Origin:
     @property
     def is_in_exchange(self) -> bool:
         return self._exchange is not None
+
+    @property
+    def is_inside_answer(self) -> bool:
+        """Whether the client has the beginning of a message; whatever it got now, it would read as the rest of it."""
+        return self._exchange is None and not self._framer.is_at_boundary and not self._framer.rest
 
     def _take_own(self, piece: Piece) -> None:
         exchange, tag = self._exchange, piece.tag
@@ -268,6 +305,7 @@ class Origin:
         if self.connection.is_closed and self not in self.tenant.pool.all():
             return
         self.connection.close()
+        says_why = not self.last_fatal and not self.is_inside_answer
         channel, self.channel = self.channel, None
         exchange, self._exchange = self._exchange, None
         self.tenant.origin_lost(self, why)
@@ -275,7 +313,7 @@ class Origin:
             exchange.status = 0
             exchange.done(exchange)
         if channel is not None:
-            channel.origin_lost(self, _lost_error(self, why))
+            channel.origin_lost(_lost_error(self, why) if says_why else None)
 
 
 def _lost_error(origin: Origin, why: str) -> ConnectionLostError:

@@ -75,7 +75,9 @@ class Pool(Generic[O, W]):
 
     @property
     def is_full(self) -> bool:
-        return len(self.waiters) >= self.limits.max_waiters
+        """Whether nobody may queue; whom a connection that is or may be dialled will serve does not count."""
+        served = self.dialing + max(0, self.limits.max_size - self.size)
+        return len(self.waiters) - served >= self.limits.max_waiters
 
     def all(self) -> Iterable[O]:
         return [*self.idle, *self.leased, *self.resetting]

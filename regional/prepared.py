@@ -25,10 +25,12 @@ SHARED_PREFIX: Final = b"onetrip:"
 class Prepared:
     """Of one connection."""
 
-    __slots__ = ("_names", "_unconfirmed")
+    __slots__ = ("_names", "_unconfirmed", "has_private")
 
     def __init__(self) -> None:
-        self._names: dict[bytes, None] = {}  # least recently used first
+        self._names: dict[bytes, bytes] = {}  # to the Parse message, least recently used first
+        self.has_private = False
+        """A statement here was parsed under settings of its transaction; it has to go with the lease."""
         self._unconfirmed: deque[tuple[bytes, int]] = deque()
 
     def __len__(self) -> int:
@@ -37,32 +39,39 @@ class Prepared:
     def __contains__(self, name: object) -> bool:
         return name in self._names
 
-    def parse(self, message: bytes, pipeline: Pipeline, out: list[bytes]) -> bool:
-        """Look at a client's Parse; False if it need not be sent."""
+    def parse(self, message: bytes, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> bool:
+        """Look at a client's Parse; False if it need not be sent.
+
+        is_private: it means something else here than its shared name says, so nobody else may use it.
+        """
         name = name_in(message, 5)
         if not name.startswith(SHARED_PREFIX):
             if self._unconfirmed:
                 self._unconfirmed.append((b"", _group(pipeline)))
             return True
+        if is_private:
+            self.has_private = True
+            if self._names.pop(name, None) is not None:
+                pipeline.inject(Frontend.CLOSE)
+                out.append(close_statement(name))
         if name in self._names:
             self._touch(name)
             pipeline.answer(parse_complete())
             return False
-        self._add(name, pipeline, out)
+        self._add(name, message, pipeline, out)
         return True
 
     def need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> bytes:
-        """Look at a Bind or Describe; the Parse message that was put before it, or nothing."""
+        """Look at a Bind or Describe; the Parse message of its shared statement, which is here now, or nothing."""
         data = piece.data
         start = data.index(0, 5) + 1 if piece.tag == Frontend.BIND else 6
         name = name_in(data, start)
         if name in self._names:
-            self._touch(name)
-            return b""
+            return self._touch(name)
         text = texts.get(name)
         if text is None:
             return b""
-        self._add(name, pipeline, out)
+        self._add(name, text, pipeline, out)
         pipeline.inject(Frontend.PARSE)
         out.append(text)
         return text
@@ -86,29 +95,25 @@ class Prepared:
         """They are gone from the connection, all of them."""
         self._names.clear()
         self._unconfirmed.clear()
+        self.has_private = False
 
-    def _add(self, name: bytes, pipeline: Pipeline, out: list[bytes]) -> None:
+    def _add(self, name: bytes, text: bytes, pipeline: Pipeline, out: list[bytes]) -> None:
         pipeline.watch()
         if len(self._names) >= MAX_STATEMENTS:
             oldest = next(iter(self._names))
             del self._names[oldest]
             pipeline.inject(Frontend.CLOSE)
             out.append(close_statement(oldest))
-        self._names[name] = None
+        self._names[name] = text
         self._unconfirmed.append((name, _group(pipeline)))
 
-    def _touch(self, name: bytes) -> None:
-        del self._names[name]
-        self._names[name] = None
+    def _touch(self, name: bytes) -> bytes:
+        text = self._names[name] = self._names.pop(name)
+        return text
 
 
 def name_in(message: bytes, start: int) -> bytes:
     """The zero-terminated name at start; edges have checked that it ends."""
-    return message[start : message.index(0, start)]
-
-
-def sql_of_parse(message: bytes) -> bytes:
-    start = message.index(0, 5) + 1
     return message[start : message.index(0, start)]
 
 

@@ -57,7 +57,7 @@ class Resolver:
 
     async def _ask(self, setting: Setting) -> Resolution:
         name, value = (quote_literal(raw.decode("utf-8", "surrogateescape")) for raw in (setting.name, setting.value))
-        sql = f"SELECT pg_catalog.set_config({name},{value},true)".encode("ascii")
+        sql = f"SELECT pg_catalog.set_config({name},{value},true) IS NULL".encode("ascii")
         reported: dict[str, str] = {}
         refusal = b""
 

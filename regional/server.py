@@ -101,6 +101,8 @@ class EdgeLink:
         channel = self.channels.pop(frame.channel, None)
         if channel is not None:
             channel.left(frame.close.reason)
+        else:  # closed by us before, perhaps with bytes that nobody takes any more
+            self.mux.forget_lane(frame.channel)
 
     def _on_cancel(self, frame: Frame) -> None:
         self._tenants.cancel(frame.cancel.process_id, frame.cancel.secret_key)

@@ -28,6 +28,8 @@ from regional.profile import Profile, difference
 from regional.residue import Residue, reset_sql
 
 CANCEL_LIMIT_S: Final = 10.0  # rules 16
+UNCANCELLED_LIMIT_S: Final = 30.0  # then the origin, or the way to it, is taken for dead
+EXCHANGE_LIMIT_S: Final = 30.0  # for our own conversations: settings, cleaning, the catalogue
 TICK_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
@@ -45,7 +47,7 @@ class Tenant:
         self.pool: Pool[Origin, Channel | Borrower] = Pool(_limits(configuration))
         self.opener = Opener(self, secret, dialer, self._opened)
         self.knowledge = Knowledge(self, dict(configuration.server_parameters))
-        self.judge: Callable[[bytes], Residue] = self.knowledge.judge.verdict
+        self.judge = self.knowledge.judge.verdict
         self.total_errors = 0
         self.is_withdrawn = False
         self._dialer = dialer
@@ -72,6 +74,14 @@ class Tenant:
             else:
                 self.opener.grow(self._nursery)
 
+    def client_encoding_of(self, profile: Profile) -> str:
+        """In which encoding a session with these settings sends its statements, by PostgreSQL's name for it."""
+        asked = profile.client_encoding
+        if asked is None:
+            return self.knowledge.parameters.get("client_encoding", "")
+        plain = "".join(filter(str.isalnum, asked)).upper()
+        return "UTF8" if plain == "UNICODE" else plain
+
     def leave(self, channel: Channel) -> None:
         """The channel has no lease and wants none."""
         self.pool.leave(channel)
@@ -97,7 +107,10 @@ class Tenant:
 
     async def _cancel(self, origin: Origin) -> None:
         with trio.move_on_after(CANCEL_LIMIT_S) as scope:
-            await self._dialer.cancel(self.configuration, self.opener.secret, origin)
+            try:
+                await self._dialer.cancel(self.configuration, self.opener.secret, origin)
+            except (ValueError, OSError) as error:  # ssl.SSLError among them: a configuration changed meanwhile
+                log.warning("cancel not sent", configuration=self.configuration.name, why=str(error))
         origin.cancelling -= 1
         if scope.cancelled_caught:
             origin.must_close = "a cancel request was not settled in time"
@@ -135,6 +148,8 @@ class Tenant:
             return "lifetime is over"
         if origin.residue.closes:
             return "a statement left something that cannot be cleaned"
+        if self.pool.size > self.pool.limits.max_size:
+            return "the limit was lowered"
         return ""
 
     def _clean(self, origin: Origin) -> None:
@@ -253,8 +268,10 @@ class Tenant:
         """Everything that depends on time; called by the node's janitor."""
         for waiter in self.pool.overdue(now, self.configuration.wait_timeout_s):
             waiter.refused(complaints.overdue(self))
-        for origin in list(self.pool.leased):
-            if origin.channel is not None:
+        for origin in [*self.pool.leased, *self.pool.resetting]:
+            if origin.is_in_exchange and now - origin.last_activity > EXCHANGE_LIMIT_S:
+                origin.lost("it did not answer the pool node in time")
+            elif origin.channel is not None:
                 self._tick_lease(origin, origin.channel, now)
         for origin in self.pool.expired(now):
             origin.hang_up()
@@ -267,19 +284,26 @@ class Tenant:
         if channel.clean_up_by:
             if now > channel.clean_up_by:
                 origin.lost("its client left, and it could not be cleaned up in time")
-        elif origin.pipeline.owed:
-            limit_s = self.configuration.query_timeout_s
-            if channel.is_blocked:
-                origin.busy_since += TICK_S  # its client is what is slow
-            elif limit_s and now - origin.busy_since > limit_s and not origin.has_timed_out:
-                origin.has_timed_out = True
-                log.info("query over its limit is cancelled", configuration=self.configuration.name, limit_s=limit_s)
-                self.cancel(origin)
-        else:
-            origin.has_timed_out = False
+            return
+        pipeline = origin.pipeline
+        if pipeline.owed:
+            self._tick_query(origin, channel, now)
+        if not pipeline.owed or pipeline.in_copy_in:  # it is the client's turn
             limit_s = self.configuration.idle_in_transaction_timeout_s
             if limit_s and now - origin.last_activity > limit_s:
                 channel.end(complaints.idle_in_transaction(limit_s))
+
+    def _tick_query(self, origin: Origin, channel: Channel, now: float) -> None:
+        limit_s = self.configuration.query_timeout_s
+        if channel.is_blocked:
+            origin.busy_since += TICK_S  # its client is what is slow
+        elif origin.has_timed_out:
+            if now - origin.busy_since > limit_s + UNCANCELLED_LIMIT_S:
+                origin.lost("a query over its limit could not be cancelled")
+        elif limit_s and now - origin.busy_since > limit_s:
+            origin.has_timed_out = True
+            log.info("query over its limit is cancelled", configuration=self.configuration.name, limit_s=limit_s)
+            self.cancel(origin)
 
 
 _BETWEEN: Final = Profile.between()

@@ -153,8 +153,7 @@ class Mux:
     def next_batch(self, now: float) -> bytes | None:
         """The next message for the link, serialized, or None while there is nothing to send or no room for it."""
         batch = Batch()
-        while self._urgent:
-            batch.frames.append(self._urgent.popleft())
+        self._add_urgent(batch)
         carries_data, prompt_bytes = self._add_prompt(batch)
         bulk_bytes = self._add_bulk(batch, self.window.room(now) - prompt_bytes)
         if not batch.frames and self.received_bytes - self._acknowledged_bytes < ACKNOWLEDGE_BYTES:
@@ -168,10 +167,18 @@ class Mux:
             self.data_batches_out += 1
         return batch.SerializeToString()
 
+    def _add_urgent(self, batch: Batch) -> None:
+        urgent, frames, size = self._urgent, batch.frames, 0
+        while urgent and size < PROMPT_BATCH_BYTES:  # all configurations at once may be more than a message takes
+            frame = urgent.popleft()
+            frames.append(frame)
+            size += frame.ByteSize()
+
     def _add_prompt(self, batch: Batch) -> tuple[bool, int]:
-        prompt, frames, size = self._prompt, batch.frames, 0
+        """Whether there was anything, and how many session bytes it holds."""
+        prompt, frames, size, frame_bytes = self._prompt, batch.frames, 0, 0
         carries_data = bool(prompt)
-        while prompt and size < PROMPT_BATCH_BYTES:
+        while prompt and size + frame_bytes < PROMPT_BATCH_BYTES:
             entry = prompt.popleft()
             if isinstance(entry, tuple):
                 channel, data, settled, status = entry
@@ -179,6 +186,7 @@ class Mux:
                 size += len(data)
             else:
                 frames.append(entry)
+                frame_bytes += entry.ByteSize()
         return carries_data, size
 
     def _add_bulk(self, batch: Batch, room: int) -> int:
@@ -186,6 +194,8 @@ class Mux:
         while self._bulk and size < min(room, BATCH_BYTES):
             lane = self._bulk.popleft()
             lane.is_queued = False
+            if not lane.backlog:  # closed by the peer meanwhile
+                continue
             size += self._take_turn(lane, batch)
             self._queue(lane)
             if lane.on_room is not None:

@@ -21,7 +21,7 @@ grant all on all tables in schema public to traps_role;
 grant create on schema public to by_scram;
 grant usage on schema shadow to by_scram;
 grant all on all tables in schema public, shadow to by_scram;
-grant all on all sequences in schema public to by_scram;
+grant all on all sequences in schema public to by_scram, traps_role;
 """
 
 # What DISCARD ALL is about, and what it forgets; each line is one text. The modes of a transaction keep the source

@@ -76,7 +76,13 @@ def test_only_a_server_that_speaks_utf_8_is_read_beyond_ascii() -> None:
 
 @pytest.mark.parametrize(
     "rows",
-    [[], [_row("r", "t", schema="a")], [_row("z", "t"), VERSION], [[b"f", b"", b"x"]], [[b"f", b"", b"x", b"0", b"", b"0"]]],
+    [
+        [],
+        [_row("r", "t", schema="a")],
+        [_row("z", "t"), VERSION],
+        [[b"f", b"", b"x"]],
+        [[b"f", b"", b"x", b"0", b"", b"0"]],
+    ],
 )
 def test_other_rows_are_refused(rows: list[list[bytes | None]]) -> None:
     with pytest.raises(ValueError):

@@ -26,7 +26,9 @@ def test_nothing_is_no_statement(sql: bytes) -> None:
     assert parse(sql) == []
 
 
-@pytest.mark.parametrize("sql", [b"selec 1", b"select 'open", b"select 1 from", b"select '\xff'", b"\xef\xbb\xbfselect 1"])
+@pytest.mark.parametrize(
+    "sql", [b"selec 1", b"select 'open", b"select 1 from", b"select '\xff'", b"\xef\xbb\xbfselect 1"]
+)
 def test_what_is_no_sql_or_no_utf_8_is_none(sql: bytes) -> None:
     assert parse(sql) is None
 

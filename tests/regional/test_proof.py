@@ -118,7 +118,9 @@ def test_a_shadowed_set_config_is_not_the_one_we_know() -> None:
     assert judge(b"select set_config('a.b', 'c', true)", catalog) == DISCARD
 
 
-@pytest.mark.parametrize("node", [{"FuncCall": {"args": []}}, {"Unheard": {}}, {"A_Expr": {"kind": "AEXPR_NEW", "name": []}}])
+@pytest.mark.parametrize(
+    "node", [{"FuncCall": {"args": []}}, {"Unheard": {}}, {"A_Expr": {"kind": "AEXPR_NEW", "name": []}}]
+)
 def test_a_tree_of_another_shape_is_no_proof(node: Node) -> None:
     proof = Proof(CATALOG)
     try:

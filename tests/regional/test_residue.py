@@ -1,6 +1,8 @@
 """What a residue asks for, and that a real server then holds nothing."""
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from regional.residue import Residue, reset_sql
 from tests.regional.conftest import Traps, footprint
@@ -77,10 +79,24 @@ def test_any_reset_works_on_a_connection_that_has_nothing(traps: Traps, residue:
 
 @pytest.mark.postgres
 def test_a_role_given_at_login_comes_back(traps: Traps) -> None:
-    with traps.origin.connect(traps.name) as superuser:
-        superuser.execute("create role with_role login in role traps_role")
+    origin = traps.origin
+    with origin.connect(traps.name) as superuser:
+        superuser.execute(sql.SQL("create role with_role login in role traps_role password {}").format(origin.password))
         superuser.execute("alter role with_role set role = traps_role")
-        superuser.execute("alter role with_role set timezone = 'Asia/Tokyo'")
         superuser.execute("set session authorization with_role")
         superuser.execute(reset_sql(Residue.DISCARD))
         assert superuser.execute("select current_user, session_user").fetchone() == ("postgres", "postgres")
+    with psycopg.connect(
+        host=origin.host,
+        port=origin.port,
+        user="with_role",
+        password=origin.password,
+        dbname=traps.name,
+        autocommit=True,
+    ) as connection:
+        before = footprint(connection)
+        assert before == ["user with_role as traps_role"]
+        connection.execute("set role none")
+        assert footprint(connection) != before
+        connection.execute(reset_sql(Residue.SETTINGS))
+        assert footprint(connection) == before
