@@ -248,7 +248,7 @@ class Client:
             uplink.close(lane, reason)
         self._edge.forget(self)
         self.connection.finish(linger=reason != Reason.TERMINATED)
-        if not self.connection.is_closed:
+        if self.connection.pending_bytes:
             self._edge.limits.linger(self.connection, monotonic())
 
 

@@ -194,6 +194,8 @@ class Newcomer:
         """Say why not, and close."""
         name = self._entry.name if self._entry is not None else None
         log.info("client refused", peer=self.peer, configuration=name, sqlstate=error.sqlstate, why=str(error))
+        if error.sqlstate[:2] == "28":
+            self._edge.throttle.failed(self.peer, monotonic())
         tls = self.connection.tls
         if tls is None or tls.is_established:  # else there is nobody yet who could read it
             self.connection.write(service_error(error, "FATAL"))
@@ -201,7 +203,7 @@ class Newcomer:
 
     def _close(self) -> None:
         self.connection.finish(linger=True)
-        if not self.connection.is_closed:
+        if self.connection.pending_bytes:
             self._edge.limits.linger(self.connection, monotonic())
         self._gone()
 

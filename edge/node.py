@@ -29,6 +29,7 @@ from edge.limits import WRITE_TIMEOUT_S, Limits
 from edge.listener import Listener, open_listeners, raise_descriptor_limit
 from edge.newcomer import Newcomer
 from edge.options import EdgeOptions
+from edge.throttle import Throttle
 from edge.uplink import PROTOCOL_VERSION, Uplink
 from protos.errors import DrainingError, TooManyClientsError
 from protos.link.link_pb2 import Hello
@@ -58,6 +59,7 @@ class Edge:
         self.limits = Limits(handshake_timeout_s=options.handshake_timeout_s, wait_timeout_s=options.wait_timeout_s)
         self.clients: set[Client] = set()
         self.newcomers: set[Newcomer] = set()
+        self.throttle = Throttle()
         self.certificate_hash: bytes | None = None
         self._options = options
         self._pump = pump
@@ -144,10 +146,22 @@ class Edge:
         if self._is_draining or len(self.clients) + len(self.newcomers) >= self._max_clients + REFUSING_ROOM:
             self._turn_away(sock)
             return
+        now = time.monotonic()
+        delay_s = self.throttle.delay(peer, now)
+        if delay_s is None:
+            sock.close()
+            return
         newcomer = Newcomer(self, peer)
-        newcomer.connection = Connection(self._pump, sock, newcomer)
+        connection = newcomer.connection = Connection(self._pump, sock, newcomer)
         self.newcomers.add(newcomer)
-        self.limits.start_handshake(newcomer, time.monotonic())
+        self.limits.start_handshake(newcomer, now)
+        if delay_s:
+            connection.pause()
+            self._pump.later(delay_s, partial(self._let_in, connection, peer))
+
+    def _let_in(self, connection: Connection, peer: str) -> None:
+        self.throttle.let_in(peer)
+        connection.resume()
 
     def _turn_away(self, sock: socket.socket) -> None:
         """No room even for a handshake: the error goes out unasked, which drivers understand."""
@@ -194,7 +208,7 @@ class Edge:
         context.set_alpn_protocols(["postgresql"])
         # A driver's TLS session is as long as its connection; tickets would cost each of them bytes and work.
         context.num_tickets = 0
-        with open(cert_file, encoding="ascii") as file:
+        with open(cert_file, encoding="ascii", errors="replace") as file:  # remarks may stand before it
             self.certificate_hash = certificate_hash(ssl.PEM_cert_to_DER_cert(_first_certificate(file.read())))
         self._tls = context
 

@@ -35,7 +35,7 @@ from protos.runtime.link_stream import CHANNEL_OPTIONS, LinkStream
 PROTOCOL_VERSION: Final = 1
 METHOD: Final = "/onetrip.link.v1.Link/Connect"
 FIRST_BACKOFF_S: Final = 0.1
-MAX_BACKOFF_S: Final = 5.0
+MAX_BACKOFF_S: Final = 3.0
 
 log = structlog.get_logger(__name__)
 

@@ -14,6 +14,7 @@ import inspect
 import os
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec
 
 import attrs
@@ -30,18 +31,21 @@ from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.parsers import data_row_of, error_fields
 from protos.pg.tags import Backend, TransactionStatus
 from protos.runtime import guest
+from protos.runtime.connection import Connection
 from protos.runtime.link_stream import LinkStream
 from protos.runtime.pump import Pump
-from regional.configuration import Configuration, OriginSecret
+from regional.configuration import Configuration, OriginSecret, SslMode
 from regional.configuration import Origin as Where
 from regional.dial import Dialer
 from regional.server import EdgeLink
 from regional.tenant import Tenant
 from regional.tenants import Tenants
 from tests.regional.samples import configuration as sample
+from tests.support.activity import wait_until_active
 from tests.support.cluster import DATABASE, PASSWORD, Origin
+from tests.support.forwarding import Forwarder
 
-TIMEOUT_S: Final = 10.0
+TIMEOUT_S: Final = 6.0
 NAME: Final = "app"
 
 P = ParamSpec("P")
@@ -53,6 +57,11 @@ async def until(what: Callable[[], object], *, timeout_s: float = TIMEOUT_S) -> 
     while not what():
         assert time.monotonic() < deadline, inspect.getsource(what).strip()
         await trio.sleep(0.001)
+
+
+async def active(origin: Origin, text: str, *, active: bool = True) -> None:
+    """Wait until a statement that holds TEXT runs at the origin, or no longer runs."""
+    await trio.to_thread.run_sync(partial(wait_until_active, origin, text, active=active))
 
 
 async def turns(number: int = 20) -> None:
@@ -137,6 +146,8 @@ class Client:
         """Whether what comes is kept; a big result is not."""
         self.closed: Close | None = None
         self.refusals = 0
+        self.on_settled: Callable[[], object] = lambda: None
+        """Called at each ReadyForQuery, at once."""
         self.settled = 0
         self._unread = b""
         self._seen: list[Message] = []
@@ -201,6 +212,11 @@ class Client:
         return self.closed is not None
 
     @property
+    def is_inside_message(self) -> bool:
+        self._peek()
+        return not self._framer.is_at_boundary
+
+    @property
     def status(self) -> int:
         return self.session.status
 
@@ -225,6 +241,7 @@ class Client:
         if frame.settled:
             self.settled += frame.settled
             self.session.answered(frame.settled, frame.status)
+            self.on_settled()
 
     def read(self) -> None:
         """Hand on what has come, if this client takes it."""
@@ -342,6 +359,7 @@ class PoolSide:
         self.nursery = nursery
         self.tenants = Tenants(Dialer(pump), nursery, b"mock")
         self.edges: list[Edge] = []
+        self._forwarders: list[Forwarder] = []
         self.tenants.push = lambda frame: [edge.link.push(frame) for edge in self.edges] and None
 
     @property
@@ -368,7 +386,8 @@ class PoolSide:
         self.tenants.tick(time.monotonic() + later_s)
 
     async def quiet(self) -> None:
-        """Wait until every connection is idle, and what the node wants to know of the origin is known."""
+        """Wait until what was sent has arrived and come to its end: every connection is idle."""
+        await turns()
         await until(lambda: not self.tenant.is_busy and not self.tenant.pool.resetting and not self.tenant.pool.dialing)
 
     async def known(self) -> None:
@@ -379,14 +398,39 @@ class PoolSide:
             await until(lambda: self.tenant.knowledge.judge.catalog is not None)
         await self.quiet()
 
-    def close(self) -> None:
+    async def alone(self) -> None:
+        """Wait until everything is known and idle, and leave one connection, the one used last."""
+        await self.known()
+        for origin in self.tenant.pool.idle[:-1]:
+            self.tenant.discard(origin, "the test wants one")
+        assert self.tenant.pool.size == 1
+
+    async def forwarder(self, origin: Origin) -> Forwarder:
+        """A forwarder in front of ORIGIN, for `serve(port=...)`."""
+        forwarder = Forwarder(origin)
+        await forwarder.start()
+        self._forwarders.append(forwarder)
+        return forwarder
+
+    async def close(self) -> None:
+        """End everything. What a test leaves running is none of its business any more."""
         for edge in self.edges:
             edge.cut()
         self.tenants.close()
+        for forwarder in self._forwarders:
+            forwarder.stop()
+        for connection in list(self.pump._pumped.values()):
+            assert isinstance(connection, Connection)
+            connection.close()
+        await turns()
+        self.pump.close()
 
 
-def configuration_for(origin: Origin, *, user: str = "by_scram", sslmode: str = "disable", **changes: Any) -> Configuration:
-    where = Where(host=origin.host, port=origin.port, database=DATABASE, user=user, sslmode=sslmode)  # type: ignore[arg-type]
+def configuration_for(
+    origin: Origin, *, port: int = 0, user: str = "by_scram", sslmode: SslMode = "disable", **changes: Any
+) -> Configuration:
+    """The configuration of ORIGIN, at its own port or that of a forwarder before it."""
+    where = Where(host=origin.host, port=port or origin.port, database=DATABASE, user=user, sslmode=sslmode)
     return sample(NAME, origin=where, **changes)
 
 
@@ -403,16 +447,18 @@ def beside(test: Callable[Concatenate[PoolSide, P], Awaitable[None]]) -> Callabl
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         async def main() -> None:
             pump = Pump()
-            try:
-                with trio.fail_after(3 * TIMEOUT_S):
-                    async with trio.open_nursery() as nursery:
-                        side = PoolSide(pump, nursery)
+            failure: BaseException | None = None
+            async with trio.open_nursery() as nursery:
+                side = PoolSide(pump, nursery)
+                try:
+                    with trio.fail_after(3 * TIMEOUT_S):
                         await test(side, *args, **kwargs)
-                        side.close()
-                        await until(lambda: not len(pump))
-                        nursery.cancel_scope.cancel()
-            finally:
-                pump.close()
+                except BaseException as error:  # noqa: BLE001 - raised outside of the nursery, so not in a group
+                    failure = error
+                nursery.cancel_scope.cancel()
+            await side.close()
+            if failure is not None:
+                raise failure
 
         guest.run(main)
 

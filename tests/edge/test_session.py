@@ -1,0 +1,419 @@
+"""An established session: what crosses, what is counted, and what it means to have nothing owed."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from edge.session import Session
+from edge.statements import MAX_SESSION_BYTES, PREFIX, statement_of
+from protos.errors import RemoteProtocolError, StatementMemoryError
+from protos.pg import messages
+from protos.pg.framer import MAX_WHOLE_BYTES
+from protos.pg.messages import (
+    bind,
+    close_statement,
+    copy_data,
+    copy_done,
+    copy_fail,
+    describe_statement,
+    execute,
+    flush,
+    parse,
+    query,
+    ready_for_query,
+    sync,
+    terminate,
+)
+from protos.pg.tags import TransactionStatus
+from tests.support.stage import chunked
+
+SCOPE: Final = b"scope"
+IDLE: Final = TransactionStatus.IDLE
+INTRANS: Final = TransactionStatus.INTRANS
+INERROR: Final = TransactionStatus.INERROR
+READY: Final = ready_for_query(IDLE)
+REFUSAL: Final = messages.error_response({"S": "ERROR", "C": "57P03", "M": "no"})
+FUNCTION_CALL: Final = b"F" + (14).to_bytes(4, "big") + bytes(10)
+GROUP: Final = parse(b"", b"select $1") + bind(b"", b"", [b"1"]) + execute() + sync()
+OVERSIZED: Final = query(b"select '" + b"x" * (2 * MAX_WHOLE_BYTES) + b"'")
+
+SIZES: Final = st.integers(0, 40) | st.sampled_from([300, 5000])
+NAMES: Final = st.sampled_from([b"", b"s", b"t", PREFIX + b"mine"])
+
+
+@attrs.frozen
+class Said:
+    """A message, and what it adds to what is owed."""
+
+    data: bytes
+    syncs: int = 0
+    unsynced: bool | None = None
+    """Whether extended-query messages lie behind the last sync point then; None leaves it as it is."""
+
+
+@st.composite
+def messages_said(draw: st.DrawFn) -> Said:
+    """Any message of a session but Terminate."""
+    name, filling = draw(NAMES), b"x" * draw(SIZES)
+    choices: list[Callable[[], Said]] = [
+        lambda: Said(query(filling), 1, unsynced=False),
+        lambda: Said(sync(), 1, unsynced=False),
+        lambda: Said(FUNCTION_CALL, 1, unsynced=False),
+        lambda: Said(parse(name, filling), unsynced=True),
+        lambda: Said(bind(b"", name, [filling]), unsynced=True),
+        lambda: Said(describe_statement(name), unsynced=True),
+        lambda: Said(close_statement(name), unsynced=True),
+        lambda: Said(execute(), unsynced=True),
+        lambda: Said(copy_data(filling)),
+        lambda: Said(copy_done()),
+        lambda: Said(copy_fail("no")),
+        lambda: Said(flush()),
+    ]
+    return draw(st.sampled_from(choices))()
+
+
+CONVERSATIONS: Final = st.lists(messages_said(), max_size=12)
+CUTS: Final = st.lists(st.integers(0, 20_000), max_size=12)
+
+
+def fed(session: Session, chunks: list[bytes]) -> tuple[bytes, list[bytes]]:
+    """What crosses for these chunks, and the statements that it needs, as the shell takes them."""
+    sent, needed = b"", []
+    for chunk in chunks:
+        sent += session.feed(chunk)
+        needed += [one.name for one in session.needed]
+        session.needed = []
+    return sent, [name for index, name in enumerate(needed) if not index or needed[index - 1] != name]
+
+
+# --- any chunking ---
+
+
+@given(CONVERSATIONS, CUTS)
+def test_any_chunking_gives_the_same_requests_and_counts(said: list[Said], cuts: list[int]) -> None:
+    stream = b"".join(one.data for one in said)
+    whole, cut = Session(SCOPE), Session(SCOPE)
+    assert fed(whole, [stream]) == fed(cut, chunked(stream, cuts))
+    for session in (whole, cut):
+        assert session.owed == sum(one.syncs for one in said)
+        last = [one.unsynced for one in said if one.unsynced is not None]
+        assert session.has_unsynced == (bool(last) and last[-1])
+        assert session.is_quiet == (not session.owed and not session.has_unsynced)
+        assert session.to_client == b""
+
+
+@given(CONVERSATIONS, CUTS)
+def test_what_needs_no_other_name_crosses_unchanged(said: list[Said], cuts: list[int]) -> None:
+    kept = [one for one in said if one.data[:1] not in b"PBDC"]
+    stream = query(b"") + b"".join(one.data for one in kept)
+    assert fed(Session(SCOPE), chunked(stream, cuts)) == (stream, [])
+
+
+@given(st.lists(st.integers(0, len(OVERSIZED) + len(GROUP)), max_size=8))
+def test_an_oversized_query_crosses_as_it_comes_and_counts_once(cuts: list[int]) -> None:
+    session = Session(SCOPE)
+    chunks = chunked(OVERSIZED + GROUP, cuts)
+    assert fed(session, chunks)[0] == OVERSIZED + GROUP
+    assert session.owed == 2
+
+
+def test_an_oversized_message_is_not_kept_back() -> None:
+    session = Session(SCOPE)
+    assert session.feed(OVERSIZED[:5000]) == OVERSIZED[:5000]
+    assert session.feed(OVERSIZED[5000:5001]) == OVERSIZED[5000:5001]
+
+
+def test_an_oversized_bind_of_a_named_statement_goes_by_the_shared_name() -> None:
+    session = Session(SCOPE)
+    statement = statement_of(parse(b"s", b"select $1"), SCOPE)
+    session.feed(parse(b"s", b"select $1"))
+    value = b"v" * (2 * MAX_WHOLE_BYTES)
+    message = bind(b"", b"s", [value]) + execute() + sync()
+    sent, needed = fed(session, chunked(message, range(0, len(message), 60_000)))
+    assert sent == bind(b"", statement.name, [value]) + execute() + sync()
+    assert needed == [statement.name]
+
+
+# --- what is owed ---
+
+
+def test_a_session_is_quiet_when_nothing_is_owed_unsynced_or_open() -> None:
+    session = Session(SCOPE)
+    assert session.is_quiet
+    session.feed(query(b"begin"))
+    assert not session.is_quiet
+    session.answered(1, INTRANS)
+    assert not session.is_quiet
+    session.feed(GROUP)
+    session.answered(1, INERROR)
+    assert not session.is_quiet
+    session.feed(query(b"rollback"))
+    session.answered(1, IDLE)
+    assert session.is_quiet
+    session.feed(parse(b"", b"select 1") + flush())
+    assert not session.is_quiet, "an Execute without its Sync may have done something"
+    session.feed(sync())
+    session.answered(1, IDLE)
+    assert session.is_quiet
+
+
+def test_a_simple_query_ends_the_group_before_it_as_a_sync_does() -> None:
+    session = Session(SCOPE)
+    session.feed(parse(b"", b"select 1") + bind(b"", b"") + execute())
+    session.feed(query(b"select 2"))
+    session.answered(1, IDLE)
+    assert session.is_quiet
+
+
+def test_a_function_call_leaves_the_unnamed_statement_and_ends_its_group() -> None:
+    session = Session(SCOPE)
+    session.feed(parse(b"", b"select 1"))
+    session.feed(FUNCTION_CALL)
+    sent = session.feed(bind(b"", b""))
+    assert messages.bind_names_of(sent)[1] == statement_of(parse(b"", b"select 1"), SCOPE).name
+
+
+def test_a_request_is_at_its_end_when_nothing_more_can_belong_to_it() -> None:
+    session = Session(SCOPE)
+    for data, is_at_end in [
+        (query(b"select 1"), True),
+        (parse(b"", b"select 1") + flush(), False),
+        (sync(), True),
+        (FUNCTION_CALL, True),
+        (query(b"copy t from stdin"), True),
+        (copy_data(b"1\n") * 3, False),
+        (copy_done(), True),
+        (copy_data(b"1\n"), False),
+        (copy_fail("no"), True),
+        (OVERSIZED[:5000], False),
+        (OVERSIZED[5000:], False),
+        (query(b"select 1") + parse(b"", b"select 1"), False),
+    ]:
+        session.feed(data)
+        assert session.is_at_end == is_at_end, data[:20]
+
+
+# --- what means nothing between two requests ---
+
+
+@pytest.mark.parametrize("void", [copy_data(b"1\t2\n"), copy_done(), copy_fail("no"), flush()])
+@pytest.mark.parametrize("status", [IDLE, INTRANS, INERROR])
+def test_what_a_failed_copy_leaves_over_does_not_cross(void: bytes, status: int) -> None:
+    # It would borrow an origin connection, and nothing would ever give that back.
+    session = Session(SCOPE)
+    session.feed(query(b"copy t from stdin"))
+    assert session.feed(void) == void
+    session.answered(1, status)
+    assert session.feed(void * 3) == b""
+    assert session.owed == 0
+    assert session.feed(void + query(b"select 1") + void) == query(b"select 1") + void
+
+
+def test_a_message_that_has_crossed_in_part_crosses_whole() -> None:
+    # The origin waits for the rest of it, whatever has become of the COPY.
+    session = Session(SCOPE)
+    session.feed(query(b"copy t from stdin"))
+    long = copy_data(b"x" * 5000)
+    assert session.feed(long[:3000]) == long[:3000]
+    session.answered(1, IDLE)
+    assert session.feed(long[3000:] + copy_data(b"more") + copy_done()) == long[3000:]
+    assert session.feed(query(b"select 1")) == query(b"select 1")
+
+
+def test_an_oversized_leftover_does_not_cross_in_any_part() -> None:
+    session = Session(SCOPE)
+    long = copy_data(b"x" * (2 * MAX_WHOLE_BYTES))
+    assert fed(session, chunked(long + query(b"select 1"), range(0, len(long), 50_000)))[0] == query(b"select 1")
+
+
+# --- refusals ---
+
+
+def test_a_refused_query_gets_the_error_and_its_ready_for_query() -> None:
+    session = Session(SCOPE)
+    session.feed(query(b"select 1"))
+    assert session.refuse(REFUSAL) == REFUSAL + READY
+    assert session.is_quiet
+    assert session.feed(query(b"select 2")) == query(b"select 2")
+
+
+def test_each_refused_request_of_a_pipeline_is_answered() -> None:
+    session = Session(SCOPE)
+    session.feed(GROUP + query(b"select 1") + GROUP)
+    assert session.refuse(REFUSAL) == (REFUSAL + READY) * 3
+
+
+def test_a_refused_group_is_skipped_up_to_its_sync() -> None:
+    session = Session(SCOPE)
+    session.feed(parse(b"", b"select $1") + flush())
+    assert session.refuse(REFUSAL) == REFUSAL
+    assert session.is_quiet
+    assert session.feed(bind(b"", b"") + execute() + query(b"select 1") + copy_data(b"x")) == b""
+    assert session.to_client == b""
+    assert session.feed(sync() + GROUP) == GROUP
+    assert session.to_client == READY
+
+
+def test_a_statement_parsed_in_a_skipped_group_is_not_known() -> None:
+    session = Session(SCOPE)
+    session.feed(bind(b"", b"s"))
+    session.refuse(REFUSAL)
+    session.feed(parse(b"s", b"select 1") + sync())
+    assert session.feed(bind(b"", b"s")) == bind(b"", b"s")
+
+
+def test_terminate_ends_a_session_that_is_skipping() -> None:
+    session = Session(SCOPE)
+    session.feed(parse(b"", b"select 1"))
+    session.refuse(REFUSAL)
+    assert session.feed(execute() + terminate()) == b""
+    assert session.terminated
+
+
+@pytest.mark.parametrize("cut", [1100, MAX_WHOLE_BYTES, len(OVERSIZED) - 1])
+def test_the_rest_of_a_refused_message_is_not_taken_for_another(cut: int) -> None:
+    session = Session(SCOPE)
+    assert session.feed(OVERSIZED[:cut]) == OVERSIZED[:cut]
+    assert session.refuse(REFUSAL) == REFUSAL + READY
+    chunks = chunked(OVERSIZED[cut:] + query(b"select 1"), range(0, len(OVERSIZED), 70_000))
+    assert fed(session, chunks)[0] == query(b"select 1")
+
+
+def test_the_rest_of_a_refused_bind_is_skipped_with_its_group() -> None:
+    session = Session(SCOPE)
+    message = bind(b"", b"", [b"x" * (2 * MAX_WHOLE_BYTES)])
+    session.feed(parse(b"", b"select $1") + message[:5000])
+    assert session.refuse(REFUSAL) == REFUSAL
+    assert session.feed(message[5000:] + execute() + sync() + query(b"select 1")) == query(b"select 1")
+    assert session.to_client == READY
+
+
+def test_the_rest_of_a_message_does_not_go_to_another_channel() -> None:
+    session = Session(SCOPE)
+    session.feed(query(b"copy t from stdin"))
+    long = copy_data(b"x" * 5000)
+    session.feed(long[:3000])
+    session.answered(1, IDLE)
+    session.channel_lost()
+    assert session.feed(long[3000:] + query(b"select 1")) == query(b"select 1")
+
+
+class Answers(RuleBasedStateMachine):
+    """Whatever is sent, answered and refused: each sync point gets one ReadyForQuery, and nothing else does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = Session(SCOPE)
+        self.is_skipping = False
+        self.asked = 0
+        self.readied = 0
+
+    @rule(said=messages_said(), cut=st.integers(0, 300))
+    def say(self, said: Said, cut: int) -> None:
+        if said.data == sync():
+            self.is_skipping = False
+        if not self.is_skipping:  # while a refused group is skipped, a Query in it gets no answer
+            self.asked += said.syncs
+        for chunk in chunked(said.data, [cut]):
+            self.session.feed(chunk)
+        self.session.needed = []
+        self.readied += self.session.to_client.count(READY)
+        self.session.to_client = b""
+
+    @precondition(lambda self: self.session.owed)
+    @rule(data=st.data(), status=st.sampled_from([IDLE, INTRANS, INERROR]))
+    def answer(self, data: st.DataObject, status: int) -> None:
+        settled = data.draw(st.integers(1, self.session.owed))
+        self.session.answered(settled, status)
+        self.readied += settled
+
+    @rule()
+    def refuse(self) -> None:
+        answer_ends_in_the_middle = self.session.has_unsynced
+        self.is_skipping = self.is_skipping or answer_ends_in_the_middle
+        answer = self.session.refuse(REFUSAL)
+        self.readied += answer.count(READY)
+        assert answer.endswith(REFUSAL) == answer_ends_in_the_middle
+        assert answer.replace(REFUSAL, b"").replace(READY, b"") == b""
+        assert self.session.is_quiet
+
+    @rule()
+    def lose_the_channel(self) -> None:
+        self.session.channel_lost()
+
+    @invariant()
+    def every_sync_point_is_owed_or_answered(self) -> None:
+        assert self.session.owed >= 0
+        assert self.readied + self.session.owed == self.asked
+
+    def teardown(self) -> None:
+        session = self.session
+        before = session.owed
+        crossed = session.feed(sync() + query(b"the last"))
+        assert crossed.endswith(query(b"the last"))
+        assert session.owed + session.to_client.count(READY) == before + 2
+
+
+TestAnswers = Answers.TestCase
+
+
+# --- the end ---
+
+
+def test_what_comes_before_terminate_crosses_and_what_comes_after_does_not() -> None:
+    session = Session(SCOPE)
+    assert session.feed(query(b"insert") + terminate() + query(b"never")) == query(b"insert")
+    assert session.terminated
+    assert session.owed == 1
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"Q\x7f\xff\xff\xff", "invalid message length"),
+        (b"Q\xff\xff\xff\xff", "invalid message length"),
+        (b"Q\x00\x00\x00\x03", "invalid message length"),
+        (b"S\x00\x01\x00\x00", "invalid message length"),
+        (b"!\x00\x00\x00\x04", "invalid frontend message type 33"),
+        (b"\x00\x00\x00\x00\x08", "invalid frontend message type 0"),
+        (messages.password_message(b"pencil"), "invalid frontend message type 112"),
+    ],
+)
+def test_garbage_ends_the_session_in_postgresql_s_words(data: bytes, message: str) -> None:
+    session = Session(SCOPE)
+    session.feed(query(b"select 1"))
+    with pytest.raises(RemoteProtocolError) as caught:
+        session.feed(data)
+    assert caught.value.public_message == message
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_garbage_raises_only_the_protocol_error(data: bytes) -> None:
+    session = Session(SCOPE)
+    with suppress(RemoteProtocolError):
+        session.feed(data)
+        session.feed(data)
+
+
+def test_a_session_over_its_statement_bound_raises_53200() -> None:
+    session = Session(SCOPE)
+    big = b"x" * (1 << 19)
+    for number in range(MAX_SESSION_BYTES // len(big) - 1):
+        session.feed(parse(b"s%d" % number, b"%d" % number + big))
+    with pytest.raises(StatementMemoryError):
+        session.feed(parse(b"one more", big))
+
+
+def test_a_statement_bound_often_in_a_row_is_named_once() -> None:
+    session = Session(SCOPE)
+    session.feed(parse(b"s", b"select $1") + (bind(b"", b"s", [b"1"]) + execute()) * 50 + sync())
+    assert len(session.needed) == 1
