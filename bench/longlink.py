@@ -26,7 +26,7 @@ ORIGIN_ADDRESS: Final = "10.99.0.2"
 DEVICE: Final = "onetrip0"
 # The forwarder reads at once, so this only has to hold what arrives while it is not scheduled.
 DEVICE_QUEUE_PACKETS: Final = 10_000
-BULK_S: Final = 4.0
+BULK_S: Final = 6.0
 CONGESTION_KEY: Final = "net.ipv4.tcp_congestion_control"
 
 

@@ -1,7 +1,7 @@
 """pgbench as the load: it is PostgreSQL's own, in C, and so never the bottleneck of what is compared.
 
-Its clock starts before its clients connect, which on a busy machine or a long link may take seconds, so a run is given a
-head start beside the seconds of load that were asked for. A rehearsal, in which each client asks a few queries and no
+Its clock starts before its clients connect, which on a busy machine or a long link may take seconds, so a run is given
+a head start beside the seconds of load that were asked for. A rehearsal, in which each client asks a few queries and no
 clock runs, warms a way in up and says how long connecting takes.
 """
 

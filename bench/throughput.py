@@ -24,9 +24,10 @@ from bench.workspace import UnavailableError, say
 HEADS: Final = ("way", "queries/s", "of the ceiling", "average ms", "connect all s", "CPU µs/query", "forwarder CPU")
 # PgBouncer opens one server connection after the other; with TLS and SCRAM each takes six or seven crossings.
 OPENING_CROSSINGS: Final = 8
-# Warming up a chain: a slice that is not this much faster than the one before is the last.
+# Warming up a chain: it is over when some slices in a row were not this much faster than the best before.
 SLICE_S: Final = 20.0
 STILL_FASTER: Final = 1.02
+PATIENT_SLICES: Final = 2
 MAX_SLICES: Final = 30
 
 
@@ -83,13 +84,14 @@ class Throughput:
 
     def warm_up(self, endpoint: Endpoint) -> None:
         """Load a way in until it gets no faster: its pool is full then."""
-        best = 0.0
+        best, idle_slices = 0.0, 0
         for number in range(MAX_SLICES):
             load = run_load(self.scene.workspace, endpoint, self._load(SLICE_S))
             say(f"warming up, {(number + 1) * SLICE_S:.0f} s: {load.queries_per_s:.0f} queries/s")
-            if load.queries_per_s < best * STILL_FASTER:
+            idle_slices = idle_slices + 1 if load.queries_per_s < best * STILL_FASTER else 0
+            if idle_slices == PATIENT_SLICES:
                 return
-            best = load.queries_per_s
+            best = max(best, load.queries_per_s)
 
     def missing(self, name: str, reason: object) -> None:
         """A way that cannot be measured here."""
@@ -162,5 +164,6 @@ def _measure_chain(result: Throughput, beside: BouncerOptions, at_edge: BouncerO
         near = stack.enter_context(open_bouncer(scene.workspace, scene.origin, options))
         result.measure(cold, near.endpoint, [near.pid, far.pid], 0)
         if plan.warm_chain:
-            result.warm_up(near.endpoint)
-            result.measure(warm, near.endpoint, [near.pid, far.pid], plan.warm_up_s)
+            with result.tried(warm):
+                result.warm_up(near.endpoint)
+                result.measure(warm, near.endpoint, [near.pid, far.pid], plan.warm_up_s)
