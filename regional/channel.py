@@ -51,8 +51,8 @@ class Channel:
     """One session of an edge, as this pool node sees it. It is the pool's waiter, too."""
 
     __slots__ = (
-        "_client_encoding", "_framer", "_leaving", "_pending", "_texts", "_unconsumed_bytes", "clean_up_by", "key",
-        "lane", "mux", "on_closed", "origin", "profile", "tenant",
+        "_client_encoding", "_framer", "_leaving", "_pending", "_texts", "_texts_are_old", "_unconsumed_bytes",
+        "clean_up_by", "key", "lane", "mux", "on_closed", "origin", "profile", "tenant",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", mux: Mux, lane: Lane, profile: Profile, key: tuple[int, bytes]) -> None:
@@ -70,7 +70,8 @@ class Channel:
         self._client_encoding = tenant.client_encoding_of(profile)
         self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
         self._pending: deque[list[Piece]] = deque()
-        self._texts: dict[bytes, bytes] = {}  # statements that the bytes of this lease refer to
+        self._texts: dict[bytes, bytes] = {}  # statements that the latest request refers to
+        self._texts_are_old = False
         self._leaving: Reason | None = None
         self._unconsumed_bytes = 0
 
@@ -82,6 +83,9 @@ class Channel:
 
     def refer(self, text: bytes) -> None:
         """The next bytes refer to this statement."""
+        if self._texts_are_old and self.origin is None and not self._pending and self._framer.is_at_boundary:
+            self._texts.clear()
+            self._texts_are_old = False
         self._texts[text[5 : text.index(0, 5)]] = text
 
     def deliver(self, data: bytes) -> None:
@@ -122,7 +126,9 @@ class Channel:
         if due:
             self.answer(due, 0, 0, last=False)
         self.origin_drained()
-        if origin.pipeline.is_idle:  # a Flush, say: nothing will come that could end the lease
+        if (
+            origin.pipeline.is_idle and not self.is_inside_message
+        ):  # a Flush, say: nothing will come that could end the lease
             origin.end_lease()
 
     def origin_drained(self) -> None:
@@ -229,7 +235,8 @@ class Channel:
     def lease_ended(self) -> None:
         """The pipeline is idle; the connection has gone back to the pool."""
         origin, self.origin = self.origin, None
-        self._texts = {}
+        # Not cleared: the rest of the request that they came with may still be on its way, in chunks.
+        self._texts_are_old = True
         if self.lane.on_room is not None:
             self.lane.on_room = None
             if origin is not None:
@@ -245,7 +252,7 @@ class Channel:
         if origin is None or origin.is_in_exchange:
             return
         pipeline = origin.pipeline
-        if self._is_inside_message:
+        if self.is_inside_message:
             self._hang_up(origin, "its client left in the middle of a message")
         elif pipeline.in_copy_in and not pipeline.has_unsynced:
             # It waits for data that will not come, and would see a cancel only when some comes.
@@ -261,7 +268,7 @@ class Channel:
             origin.run(b"ROLLBACK", self._rolled_back)
 
     @property
-    def _is_inside_message(self) -> bool:
+    def is_inside_message(self) -> bool:
         """Whether the origin has the beginning of a message whose rest will not come."""
         return not self._framer.is_at_boundary and not self._framer.rest
 
@@ -269,14 +276,11 @@ class Channel:
         origin = self.origin
         if origin is None or not exchange.status:
             return
-        if exchange.status != TransactionStatus.IDLE:
+        if exchange.status != TransactionStatus.IDLE or origin.pipeline.is_ambiguous:
             self._hang_up(origin, "the transaction of a client that left could not be rolled back")
             return
         origin.reset_pipeline()
-        self.origin = None
-        origin.channel = None
-        self.lease_ended()
-        self.tenant.lease_ended(origin)
+        origin.end_lease()
 
     def _hang_up(self, origin: "Origin", why: str) -> None:
         self.origin = None

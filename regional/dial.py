@@ -67,21 +67,24 @@ class Dialer:
 
     async def dial(self, configuration: Configuration, secret: OriginSecret) -> LoginConnection:
         """Log in once. Raises ServiceError. Cancellation: safe, the connection is closed."""
-        failure: ServiceError | None = None
         wanted = configuration.origin.target_session_attrs
         rounds = ("standby", "any") if wanted == "prefer-standby" else (wanted,)
-        with trio.move_on_after(configuration.connect_timeout_s):
-            for kind, host in product(rounds, configuration.origin.addresses):
-                try:
+        attempts = list(product(rounds, configuration.origin.addresses))
+        deadline = trio.current_time() + configuration.connect_timeout_s
+        for number, (kind, host) in enumerate(attempts):
+            # A host that is silent must not use up the time of those after it.
+            limit_s = max(0.0, deadline - trio.current_time()) / (len(attempts) - number)
+            try:
+                with trio.fail_after(limit_s):
                     return await self._dial_host(configuration, secret, host, kind)
-                except ServiceError as error:
-                    failure = error
-                    if not error.retryable:
-                        raise
-            assert failure is not None
-            raise failure
-        message = f"no answer within {configuration.connect_timeout_s:g} s"
-        raise failure or refused(message, "Look whether host and port are right and no firewall is between.")
+            except trio.TooSlowError:
+                hint = "Look whether host and port are right and no firewall is between."
+                failure: ServiceError = refused(f"{host}: no answer within {limit_s:.3g} s", hint)
+            except ServiceError as error:
+                failure = error
+                if not error.retryable:
+                    raise
+        raise failure
 
     async def _dial_host(
         self, configuration: Configuration, secret: OriginSecret, host: Address, wanted: str
@@ -164,6 +167,8 @@ async def _resolve(host: Address, sslmode: str) -> list[Endpoint]:
         found = await trio.socket.getaddrinfo(host.host, host.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise refused(f"{host.host}: {error.strerror}", "Look whether the host name is right.") from None
+    except UnicodeError:
+        raise refused(f"{host.host} is no host name", "Look whether the host name is right.") from None
     return [Endpoint(family, where, host, sslmode) for family, _, _, _, where in found]
 
 

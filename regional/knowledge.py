@@ -73,6 +73,9 @@ async def borrow(tenant: "Tenant", work: Callable[[Origin, Callable[[Exchange], 
             borrower.origin.profile = BASE
             work(borrower.origin, finished)
         else:
+            if exchange.error:
+                borrower.origin.must_close = "its settings could not be reset"
+            exchange.status = 0
             finished(exchange)
 
     try:
@@ -131,6 +134,8 @@ class Knowledge:
                 self.judge.catalog = Catalog.from_rows(exchange.rows)
         except ServiceError as error:
             log.info("catalogue not read", configuration=name, why=str(error))
+        except Exception:  # whatever the origin answers, the node lives on
+            log.exception("catalogue not understood; every statement counts as unclean", configuration=name)
         finally:
             self._is_loading = False
 

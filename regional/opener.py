@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from protos.errors import ServiceError
+from protos.errors import OriginRefusedError, ServiceError
 from regional.configuration import OriginSecret
 from regional.dial import Dialer
 from regional.origin import Origin
@@ -63,6 +63,11 @@ class Opener:
         except ServiceError as error:
             tenant.pool.dial_failed()
             self._failed(error)
+            return
+        except Exception as error:
+            log.exception("opening an origin connection failed unforeseen", configuration=configuration.name)
+            tenant.pool.dial_failed()
+            self._failed(OriginRefusedError(repr(error)))
             return
         now = monotonic()
         lifetime_s = configuration.lifetime_s * (1 - LIFETIME_JITTER * random.random())

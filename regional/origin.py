@@ -140,9 +140,11 @@ class Origin:
         if self.pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
             self.residue |= _UNKNOWN
             return True
+        # Parse reads settings: what is parsed while the transaction has its own must not be taken for what others mean.
+        is_private = bool(self.residue & Residue.SETTINGS)
         if piece.tag != Frontend.PARSE:
             if piece.tag == Frontend.BIND or piece.data[5:6] == b"S":
-                text = self.prepared.need(piece, texts, self.pipeline, out)
+                text = self.prepared.need(piece, texts, self.pipeline, out, is_private=is_private)
                 if text:  # also where it is here already: it runs again, and the catalogue may be another
                     self._judge_parse(text)
             return True
@@ -151,9 +153,7 @@ class Origin:
             self.must_close = "a statement over 1 MiB"
             return True
         self._judge_parse(piece.data)
-        # Parse reads settings: what is parsed while the transaction has its own must not be taken for what others mean.
-        has_own_settings = bool(self.residue & Residue.SETTINGS)
-        return self.prepared.parse(piece.data, self.pipeline, out, is_private=has_own_settings)
+        return self.prepared.parse(piece.data, self.pipeline, out, is_private=is_private)
 
     # --- from the origin ---
 
@@ -206,8 +206,8 @@ class Origin:
         if pipeline.settled != settled:
             self._busy_from(self.last_activity)
         channel.answer(b"".join(out), pipeline.settled - settled, pipeline.status, last=pipeline.is_idle)
-        if pipeline.is_idle and not self.connection.is_closed:
-            self.end_lease()
+        if pipeline.is_idle and not self.connection.is_closed and not channel.is_inside_message:
+            self.end_lease()  # else with the rest of that message: a COPY has failed, and its client goes on sending
         for piece in after:
             self._take_own(piece)
 
@@ -227,6 +227,8 @@ class Origin:
     def _failed(self, piece: Piece) -> None:
         """An error: the rest of its group of extended messages is skipped, with the Parses in it."""
         self.prepared.failed(self.pipeline.settled)
+        if self.prepared.is_unsure:
+            self.residue |= Residue.STATEMENTS
         if not piece.whole:
             return
         fields = error_fields(piece.data)

@@ -6,32 +6,44 @@ be sent: the client gets its ParseComplete all the same, in its place. A Bind or
 its Parse injected before it, and the reply to that is swallowed. Least recently used statements make room.
 
 A Parse counts as done when its ParseComplete comes. An error ends its group of messages, and with it the Parses of that
-group that were not confirmed before; those are noted by the number of sync points before them.
+group that were not confirmed before, and the Closes that were to make room; both are noted by the number of sync points
+before them. Whether such a statement is there is *doubtful* then, and so it is for a later group that was sent before
+anybody knew. A doubtful one is closed before it is made again: PostgreSQL does not mind a Close of what is not there.
 """
 
 from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
+from protos.errors import RemoteProtocolError
 from protos.pg.framer import Piece
 from protos.pg.messages import close_statement, parse_complete
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 
 MAX_STATEMENTS: Final = 500
+MAX_DOUBTFUL: Final = 100
 SHARED_PREFIX: Final = b"onetrip:"
 
 
 class Prepared:
     """Of one connection."""
 
-    __slots__ = ("_names", "_unconfirmed", "has_private")
+    __slots__ = ("_closing", "_doubtful", "_names", "_unconfirmed", "has_private")
 
     def __init__(self) -> None:
         self._names: dict[bytes, bytes] = {}  # to the Parse message, least recently used first
         self.has_private = False
         """A statement here was parsed under settings of its transaction; it has to go with the lease."""
+        # With the sync points before them; an empty name is a Parse of no shared statement.
         self._unconfirmed: deque[tuple[bytes, int]] = deque()
+        self._closing: deque[tuple[bytes, int]] = deque()
+        self._doubtful: set[bytes] = set()
+
+    @property
+    def is_unsure(self) -> bool:
+        """There may be too many statements that nobody knows of: better to begin anew."""
+        return len(self._doubtful) > MAX_DOUBTFUL
 
     def __len__(self) -> int:
         return len(self._names)
@@ -46,31 +58,32 @@ class Prepared:
         """
         name = name_in(message, 5)
         if not name.startswith(SHARED_PREFIX):
-            if self._unconfirmed:
-                self._unconfirmed.append((b"", _group(pipeline)))
+            self._unconfirmed.append((b"", _group(pipeline)))
             return True
         if is_private:
             self.has_private = True
             if self._names.pop(name, None) is not None:
-                pipeline.inject(Frontend.CLOSE)
-                out.append(close_statement(name))
-        if name in self._names:
+                self._doubtful.add(name)
+        elif self._has(name, pipeline):
             self._touch(name)
             pipeline.answer(parse_complete())
             return False
         self._add(name, message, pipeline, out)
         return True
 
-    def need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> bytes:
+    def need(
+        self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes], *, is_private: bool
+    ) -> bytes:
         """Look at a Bind or Describe; the Parse message of its shared statement, which is here now, or nothing."""
         data = piece.data
-        start = data.index(0, 5) + 1 if piece.tag == Frontend.BIND else 6
+        start = 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 6
         name = name_in(data, start)
-        if name in self._names:
+        if self._has(name, pipeline):
             return self._touch(name)
         text = texts.get(name)
         if text is None:
             return b""
+        self.has_private = self.has_private or is_private
         self._add(name, text, pipeline, out)
         pipeline.inject(Frontend.PARSE)
         out.append(text)
@@ -84,28 +97,56 @@ class Prepared:
     def failed(self, settled: int) -> None:
         """An error came; settled sync points lie behind it."""
         while self._unconfirmed and self._unconfirmed[0][1] <= settled:
-            self._names.pop(self._unconfirmed.popleft()[0], None)
+            name, _ = self._unconfirmed.popleft()
+            if self._names.pop(name, None) is not None:
+                self._doubtful.add(name)
+        while self._closing and self._closing[0][1] <= settled:
+            self._doubtful.add(self._closing.popleft()[0])
 
     def settled(self, settled: int) -> None:
         """A ReadyForQuery came; what was sent before it is decided."""
         while self._unconfirmed and self._unconfirmed[0][1] < settled:
             self._unconfirmed.popleft()
+        while self._closing and self._closing[0][1] < settled:
+            self._closing.popleft()
 
     def forget(self) -> None:
         """They are gone from the connection, all of them."""
         self._names.clear()
         self._unconfirmed.clear()
+        self._closing.clear()
+        self._doubtful.clear()
         self.has_private = False
+
+    def _has(self, name: bytes, pipeline: Pipeline) -> bool:
+        """Whether it is there for certain, if what was sent in this group goes well."""
+        if name not in self._names:
+            return False
+        if self._unconfirmed:
+            group = _group(pipeline)
+            if any(one == name and before < group for one, before in self._unconfirmed):
+                self._doubtful.add(name)
+                return False
+        return True
 
     def _add(self, name: bytes, text: bytes, pipeline: Pipeline, out: list[bytes]) -> None:
         pipeline.watch()
+        group = _group(pipeline)
+        if name in self._doubtful or any(one == name for one, _ in self._closing):
+            self._doubtful.discard(name)
+            self._names.pop(name, None)
+            self._close(name, group, pipeline, out)
         if len(self._names) >= MAX_STATEMENTS:
             oldest = next(iter(self._names))
             del self._names[oldest]
-            pipeline.inject(Frontend.CLOSE)
-            out.append(close_statement(oldest))
+            self._close(oldest, group, pipeline, out)
         self._names[name] = text
-        self._unconfirmed.append((name, _group(pipeline)))
+        self._unconfirmed.append((name, group))
+
+    def _close(self, name: bytes, group: int, pipeline: Pipeline, out: list[bytes]) -> None:
+        pipeline.inject(Frontend.CLOSE)
+        out.append(close_statement(name))
+        self._closing.append((name, group))
 
     def _touch(self, name: bytes) -> bytes:
         text = self._names[name] = self._names.pop(name)
@@ -113,8 +154,11 @@ class Prepared:
 
 
 def name_in(message: bytes, start: int) -> bytes:
-    """The zero-terminated name at start; edges have checked that it ends."""
-    return message[start : message.index(0, start)]
+    """The zero-terminated name at start."""
+    end = message.find(0, start)
+    if end < 0:
+        raise RemoteProtocolError("a name without an end", public="invalid string in message")
+    return message[start:end]
 
 
 def _group(pipeline: Pipeline) -> int:

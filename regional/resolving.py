@@ -8,6 +8,8 @@ rolled back. The answer holds for the configuration until the base changes.
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from protos.errors import ServiceError
 from protos.link.link_pb2 import Resolution, Resolve, Resolved, Setting
 from protos.pg.messages import service_error
@@ -19,6 +21,8 @@ from regional.tenant import Tenant
 MAX_KNOWN: Final = 10_000
 
 Pair = tuple[bytes, bytes]
+
+log = structlog.get_logger(__name__)
 
 
 class Resolver:
@@ -39,10 +43,13 @@ class Resolver:
         except ServiceError as error:
             answer(Resolved(id=question.id, error=service_error(error, "FATAL")))
             return
+        except Exception as error:
+            log.exception("a question to the origin failed unforeseen", configuration=question.configuration)
+            answer(Resolved(id=question.id, error=service_error(ServiceError(repr(error)), "FATAL")))
+            return
         resolved.parameters.extend(
             Setting(name=name.encode(), value=value.encode("utf-8", "surrogateescape"))
             for name, value in self._tenant.knowledge.parameters.items()
-            if name != "application_name"
         )
         answer(resolved)
 
@@ -50,7 +57,10 @@ class Resolver:
         pair = (setting.name, setting.value)
         known = self.known.get(pair)
         if known is None:
-            known = self.known[pair] = await self._ask(setting)
+            known = await self._ask(setting)
+            if known.refusal:  # what is refused today may be there tomorrow: an extension's parameter, a time zone
+                return known
+            self.known[pair] = known
             while len(self.known) > MAX_KNOWN:
                 del self.known[next(iter(self.known))]
         return known
@@ -82,6 +92,9 @@ class Resolver:
         await borrow(self._tenant, ask)
         return Resolution(
             setting=setting,
-            reported=[Setting(name=key.encode(), value=text.encode()) for key, text in reported.items()],
+            reported=[
+                Setting(name=name.encode(), value=value.encode("utf-8", "surrogateescape"))
+                for name, value in reported.items()
+            ],
             refusal=refusal,
         )

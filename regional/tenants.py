@@ -29,6 +29,8 @@ class Tenants:
         self.mock_secret = mock_secret
         self.push: Callable[[Frame], None] = lambda frame: None
         self.on_learnt: Callable[[Tenant], None] = lambda tenant: None
+        self.changes = 0
+        """How often a configuration was put or withdrawn."""
         self.dialer = dialer
         self._nursery = nursery
         self._tenants: dict[str, Tenant] = {}
@@ -43,6 +45,7 @@ class Tenants:
 
     def put(self, configuration: Configuration, secret: OriginSecret) -> None:
         """Make a new or changed configuration effective, here and at the edges."""
+        self.changes += 1
         tenant = self._tenants.get(configuration.name)
         if tenant is None:
             tenant = Tenant(configuration, secret, self.dialer, self._nursery)
@@ -50,10 +53,13 @@ class Tenants:
             self._tenants[configuration.name] = tenant
             self._resolvers[configuration.name] = Resolver(tenant)
         else:
+            if configuration.origin != tenant.configuration.origin:
+                self._forget_answers(configuration.name)
             tenant.change(configuration, secret)
         self.push(Frame(configuration=self._pushed(tenant)))
 
     def withdraw(self, name: str, version: int) -> None:
+        self.changes += 1
         tenant = self._tenants.pop(name, None)
         self._resolvers.pop(name, None)
         if tenant is not None:
@@ -118,13 +124,16 @@ class Tenants:
 
     def _parameters_changed(self, tenant: Tenant) -> None:
         name = tenant.configuration.name
-        resolver = self._resolvers.get(name)
-        if resolver is None:
+        if self._tenants.get(name) is not tenant:
             return
-        resolver.known.clear()  # DateStyle=ISO means something else where the base has another order
-        self.push(Frame(invalidate=Invalidate(configuration=name)))
+        self._forget_answers(name)
         self.push(Frame(configuration=self._pushed(tenant)))
         self.on_learnt(tenant)
+
+    def _forget_answers(self, name: str) -> None:
+        """DateStyle=ISO means something else where the base has another order."""
+        self._resolvers[name].known.clear()
+        self.push(Frame(invalidate=Invalidate(configuration=name)))
 
     def _pushed(self, tenant: Tenant) -> Pushed:
         configuration = tenant.configuration
@@ -141,7 +150,6 @@ class Tenants:
             parameters=[
                 Setting(name=name.encode(), value=value.encode("utf-8", "surrogateescape"))
                 for name, value in tenant.knowledge.parameters.items()
-                if name != "application_name"
             ],
             known=known[-MAX_PUSHED_RESOLUTIONS:],
         )

@@ -20,7 +20,11 @@ log = structlog.get_logger(__name__)
 
 async def load(tenants: Tenants, vault: Vault) -> None:
     """Make effective what the store holds. Raises StoreError, SecretError. Cancellation: safe."""
-    kept, broken = await trio.to_thread.run_sync(vault.load)
+    while True:
+        before = tenants.changes
+        kept, broken = await trio.to_thread.run_sync(vault.load)
+        if tenants.changes == before:  # else what was read may be older than what the admin API has just done
+            break
     for record in broken:
         log.error("configuration cannot be used", configuration=record.name, why=record.what)
     for configuration, secret in kept:

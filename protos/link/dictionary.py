@@ -1,9 +1,8 @@
 """The dictionary of statement texts: each text crosses a link once (rules 11).
 
-The sending end owns it. It names the slot that a text fills or replaces, and from then on the slot's number stands for
-the text. Both ends know the same bound; frames arrive in the order in which they were sent, and a new link starts with
-an empty dictionary, so a slot that is referred to is always filled. A slot that made room keeps its old text at the
-receiver until it is filled anew, so that end holds at most twice the bound.
+The sending end owns it. It names the slot that a text fills, and from then on the slot's number stands for the text.
+Both ends know the same bound and make room for a new text in the same way; frames arrive in the order in which they
+were sent, and a new link starts with an empty dictionary, so a slot that is referred to is always filled.
 """
 
 from typing import Final
@@ -22,6 +21,10 @@ class DictionarySender:
         self._slots: dict[bytes, tuple[int, int]] = {}  # name to slot and bytes, least recently used first
         self._free: list[int] = []
         self._bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self._bytes
 
     def slot_for(self, name: bytes, text: bytes) -> tuple[int, bytes]:
         """The slot of this text, and the text if it has to be sent; slot 0 is for a text too large to be kept."""
@@ -42,25 +45,28 @@ class DictionarySender:
 
 
 class DictionaryReceiver:
-    """The other end."""
+    """The other end: it sees each use in the sender's order, so it forgets the same texts at the same moment."""
 
     def __init__(self, limit_bytes: int = DICTIONARY_BYTES) -> None:
         self._limit_bytes = limit_bytes
-        self._texts: dict[int, bytes] = {}
+        self._texts: dict[int, bytes] = {}  # by slot, least recently used first
         self._bytes = 0
 
     def text_of(self, slot: int, text: bytes) -> bytes:
         """The text that this frame stands for; fills the slot if it brought one."""
         if not text:
             try:
-                return self._texts[slot]
+                known = self._texts[slot] = self._texts.pop(slot)
             except KeyError:
                 raise RemoteProtocolError(f"statement slot {slot} is empty") from None
+            return known
         if slot:
-            self._bytes += len(text) - len(self._texts.get(slot, b""))
-            self._texts[slot] = text
-            if slot > MAX_SLOTS or self._bytes > 2 * self._limit_bytes:
+            if slot > MAX_SLOTS or len(text) > self._limit_bytes // 2:
                 raise RemoteProtocolError(f"the statement dictionary is over its bound at slot {slot}")
+            while self._texts and (self._bytes + len(text) > self._limit_bytes or len(self._texts) >= MAX_SLOTS):
+                self._bytes -= len(self._texts.pop(next(iter(self._texts))))
+            self._bytes += len(text) - len(self._texts.pop(slot, b""))
+            self._texts[slot] = text
         return text
 
     @property

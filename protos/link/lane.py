@@ -23,6 +23,7 @@ class Lane:
         "backlog",
         "backlog_bytes",
         "burst_bytes",
+        "burst_ends",
         "credit",
         "id",
         "is_queued",
@@ -38,6 +39,7 @@ class Lane:
         self.backlog: deque[Chunk | Frame] = deque()
         self.backlog_bytes = 0
         self.burst_bytes = 0
+        self.burst_ends = False  # with what is last in the backlog
         self.is_queued = False  # in the mux's bulk queue: it has a backlog and credit
         self.unconsumed_bytes = 0  # the owner's note: received, but not handed on yet
         self.on_room: Callable[[], None] | None = None

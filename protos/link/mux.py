@@ -95,6 +95,7 @@ class Mux:
         else:
             lane.backlog.append((data, settled, status))
             lane.backlog_bytes += size
+            lane.burst_ends = last
             self._queue(lane)
         self._wake()
 
@@ -155,6 +156,7 @@ class Mux:
         batch = Batch()
         self._add_urgent(batch)
         carries_data, prompt_bytes = self._add_prompt(batch)
+        before_bulk = len(batch.frames)
         bulk_bytes = self._add_bulk(batch, self.window.room(now) - prompt_bytes)
         if not batch.frames and self.received_bytes - self._acknowledged_bytes < ACKNOWLEDGE_BYTES:
             return None
@@ -163,7 +165,7 @@ class Mux:
         if prompt_bytes or bulk_bytes:
             self.sent_bytes += prompt_bytes + bulk_bytes
             self.window.sent(prompt_bytes + bulk_bytes, now)
-        if carries_data or bulk_bytes:
+        if carries_data or len(batch.frames) > before_bulk:
             self.data_batches_out += 1
         return batch.SerializeToString()
 
@@ -190,13 +192,16 @@ class Mux:
         return carries_data, size
 
     def _add_bulk(self, batch: Batch, room: int) -> int:
-        size = 0
-        while self._bulk and size < min(room, BATCH_BYTES):
+        size = frame_bytes = 0
+        while self._bulk and size < room and size + frame_bytes < BATCH_BYTES:
             lane = self._bulk.popleft()
             lane.is_queued = False
             if not lane.backlog:  # closed by the peer meanwhile
                 continue
-            size += self._take_turn(lane, batch)
+            taken = self._take_turn(lane, batch)
+            size += taken
+            if not taken:
+                frame_bytes += batch.frames[-1].ByteSize()
             self._queue(lane)
             if lane.on_room is not None:
                 lane.on_room()
@@ -219,7 +224,7 @@ class Mux:
         else:
             batch.frames.add(channel=lane.id, data=data, settled=settled, status=status)
             lane.backlog.popleft()
-            if settled and not lane.backlog:
+            if (settled or lane.burst_ends) and not lane.backlog:
                 lane.burst_bytes = 0
         lane.credit.spend(size)
         lane.backlog_bytes -= size
@@ -299,4 +304,4 @@ class Mux:
         return True
 
 
-_SESSION_KINDS: Final = frozenset({"open", "statement", "close", "cancel"})
+_SESSION_KINDS: Final = frozenset({"open", "statement", "close"})

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from protos.runtime.pump import READ, WRITE, Pump
 from protos.runtime.tls import TlsLayer
 
+FINISH_S: Final = 60.0  # for a peer to take what was pending when its connection was finished
 LINGER_S: Final = 1.0
 _READ_BYTES: Final = 1 << 16  # one read a turn and socket: a fast sender takes turns with the others
 
@@ -108,6 +109,7 @@ class Connection:
         self._lingers = linger
         if self.pending_bytes:
             self._watch(WRITE)
+            self._pump.later(FINISH_S, self.close)
         else:
             self._finish()
 
@@ -222,8 +224,8 @@ class Connection:
             sent = self._socket.send(self._outgoing)
         except (BlockingIOError, InterruptedError):
             return
-        except OSError as error:
-            self._end(error.strerror or str(error))
+        except OSError:
+            self._give_up_output()
             return
         del self._outgoing[:sent]
         self.pending_bytes -= sent
@@ -237,6 +239,16 @@ class Connection:
             self._watch(self._events & ~WRITE)
         if sent and not self._finishing:
             self.receiver.drained()
+
+    def _give_up_output(self) -> None:
+        """The peer takes no more; what it has said last may still be unread, so the end is noticed by reading."""
+        self._outgoing = None
+        self.pending_bytes = 0
+        self.blocked_at = 0.0
+        if self._finishing:
+            self.close()
+        else:
+            self._watch(self._events & ~WRITE)
 
     def _watch(self, events: int) -> None:
         if events == self._events or self.is_closed:

@@ -24,6 +24,7 @@ from protos.link.link_pb2 import Frame
 from protos.link.mux import MAX_MESSAGE_BYTES, Mux
 
 PING_PERIOD_S: Final = 1.0
+REASON_S: Final = 0.2
 SILENCE_LIMIT_S: Final = 10.0  # nothing received for so long, pings included: the link is dead
 
 HOLD_S: Final = 0.001
@@ -94,9 +95,13 @@ class LinkStream:
         tasks = [asyncio.ensure_future(self._write(call)), asyncio.ensure_future(self._keep_alive())]
         reader = asyncio.ensure_future(self._read(call))
         try:
-            done, _ = await asyncio.wait([reader, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait([reader, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            if not reader.done():
+                # A write that fails does not know why; the read does, if the peer has said it.
+                await asyncio.wait([reader], timeout=REASON_S)
+            for task in (reader, *tasks):
+                if task.done():
+                    task.result()
         finally:
             for task in (reader, *tasks):
                 task.cancel()
@@ -106,7 +111,7 @@ class LinkStream:
     async def flush(self, limit_s: float) -> None:
         """Wait until what is queued has been written, at most limit_s; for goodbyes."""
         deadline = time.monotonic() + limit_s
-        while self._asleep is None and time.monotonic() < deadline:  # noqa: ASYNC110 - once, at the end
+        while (self._asleep is None or self._is_holding) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
     def _wake(self) -> None:

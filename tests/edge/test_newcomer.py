@@ -211,12 +211,14 @@ def test_news_of_other_configurations_do_not_make_a_wait_longer(stage: Stage) ->
     while stage.edge.newcomers and not list(stage.edge.limits.waiting()):
         stage.proceed(driver, login)
     driver.read()
-    for _ in range(3):
-        stage.pool.link()
-        stage.pool.welcome(OTHER, announced=2)
-        stage.settle()
-        stage.down()
-    stage.pass_time(15.5)
+    deadlines = dict(stage.edge.limits._waiting._armed)
+    assert deadlines
+    stage.pool.link()
+    stage.pool.welcome(OTHER, announced=2)
+    stage.settle()
+    assert stage.edge.limits._waiting._armed == deadlines
+    stage.down()
+    stage.pass_time(16)
     assert driver.fields()["C"] == "57P03"
 
 

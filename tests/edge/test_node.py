@@ -269,7 +269,7 @@ def test_an_edge_refuses_clients_before_it_runs_out_of_descriptors(place: Workpl
             sock.settimeout(20)
             assert error_fields(sock.recv(10_000))["C"] == "53300"
         for sock in sockets[:room]:
-            sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
+            sock.setblocking(False)
             with pytest.raises(BlockingIOError):
                 sock.recv(1)
     assert "cannot accept" not in process.log

@@ -193,6 +193,8 @@ def test_a_request_is_at_its_end_when_nothing_more_can_belong_to_it() -> None:
         (copy_fail("no"), True),
         (OVERSIZED[:5000], False),
         (OVERSIZED[5000:], False),
+        (sync() + OVERSIZED[:5000], False),
+        (OVERSIZED[5000:] + sync(), True),
         (query(b"select 1") + parse(b"", b"select 1"), False),
     ]:
         session.feed(data)
@@ -241,6 +243,15 @@ def test_a_refused_query_gets_the_error_and_its_ready_for_query() -> None:
     assert session.refuse(REFUSAL) == REFUSAL + READY
     assert session.is_quiet
     assert session.feed(query(b"select 2")) == query(b"select 2")
+
+
+def test_a_copy_after_a_refusal_takes_its_data() -> None:
+    session = Session(SCOPE)
+    session.feed(query(b"select 1"))
+    session.refuse(REFUSAL)
+    session.feed(query(b"copy t from stdin"))
+    data = copy_data(b"x" * 5000)
+    assert session.feed(data[:3000]) + session.feed(data[3000:]) == data
 
 
 def test_each_refused_request_of_a_pipeline_is_answered() -> None:

@@ -1,3 +1,5 @@
+"""Failed logins of one address: a burst is free, then each connection waits, and few wait at a time."""
+
 from edge.throttle import BURST, DELAY_S, MAX_ADDRESSES, MAX_DELAYED, REFILL_S, Throttle
 
 HERE = "192.0.2.1"

@@ -31,6 +31,7 @@ from protos.link.link_pb2 import (
     Welcome,
     Withdraw,
 )
+from protos.link.mux import PROMPT_BYTES
 from protos.pg.messages import bind, parse, sync
 from protos.runtime.guest import call_host
 from tests.support.hosted import hosted, until
@@ -208,13 +209,46 @@ def test_what_waits_for_credit_carries_its_texts_itself(stage: Stage, uplink: Up
     uplink.send(lane, b"x" * (INITIAL_CREDIT_BYTES + 5), [], last=False)
     stage.settle()
     uplink.send(lane, b"behind", [STATEMENT], last=True)
-    uplink.send(other, b"ahead", [statement_of(TEXT, b"another")], last=True)
+    uplink.send(other, b"ahead", [STATEMENT], last=True)
     stage.settle()
+    assert pool.channels[1].texts == {STATEMENT.name: STATEMENT.parse}
     assert pool.channels[0].texts == {}, "it does not overtake what is before it"
     pool.mux.consumed(pool.channels[0].lane, INITIAL_CREDIT_BYTES, 0.0)
     stage.settle()
     assert pool.channels[0].texts == {STATEMENT.name: STATEMENT.parse}
     assert pool.channels[0].take().endswith(b"behind")
+
+
+@pytest.mark.parametrize("before", [b"", b"x" * (INITIAL_CREDIT_BYTES + 5)], ids=["prompt", "behind a backlog"])
+def test_many_long_texts_are_more_than_one_message(
+    stage: Stage, uplink: Uplink, pool: PlayedPool, before: bytes
+) -> None:
+    # They are not counted as the session's bytes; all in one message, gRPC would refuse it and end the link.
+    statements = [statement_of(parse(b"", b"%d" % number + b"x" * 900_000), b"scope") for number in range(16)]
+    pool.takes = False
+    lane = uplink.open(Owner(), Open(configuration="app"))
+    uplink.send(lane, before, [], last=False)
+    stage.settle()
+    uplink.send(lane, b"behind", statements, last=True)
+    stage.settle()
+    if before:
+        pool.mux.consumed(pool.channel.lane, INITIAL_CREDIT_BYTES, 0.0)
+    stage.settle()
+    assert pool.channel.texts.keys() == {statement.name for statement in statements}
+    assert pool.channel.take().endswith(b"behind")
+
+
+def test_a_session_that_has_sent_much_goes_ahead_of_bulk_again(stage: Stage, uplink: Uplink, pool: PlayedPool) -> None:
+    lane = uplink.open(Owner(), Open(configuration="app"))
+    assert uplink.stream is not None
+    for _ in range(20):  # as much as one reading of a socket gives
+        uplink.send(lane, b"x" * PROMPT_BYTES, [], last=False)
+        stage.settle()
+    assert not uplink.stream.mux.is_prompt(lane, 100)
+    uplink.send(lane, b"the end", [], last=True)
+    stage.settle()
+    assert pool.channel.take().endswith(b"the end")
+    assert uplink.stream.mux.is_prompt(lane, 100)
 
 
 # --- going away, and the end ---

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.cluster import Origin
 from tests.support.onetrip import House
-from tests.support.target import Connection, connect, target_of
+from tests.support.target import connect, sqlstate_of_end, target_of
 
 
 def backends(origin: Origin, name: str) -> int:
@@ -28,23 +28,6 @@ def shown(house: House, *arguments: str) -> Any:
     done = house.command(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def sqlstate_of_end(session: Connection) -> str | None:
-    """Commit what is open, and ask until the session is ended; with what.
-
-    libpq reads a FATAL that comes right behind an answer as a notice, and then only finds the connection closed.
-    """
-    noticed: list[str | None] = []
-    session.add_notice_handler(lambda diagnostic: noticed.append(diagnostic.sqlstate))
-    session.commit()
-    try:
-        for _ in range(500):
-            session.execute("select pg_sleep(0.01)")
-            session.rollback()
-    except psycopg.Error as error:
-        return error.sqlstate or (noticed[-1] if noticed else None)
-    raise AssertionError("the session was not ended")
 
 
 def test_twenty_sessions_share_five_connections(house: House, origin: Origin) -> None:
@@ -94,7 +77,7 @@ def test_rotating_refuses_the_old_password_and_ends_old_sessions(house: House, o
         new = target_of(rotated.stdout.strip())
         house.secrets.add(new.password)
         session.execute("select 2")  # the transaction that is open goes on to its end
-        assert sqlstate_of_end(session) in {"28000", "57P01"}
+        assert sqlstate_of_end(session, session.commit) in {"28000", "57P01"}
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(old)
     with connect(new) as session:
@@ -108,7 +91,7 @@ def test_deleting_refuses_logins_and_ends_sessions(house: House, origin: Origin)
         done = house.command("config", "delete", "deleted")
         assert done.returncode == 0, done.stderr
         session.execute("select 2")
-        assert sqlstate_of_end(session) in {"28000", "3D000", "57P01"}
+        assert sqlstate_of_end(session, session.commit) in {"28000", "3D000", "57P01"}
     with pytest.raises(psycopg.OperationalError, match="FATAL"):
         connect(target)
     assert "deleted" not in [one["name"] for one in shown(house, "config", "list")]

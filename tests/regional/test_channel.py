@@ -17,7 +17,8 @@ BOTH = pytest.mark.parametrize("reason", [Reason.TERMINATED, Reason.LOST], ids=[
 
 def make_table(origin: Origin, name: str) -> None:
     with origin.connect(origin.database) as connection:
-        connection.execute(f"set lock_timeout = 5000; drop table if exists {name}; create table {name} (a int); grant all on {name} to public")
+        connection.execute("set lock_timeout = 5000")
+        connection.execute(f"drop table if exists {name}; create table {name} (a int); grant all on {name} to public")
 
 
 def rows_of(origin: Origin, name: str) -> list[int]:
@@ -67,7 +68,7 @@ async def test_a_query_that_waits_for_a_connection_runs_after_its_client_has_ter
     await turns()
     assert rows_of(origin, "left_behind") == []
     await holders[0].ask(query(b"commit"))
-    await until(lambda: not any(channel.key == (late.process_id, late.secret) for channel in side.tenant.channels.values()))
+    await until(lambda: (late.process_id, late.secret) not in side.tenant.channels)
     assert rows_of(origin, "left_behind") == [1]
 
 

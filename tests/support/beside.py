@@ -2,8 +2,8 @@
 
 `@beside` turns a coroutine function into a test that runs under trio as a guest of asyncio, as the nodes do, with a
 `PoolSide` as its first argument: real tenants that dial a real (or a scripted) PostgreSQL. `PoolSide.edge()` links an
-edge: two real `LinkStream`s face to face over queues. `Edge.client()` is a session as an edge keeps it, so what a driver
-sends goes in, with its own names of statements, and what a driver would read comes out.
+edge: two real `LinkStream`s face to face over queues. `Edge.client()` is a session as an edge keeps it, so what a
+driver sends goes in, with its own names of statements, and what a driver would read comes out.
 
 Nothing happens by itself as time goes by: `PoolSide.tick` is the node's janitor, and may pretend that it is later.
 """
@@ -12,6 +12,7 @@ import asyncio
 import functools
 import inspect
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -44,6 +45,7 @@ from tests.regional.samples import configuration as sample
 from tests.support.activity import wait_until_active
 from tests.support.cluster import DATABASE, PASSWORD, Origin
 from tests.support.forwarding import Forwarder
+from tests.support.scripted import Scripted
 
 TIMEOUT_S: Final = 6.0
 NAME: Final = "app"
@@ -273,7 +275,8 @@ class Edge:
             asyncio.ensure_future(self.stream.run(_Wire(to_edge, to_pool))),
             asyncio.ensure_future(self.link.stream.run(_Wire(to_pool, to_edge))),
         ]
-        self.stream.mux.send_control(Frame(hello=Hello(version=1, node="edge-test", release="test", address="1.2.3.4:5")))
+        hello = Hello(version=1, node="edge-test", release="test", address="192.0.2.1:6432")
+        self.stream.mux.send_control(Frame(hello=hello))
 
     def client(self, **settings: str) -> Client:
         """A session; SETTINGS are its startup parameters."""
@@ -359,8 +362,12 @@ class PoolSide:
         self.nursery = nursery
         self.tenants = Tenants(Dialer(pump), nursery, b"mock")
         self.edges: list[Edge] = []
-        self._forwarders: list[Forwarder] = []
-        self.tenants.push = lambda frame: [edge.link.push(frame) for edge in self.edges] and None
+        self._forwarders: list[Forwarder | Scripted] = []
+        self.tenants.push = self._push
+
+    def _push(self, frame: Frame) -> None:
+        for edge in self.edges:
+            edge.link.push(frame)
 
     @property
     def tenant(self) -> Tenant:
@@ -412,6 +419,13 @@ class PoolSide:
         self._forwarders.append(forwarder)
         return forwarder
 
+    async def scripted(self) -> Scripted:
+        """An origin that is none, for `serve(port=...)`."""
+        scripted = Scripted()
+        await scripted.start()
+        self._forwarders.append(scripted)
+        return scripted
+
     async def close(self) -> None:
         """End everything. What a test leaves running is none of its business any more."""
         for edge in self.edges:
@@ -460,10 +474,14 @@ def beside(test: Callable[Concatenate[PoolSide, P], Awaitable[None]]) -> Callabl
             if failure is not None:
                 raise failure
 
-        guest.run(main)
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            guest.run(main)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     signature = inspect.signature(test)
     parameters = list(signature.parameters.values())[1:]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    del run.__wrapped__  # type: ignore[attr-defined] # it would be taken for a coroutine function
+    del run.__wrapped__  # it would be taken for a coroutine function
     return run

@@ -24,7 +24,7 @@ from protos.link.credit import Budget
 from protos.link.lane import Lane
 from protos.link.link_pb2 import Close, Configuration, Frame, Open, Reason, Resolution, Resolve, Resolved, Welcome
 from protos.link.link_pb2 import Setting as WireSetting
-from protos.link.mux import Mux
+from protos.link.mux import MAX_MESSAGE_BYTES, Mux
 from protos.pg import messages
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import LoggedIn, Login, LoginTarget, Refused, Send
@@ -156,6 +156,7 @@ class PlayedPool:
         assert stream is not None
         now = time.monotonic()
         if (message := stream.mux.next_batch(now)) is not None:
+            assert len(message) <= MAX_MESSAGE_BYTES, "gRPC would end the stream"
             for frame in self.mux.feed(message, now):
                 self._hear(frame)
         if (answer := self.mux.next_batch(now)) is not None:
@@ -355,7 +356,7 @@ class Stage:
         """A connection on which nothing has been said."""
         ours, theirs = socket.socketpair()
         for sock in (ours, theirs):
-            sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
+            sock.setblocking(False)
         driver = Driver(self, ours)
         self._drivers.append(driver)
         self.edge.accepted(theirs, "192.0.2.1")

@@ -1,6 +1,7 @@
 """One way to the application's database, as a driver is told of it."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,3 +81,20 @@ def target_of(connection_string: str, *, port: int | None = None, ca_file: Path 
         database=parts.path.removeprefix("/"),
         ca_file=ca_file,
     )
+
+
+def sqlstate_of_end(session: Connection, end: Callable[[], None]) -> str | None:
+    """Do what makes a node end the session, ask until it has, and say with what SQLSTATE.
+
+    libpq reads a FATAL that comes right behind an answer as a notice, and then only finds the connection closed.
+    """
+    noticed: list[str | None] = []
+    session.add_notice_handler(lambda diagnostic: noticed.append(diagnostic.sqlstate))
+    end()
+    try:
+        for _ in range(500):
+            session.execute("select pg_sleep(0.01)")
+            session.rollback()
+    except psycopg.Error as error:
+        return error.sqlstate or (noticed[-1] if noticed else None)
+    raise AssertionError("the session was not ended")

@@ -1,3 +1,5 @@
+"""How addresses are written."""
+
 from protos.runtime.address import authority
 
 

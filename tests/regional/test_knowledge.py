@@ -1,0 +1,233 @@
+"""What a tenant learns of its origin: the catalogue, what connections report, and how it asks."""
+
+from collections.abc import Callable
+
+import pytest
+import trio
+
+from protos.errors import CheckoutTimeoutError, OriginRefusedError
+from protos.pg.messages import command_complete, data_row, error_response, parameter_status, query, ready_for_query
+from regional.knowledge import CATALOG_AGE_S, Borrower, borrow
+from regional.origin import Exchange, Origin
+from regional.profile import BASE, Profile
+from regional.residue import Residue
+from tests.regional.test_tenants import frames
+from tests.support.beside import PoolSide, beside, turns, until
+from tests.support.cluster import Origin as Server
+from tests.support.scripted import LOGIN
+
+IDLE = ord("I")
+
+
+def ask(sql: bytes) -> Callable[[Origin, Callable[[Exchange], None]], None]:
+    return lambda origin, done: origin.run(sql, done)
+
+
+# --- borrowing ---
+
+
+@beside
+async def test_a_borrower_gets_a_connection_with_base_settings(side: PoolSide, origin: Server) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    await edge.client(timezone="Asia/Tokyo").ask(query(b"select 1"))
+    exchange = await borrow(side.tenant, ask(b"select current_setting('timezone')"))
+    assert exchange.rows != [[b"Asia/Tokyo"]]
+    await side.quiet()
+    assert side.tenant.pool.size == 1
+    assert side.tenant.pool.idle[0].profile is BASE
+
+
+@beside
+async def test_an_error_is_the_borrowers(side: PoolSide, origin: Server) -> None:
+    side.serve(origin)
+    exchange = await borrow(side.tenant, ask(b"selec 1"))
+    assert b"42601" in exchange.error
+    await side.quiet()
+
+
+@beside
+async def test_a_borrower_waits_its_turn_and_no_longer_than_others(side: PoolSide, origin: Server) -> None:
+    edge = side.serve(origin, origin_connection_limit=5)
+    for _ in range(5):
+        await edge.client().ask(query(b"begin"))
+    async with trio.open_nursery() as nursery:
+
+        async def give_up() -> None:
+            with pytest.raises(CheckoutTimeoutError):
+                await borrow(side.tenant, ask(b"select 1"))
+
+        nursery.start_soon(give_up)
+        await until(lambda: side.tenant.pool.waiters)
+        side.tick(16)
+
+
+@beside
+async def test_a_borrower_that_is_cancelled_gives_back_what_it_got(side: PoolSide, origin: Server) -> None:
+    edge = side.serve(origin, origin_connection_limit=5)
+    await side.alone()
+    with trio.move_on_after(0.05) as scope:
+        await borrow(side.tenant, ask(b"select pg_sleep(69)"))
+    assert scope.cancelled_caught
+    assert side.tenant.pool.size == 0, "a connection in the middle of something is of no use"
+    assert (await edge.client().ask(query(b"select 1"))).value == b"1"
+
+
+@beside
+async def test_a_connection_lost_in_the_tick_of_its_grant_is_an_error(side: PoolSide, origin: Server) -> None:
+    side.serve(origin)
+    await side.alone()
+    (connected,) = side.tenant.pool.idle
+    checkout = side.tenant.checkout
+
+    def lose(waiter: Borrower) -> None:
+        checkout(waiter)
+        connected.lost("now")
+
+    side.tenant.checkout = lose  # type: ignore[method-assign, assignment]
+    with pytest.raises(OriginRefusedError):
+        await borrow(side.tenant, ask(b"select 1"))
+
+
+@beside
+async def test_a_connection_lost_while_it_is_asked_is_an_error(side: PoolSide, origin: Server) -> None:
+    side.serve(origin)
+    with pytest.raises(OriginRefusedError):
+        await borrow(side.tenant, ask(b"select pg_terminate_backend(pg_backend_pid())"))
+    await side.quiet()
+
+
+@beside
+async def test_settings_that_cannot_be_reset_are_an_error_and_cost_the_connection(
+    side: PoolSide, origin: Server
+) -> None:
+    scripted = await side.scripted()
+    side.serve(origin, port=scripted.port)
+    await borrow(side.tenant, ask(b"select 1"))
+    await side.quiet()
+    refusal = error_response({"S": "ERROR", "V": "ERROR", "C": "42501", "M": "no"})
+    scripted.script = lambda piece: refusal + ready_for_query(IDLE) if b"set_config" in piece.data else None
+    for connected in side.tenant.pool.idle:
+        connected.profile = Profile.of([("timezone", "UTC")])
+    with pytest.raises(OriginRefusedError):
+        await borrow(side.tenant, ask(b"select 1"))
+    assert all(connected.profile is not BASE for connected in side.tenant.pool.idle)
+
+
+# --- the catalogue ---
+
+
+@beside
+async def test_the_catalogue_is_read_when_a_connection_is_there_and_again_when_it_is_old(
+    side: PoolSide, origin: Server
+) -> None:
+    side.serve(origin)
+    await borrow(side.tenant, ask(b"select 1"))
+    judge = side.tenant.knowledge.judge
+    await until(lambda: judge.catalog is not None)
+    await side.quiet()
+    first, leases = judge.catalog, side.tenant.pool.total_leases
+    side.tick(CATALOG_AGE_S - 1)
+    await turns()
+    assert side.tenant.pool.total_leases == leases
+    side.tick(CATALOG_AGE_S + 1)
+    await until(lambda: judge.catalog is not first)
+
+
+@beside
+async def test_ddl_makes_the_catalogue_worthless_until_it_is_read_again(side: PoolSide, origin: Server) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    sql = b"select a from judged"
+    await edge.client().ask(query(b"drop table if exists judged; create table judged (a int)"))
+    await side.quiet()
+    assert side.tenant.judge(sql), "a new table that nobody has read of"
+    side.tick()
+    await until(lambda: side.tenant.judge(sql) == Residue.CLEAN)
+
+
+@beside
+async def test_ddl_seen_while_the_catalogue_is_read_spoils_what_is_read(side: PoolSide, origin: Server) -> None:
+    side.serve(origin)
+    await side.alone()
+    judge = side.tenant.knowledge.judge
+    side.tick(CATALOG_AGE_S + 1)
+    await until(lambda: side.tenant.pool.leased)
+    side.tenant.knowledge.drop_catalog()
+    await side.quiet()
+    assert judge.catalog is None
+    side.tick()
+    await until(lambda: judge.catalog is not None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        data_row([b"nonsense"]) + command_complete("SELECT 1"),
+        error_response({"S": "ERROR", "V": "ERROR", "C": "42501", "M": "permission denied"}),
+    ],
+    ids=["nonsense", "error"],
+)
+@beside
+async def test_a_catalogue_that_cannot_be_read_leaves_everything_unproven(
+    side: PoolSide, origin: Server, answer: bytes
+) -> None:
+    scripted = await side.scripted()
+    edge = side.serve(origin, port=scripted.port)
+    scripted.script = lambda piece: answer + ready_for_query(IDLE) if b"pg_proc" in piece.data else None
+    await borrow(side.tenant, ask(b"select 1"))
+    await until(lambda: any(b"pg_proc" in piece.data for piece in scripted.seen))
+    await side.quiet()
+    assert side.tenant.knowledge.judge.catalog is None
+    assert side.tenant.judge(b"select a from t")
+    assert (await edge.client().ask(query(b"select 1"))).value == b"1"
+
+
+# --- what connections report (rules 6) ---
+
+
+@beside
+async def test_a_connection_that_reports_something_else_retires_the_older_ones(side: PoolSide, origin: Server) -> None:
+    scripted = await side.scripted()
+    edge = side.serve(origin, port=scripted.port)
+    busy = edge.client()
+    await borrow(side.tenant, ask(b"select 1"))
+    await side.quiet()
+    for idle in side.tenant.pool.idle[1:]:
+        side.tenant.discard(idle, "so that one is opened")
+    await busy.ask(query(b"begin"))
+    scripted.login = LOGIN + parameter_status("TimeZone", "Europe/Rome")
+    older = list(side.tenant.pool.all())
+    told = len(frames(edge, "invalidate"))
+    other = edge.client()
+    other.send(query(b"begin"))
+    await until(lambda: other.is_in_transaction)
+    assert side.tenant.knowledge.parameters["TimeZone"] == "Europe/Rome"
+    await until(lambda: len(frames(edge, "invalidate")) > told)
+    await busy.ask(query(b"commit"))
+    await until(lambda: all(one.connection.is_closed for one in older))
+
+
+@pytest.mark.parametrize("name", ["application_name", "session_authorization", "is_superuser", "in_hot_standby"])
+@beside
+async def test_what_only_concerns_one_connection_retires_nothing(side: PoolSide, origin: Server, name: str) -> None:
+    scripted = await side.scripted()
+    side.serve(origin, port=scripted.port)
+    await borrow(side.tenant, ask(b"select 1"))
+    await side.quiet()
+    before = side.tenant.pool.size
+    scripted.login = LOGIN + parameter_status(name, "another")
+    side.tenant.pool.dialing += 1
+    await side.tenant.opener._dial()
+    assert side.tenant.pool.size == before + 1
+
+
+@beside
+async def test_a_server_that_reads_its_configuration_anew_is_heard(side: PoolSide, origin: Server) -> None:
+    scripted = await side.scripted()
+    edge = side.serve(origin, port=scripted.port)
+    await borrow(side.tenant, ask(b"select 1"))
+    await side.quiet()
+    scripted.connections[0].write(parameter_status("TimeZone", "Europe/Rome"))
+    await until(lambda: side.tenant.knowledge.parameters.get("TimeZone") == "Europe/Rome")
+    await until(lambda: frames(edge, "invalidate"))
