@@ -38,6 +38,9 @@ class NodesOptions:
     """Whether the edge has a certificate; clients may still come without TLS."""
 
     connection_limit: int = 20
+    scram_iterations: int | None = None
+    """What a connecting client has to derive its key with; None is the product's default."""
+
     pool_namespace: str | None = None
     edge_namespace: str | None = None
 
@@ -118,6 +121,8 @@ def _create(workspace: Workspace, options: NodesOptions, admin: str, edge: str, 
     )
     argv = [*COMMAND, "config", "create", options.name, "--origin", "-", "--admin", f"http://{admin}"]
     argv += ["--edge", edge, "--origin-connection-limit", str(options.connection_limit), "--no-caching"]
+    if options.scram_iterations is not None:
+        argv += ["--scram-iterations", str(options.scram_iterations)]
     parts = urlsplit(workspace.run(argv, place, given=url + "\n").strip())
     if parts.hostname is None or parts.port is None or parts.username is None or parts.password is None:
         message = "config create printed no connection string"

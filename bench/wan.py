@@ -135,11 +135,14 @@ def _cold_and_warm(ways: Ways, names: tuple[str, ...], bouncer: Bouncer) -> None
 
 
 def _measure_onetrip(ways: Ways) -> None:
-    names = ("Onetrip, client without TLS", "Onetrip, client with TLS")
+    names = ("Onetrip, client without TLS", "Onetrip, client with TLS", "Onetrip, TLS, scram_iterations 1")
     try:
         with open_nodes(ways.scene.workspace, ways.scene.nodes_options()) as nodes:
             ways.measure(names[0], nodes.endpoint)
             ways.measure(names[1], nodes.secured())
+        quick = attrs.evolve(ways.scene.nodes_options(), name="quick", scram_iterations=1)
+        with open_nodes(ways.scene.workspace, quick) as nodes:
+            ways.measure(names[2], nodes.secured())
     except UnavailableError as error:
         for name in names:
             if name not in ways.figures:

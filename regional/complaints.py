@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from protos.errors import CheckoutTimeoutError, DrainingError, IdleInTransactionError, TooManyWaitersError
+from protos.errors import (
+    CheckoutTimeoutError,
+    ConnectionLostError,
+    DrainingError,
+    IdleInTransactionError,
+    TooManyWaitersError,
+)
+from protos.pg.pipeline import Pipeline
+from protos.pg.tags import TransactionStatus
 
 if TYPE_CHECKING:
     from regional.tenant import Tenant
@@ -32,6 +40,17 @@ def idle_in_transaction(limit_s: float) -> IdleInTransactionError:
 def withdrawn(name: str) -> DrainingError:
     """The configuration is gone."""
     return DrainingError(public=f"terminating connection: configuration {name} was deleted or changed")
+
+
+def lost(pipeline: Pipeline, why: str) -> ConnectionLostError:
+    """The origin connection has gone in the middle of a lease."""
+    if pipeline.owed or pipeline.has_unsynced:
+        detail = "It is unknown whether the last statements have taken effect."
+    elif pipeline.status != TransactionStatus.IDLE:
+        detail = "The transaction that was open has been rolled back."
+    else:
+        detail = "No statement was running."
+    return ConnectionLostError(why, detail=detail)
 
 
 def _state_of(tenant: "Tenant") -> str:

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from protos.errors import ConnectionLostError, RemoteProtocolError
+from protos.errors import RemoteProtocolError
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
 from protos.pg.parsers import data_row_of, error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.replies import WHOLE_WHEN_WATCHED
-from protos.pg.tags import Backend, Frontend, TransactionStatus
+from protos.pg.tags import Backend, Frontend
 from protos.runtime.connection import Connection
-from regional.prepared import Prepared
+from regional import complaints
+from regional.prepared import Prepared, may_set_locally
 from regional.profile import Profile
 from regional.residue import Residue
 
@@ -87,6 +88,7 @@ class Origin:
     _exchange: Exchange | None = None
     _generation: int = 0
     _is_utf8: bool = True
+    _has_own_settings: bool = False
 
     # --- towards the origin ---
 
@@ -94,6 +96,7 @@ class Origin:
         """A lease begins."""
         self.channel = channel
         self._generation = self.tenant.knowledge.judge.generation
+        self._has_own_settings = False
         self._is_utf8 = client_encoding == "UTF8"
 
     def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes]) -> None:
@@ -123,13 +126,21 @@ class Origin:
         self.has_timed_out = False
 
     def _judge_query(self, piece: Piece) -> None:
-        self._note_residue(self.tenant.judge(piece.data[5:-1], is_utf8=self._is_utf8) if piece.whole else _UNKNOWN)
+        if not piece.whole:
+            self._note_residue(_UNKNOWN)
+            return
+        sql = piece.data[5:-1]
+        self._note_residue(self.tenant.judge(sql, is_utf8=self._is_utf8))
+        if may_set_locally(sql):
+            self._has_own_settings = True
 
     def _judge_parse(self, message: bytes) -> None:
         """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
         start = message.index(0, 5) + 1
         end = message.index(0, start)
         self._note_residue(self.tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8))
+        if may_set_locally(message):
+            self._has_own_settings = True
 
     def _note_residue(self, residue: Residue) -> None:
         if residue:
@@ -141,7 +152,7 @@ class Origin:
             self.residue |= _UNKNOWN
             return True
         # Parse reads settings: what is parsed while the transaction has its own must not be taken for what others mean.
-        is_private = bool(self.residue & Residue.SETTINGS)
+        is_private = self._has_own_settings or bool(self.residue & Residue.SETTINGS)
         if piece.tag != Frontend.PARSE:
             if piece.tag == Frontend.BIND or piece.data[5:6] == b"S":
                 text = self.prepared.need(piece, texts, self.pipeline, out, is_private=is_private)
@@ -315,15 +326,4 @@ class Origin:
             exchange.status = 0
             exchange.done(exchange)
         if channel is not None:
-            channel.origin_lost(_lost_error(self, why) if says_why else None)
-
-
-def _lost_error(origin: Origin, why: str) -> ConnectionLostError:
-    pipeline = origin.pipeline
-    if pipeline.owed or pipeline.has_unsynced:
-        detail = "It is unknown whether the last statements have taken effect."
-    elif pipeline.status != TransactionStatus.IDLE:
-        detail = "The transaction that was open has been rolled back."
-    else:
-        detail = "No statement was running."
-    return ConnectionLostError(why, detail=detail)
+            channel.origin_lost(complaints.lost(self.pipeline, why) if says_why else None)

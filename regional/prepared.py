@@ -11,6 +11,7 @@ before them. Whether such a statement is there is *doubtful* then, and so it is 
 anybody knew. A doubtful one is closed before it is made again: PostgreSQL does not mind a Close of what is not there.
 """
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Final
@@ -23,6 +24,11 @@ from protos.pg.tags import Frontend
 
 MAX_STATEMENTS: Final = 500
 MAX_DOUBTFUL: Final = 100
+# Set for a transaction; what it is named after decides whether Parse reads it. Those with a dot are an application's.
+_SETS_LOCALLY: Final = re.compile(
+    rb"\blocal\b(?!\s+(?:[a-z_][a-z0-9_$]*\.|(?:statement|lock|idle_in_transaction_session)_timeout\b|work_mem\b))",
+    re.IGNORECASE,
+)
 SHARED_PREFIX: Final = b"onetrip:"
 
 
@@ -159,6 +165,11 @@ def name_in(message: bytes, start: int) -> bytes:
     if end < 0:
         raise RemoteProtocolError("a name without an end", public="invalid string in message")
     return message[start:end]
+
+
+def may_set_locally(sql: bytes) -> bool:
+    """Whether a text may be a SET LOCAL of something that Parse reads. Any mention of the word counts."""
+    return b"local" in sql.lower() and _SETS_LOCALLY.search(sql) is not None
 
 
 def _group(pipeline: Pipeline) -> int:

@@ -24,7 +24,6 @@ from protos.link.link_pb2 import Frame
 from protos.link.mux import MAX_MESSAGE_BYTES, Mux
 
 PING_PERIOD_S: Final = 1.0
-REASON_S: Final = 0.2
 SILENCE_LIMIT_S: Final = 10.0  # nothing received for so long, pings included: the link is dead
 
 HOLD_S: Final = 0.001
@@ -95,13 +94,9 @@ class LinkStream:
         tasks = [asyncio.ensure_future(self._write(call)), asyncio.ensure_future(self._keep_alive())]
         reader = asyncio.ensure_future(self._read(call))
         try:
-            await asyncio.wait([reader, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            if not reader.done():
-                # A write that fails does not know why; the read does, if the peer has said it.
-                await asyncio.wait([reader], timeout=REASON_S)
-            for task in (reader, *tasks):
-                if task.done():
-                    task.result()
+            done, _ = await asyncio.wait([reader, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in (reader, *tasks):
                 task.cancel()

@@ -1,5 +1,6 @@
 """What the admin API asks of this node, done."""
 
+import msgspec
 import pytest
 import trio
 
@@ -7,7 +8,7 @@ from protos.errors import OriginRefusedError, UnknownConfigurationError
 from protos.link.link_pb2 import Applied, Frame, Hello
 from protos.pg.messages import query
 from regional import control_here
-from regional.configuration import OriginSecret
+from regional.configuration import Configuration, OriginSecret
 from regional.control_here import ControlHere
 from regional.server import EdgeLink, LinkServer
 from regional.store import StoreError
@@ -19,19 +20,13 @@ from tests.support.cluster import Origin
 class LearningVault(FakeVault):
     """One that keeps what the origin reports."""
 
-    def learn(self, name: str, parameters: dict[str, str]) -> object:
+    def learn(self, name: str, parameters: dict[str, str]) -> Configuration:
         if self.is_away:
             raise StoreError("the store is away")
-        learnt = configuration_with(self.kept[name], parameters)
+        old = self.kept[name]
+        learnt = msgspec.structs.replace(old, server_parameters=parameters, version=old.version + 1)
         self.put(learnt)
         return learnt
-
-
-def configuration_with(old: object, parameters: dict[str, str]) -> "control_here.Configuration":
-    import msgspec
-
-    assert isinstance(old, control_here.Configuration)
-    return msgspec.structs.replace(old, server_parameters=parameters, version=old.version + 1)
 
 
 def control_of(side: PoolSide, vault: FakeVault | None = None) -> tuple[ControlHere, LinkServer]:

@@ -24,7 +24,7 @@ from protos.pg.messages import (
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 from regional import prepared as module
-from regional.prepared import SHARED_PREFIX, Prepared, name_in
+from regional.prepared import SHARED_PREFIX, Prepared, may_set_locally, name_in
 from tests.support.beside import Client, PoolSide, beside, until
 from tests.support.cluster import Origin
 
@@ -274,6 +274,36 @@ async def test_a_statement_parsed_under_settings_of_its_transaction_is_nobody_el
     await side.quiet()
     assert (await other.ask(parse(b"s", text), bind(b"", b"s"), *RUN)).value == b"t"
     assert (await early.ask(bind(b"", b"s"), *RUN)).value == b"t"
+
+
+@beside
+async def test_settings_of_a_transaction_count_also_where_nothing_reports_them(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    one, other = edge.client(), edge.client()
+    text = b"select (null = null) is null"
+    one.send(query(b"begin"), query(b"SET LOCAL transform_null_equals = on"), parse(b"s", text), bind(b"", b"s"), *RUN)
+    assert (await one.answer()).value == b"f"
+    await one.ask(query(b"commit"))
+    assert (await other.ask(parse(b"s", text), bind(b"", b"s"), *RUN)).value == b"t"
+
+
+@pytest.mark.parametrize(
+    ("sql", "may"),
+    [
+        (b"SET LOCAL DateStyle = 'German'", True),
+        (b"begin; set/**/local/**/datestyle = german", True),
+        (b'set local "x.y" = 1', True),
+        (b"select 1 -- local", True),
+        (b"set local statement_timeout = 5", False),
+        (b"SET  LOCAL my_app.user_id = '7'; set local lock_timeout = 0", False),
+        (b"set local my_app.user_id = '7'; set local datestyle = german", True),
+        (b"select localtimestamp, locality from locals", False),
+        (b"select 1", False),
+    ],
+)
+def test_which_texts_may_set_something_for_their_transaction(sql: bytes, *, may: bool) -> None:
+    assert may_set_locally(sql) is may
 
 
 GOOD = [b"select %d as good" % number for number in range(6)]

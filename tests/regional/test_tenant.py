@@ -12,8 +12,9 @@ from tests.support.beside import Client, Edge, PoolSide, active, beside, configu
 from tests.support.cluster import Origin
 
 
-async def full(edge: Edge, size: int = 5) -> list[Client]:
+async def full(side: PoolSide, edge: Edge, size: int = 5) -> list[Client]:
     """As many clients in transactions as the pool has connections."""
+    await side.known()  # or the node itself would be among those who wait
     holders = [edge.client() for _ in range(size)]
     for holder in holders:
         await holder.ask(query(b"begin"))
@@ -104,7 +105,7 @@ TRACES = [
 async def test_nothing_of_a_client_reaches_the_next(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, user=origin.superuser, origin_connection_limit=5)
     await side.known()
-    holders = await full(edge)
+    holders = await full(side, edge)
     base = {(await holder.ask(SPY)).value for holder in holders}
     for holder in holders:
         await holder.ask(query(b"rollback"))
@@ -117,7 +118,7 @@ async def test_nothing_of_a_client_reaches_the_next(side: PoolSide, origin: Orig
             await culprit.answer()
             if culprit.is_in_transaction:
                 culprit.leave()
-        holders = await full(edge)
+        holders = await full(side, edge)
         assert {(await holder.ask(SPY)).value for holder in holders} == base, trace
         for holder in holders:
             await holder.ask(query(b"rollback"))
@@ -165,7 +166,7 @@ async def test_the_answer_goes_out_before_the_cleaning(side: PoolSide, origin: O
 @beside
 async def test_waiters_are_served_in_their_order(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, origin_connection_limit=5)
-    holders = await full(edge)
+    holders = await full(side, edge)
     waiters = [edge.client() for _ in range(6)]
     for waiter in waiters:
         waiter.send(query(b"begin"))
@@ -181,7 +182,7 @@ async def test_waiters_are_served_in_their_order(side: PoolSide, origin: Origin)
 async def test_who_waits_too_long_is_told_the_state_of_the_pool(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, wait_timeout_s=15)
     edge.tenants.put(configuration_for(origin, wait_timeout_s=15, origin_connection_limit=5), side.tenant.opener.secret)
-    holders = await full(edge)
+    holders = await full(side, edge)
     waiter = edge.client()
     waiter.send(parse(b"", b"select 1"), bind(b"", b""), execute(), sync())
     await turns()
@@ -202,7 +203,7 @@ async def test_who_waits_too_long_is_told_the_state_of_the_pool(side: PoolSide, 
 @beside
 async def test_the_queue_is_bounded(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, origin_connection_limit=5, max_waiters=2)
-    holders = await full(edge)
+    holders = await full(side, edge)
     waiters = [edge.client() for _ in range(3)]
     for waiter in waiters:
         waiter.send(query(b"select 1"))
@@ -217,14 +218,14 @@ async def test_the_queue_is_bounded(side: PoolSide, origin: Origin) -> None:
 @beside
 async def test_without_a_queue_a_connection_can_still_be_opened(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, origin_connection_limit=5, max_waiters=0)
-    await full(edge)
+    await full(side, edge)
     assert (await edge.client().ask(query(b"select 1"))).code == "53300"
 
 
 @beside
 async def test_a_waiter_that_leaves_takes_nothing(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, origin_connection_limit=5)
-    holders = await full(edge)
+    holders = await full(side, edge)
     gone, next_one = edge.client(), edge.client()
     gone.send(query(b"create table never_made (a int)"))
     next_one.send(query(b"select to_regclass('never_made')"))
@@ -352,6 +353,7 @@ async def test_each_query_of_a_pipeline_has_its_own_time(side: PoolSide, origin:
 @beside
 async def test_a_query_whose_client_does_not_read_has_time(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, query_timeout_s=60)
+    await side.alone()
     client = edge.client()
     client.reads = False
     client.keeps = False
@@ -418,7 +420,7 @@ async def test_a_connection_that_does_not_answer_us_is_given_up(
 @beside
 async def test_a_raised_limit_serves_those_who_wait(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, origin_connection_limit=5)
-    await full(edge)
+    await full(side, edge)
     waiter = edge.client()
     waiter.send(query(b"select 1"))
     await turns()
@@ -431,7 +433,7 @@ async def test_a_raised_limit_serves_those_who_wait(side: PoolSide, origin: Orig
 @beside
 async def test_a_lowered_limit_holds_also_while_clients_wait(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, origin_connection_limit=8)
-    holders = await full(edge, 8)
+    holders = await full(side, edge, 8)
     waiters = [edge.client() for _ in range(8)]
     for waiter in waiters:
         waiter.send(query(b"begin"))
@@ -447,7 +449,7 @@ async def test_a_lowered_limit_holds_also_while_clients_wait(side: PoolSide, ori
 @beside
 async def test_a_lowered_limit_closes_what_is_idle(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, origin_connection_limit=8)
-    for holder in await full(edge, 8):
+    for holder in await full(side, edge, 8):
         await holder.ask(query(b"commit"))
     side.put(configuration_for(origin, origin_connection_limit=5, version=2))
     assert side.tenant.pool.size == 5
@@ -484,7 +486,7 @@ async def test_a_withdrawn_configuration_lets_transactions_finish_and_turns_wait
     side: PoolSide, origin: Origin
 ) -> None:
     edge = side.serve(origin, origin_connection_limit=5)
-    holders = await full(edge)
+    holders = await full(side, edge)
     waiter = edge.client()
     waiter.send(query(b"select 1"))
     await turns()
@@ -520,7 +522,7 @@ async def test_a_drained_node_tells_who_is_in_the_middle(side: PoolSide, origin:
 @beside
 async def test_connections_are_closed_when_they_are_old_or_not_needed(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin, idle_timeout_s=600, lifetime_s=3600, origin_connection_min=1)
-    for holder in await full(edge, 3):
+    for holder in await full(side, edge, 3):
         await holder.ask(query(b"commit"))
     side.tick(599)
     assert side.tenant.pool.size == 3

@@ -1,19 +1,24 @@
 """Following the store: what others have changed there becomes effective here, and what is away harms nobody."""
 
+from typing import cast
+
 import attrs
+import pytest
 import trio
 from structlog.testing import capture_logs
 
+from regional import watch
 from regional.configuration import Configuration, OriginSecret
 from regional.dial import Dialer
 from regional.store import StoreError
 from regional.tenants import Tenants
-from regional.vault import Broken, Kept
-from regional.watch import PERIOD_S, follow, load
+from regional.vault import Broken, Kept, Vault
+from regional.watch import follow, load
 from tests.regional.samples import configuration
+from tests.support.beside import until
 
 
-@attrs.define
+@attrs.define(slots=False)
 class FakeVault:
     """What the follower asks of a vault."""
 
@@ -21,6 +26,7 @@ class FakeVault:
     broken: list[Broken] = attrs.field(factory=list)
     revisions: int = 0
     loads: int = 0
+    asked: int = 0
     is_away: bool = False
 
     def put(self, changed: Configuration) -> None:
@@ -32,6 +38,7 @@ class FakeVault:
         self.revisions += 1
 
     def revision(self) -> int:
+        self.asked += 1
         if self.is_away:
             raise StoreError("the store is away")
         return self.revisions
@@ -56,11 +63,11 @@ async def test_what_the_store_holds_becomes_effective() -> None:
         tenants = tenants_in(nursery)
         for name in ("one", "two"):
             vault.put(configuration(name))
-        await load(tenants, vault)  # type: ignore[arg-type]
+        await load(tenants, cast(Vault, vault))
         assert versions(tenants) == {"one": 1, "two": 1}
         vault.put(configuration("one", version=2))
         vault.delete("two")
-        await load(tenants, vault)  # type: ignore[arg-type]
+        await load(tenants, cast(Vault, vault))
         assert versions(tenants) == {"one": 2}
 
 
@@ -71,7 +78,7 @@ async def test_what_is_newer_here_stays() -> None:
         tenants = tenants_in(nursery)
         tenants.put(configuration("one", version=5), OriginSecret())
         before = tenants.get("one")
-        await load(tenants, vault)  # type: ignore[arg-type]
+        await load(tenants, cast(Vault, vault))
         assert tenants.get("one") is before
         assert versions(tenants) == {"one": 5}
 
@@ -82,12 +89,13 @@ async def test_a_damaged_record_is_told_and_the_others_serve() -> None:
     async with trio.open_nursery() as nursery:
         tenants = tenants_in(nursery)
         with capture_logs() as logs:
-            await load(tenants, vault)  # type: ignore[arg-type]
+            await load(tenants, cast(Vault, vault))
         assert versions(tenants) == {"good": 1}
         assert [(entry["configuration"], entry["why"]) for entry in logs] == [("bad", "damaged")]
 
 
-async def test_what_the_admin_api_does_meanwhile_is_not_undone() -> None:
+@pytest.mark.parametrize("does", ["create", "delete"])
+async def test_what_the_admin_api_does_meanwhile_is_not_undone(does: str) -> None:
     """It keeps first, then makes effective; what was read before that is old."""
     vault = FakeVault()
     vault.put(configuration("deleted"))
@@ -99,48 +107,56 @@ async def test_what_the_admin_api_does_meanwhile_is_not_undone() -> None:
         def load_slowly() -> tuple[list[Kept], list[Broken]]:
             found = read()
             if vault.loads == 1:
-                vault.put(configuration("made"))
-                vault.delete("deleted")
-                trio.from_thread.run_sync(tenants.put, configuration("made"), OriginSecret())
-                trio.from_thread.run_sync(tenants.withdraw, "deleted", 2)
+                change()
             return found
+
+        def change() -> None:
+            if does == "create":
+                vault.put(configuration("made"))
+                trio.from_thread.run_sync(tenants.put, configuration("made"), OriginSecret())
+            else:
+                vault.delete("deleted")
+                trio.from_thread.run_sync(tenants.withdraw, "deleted", 2)
 
         vault.load = load_slowly  # type: ignore[method-assign]
         made: list[object] = []
         tenants.push = made.append
-        await load(tenants, vault)  # type: ignore[arg-type]
-        assert versions(tenants) == {"made": 1}
-        assert len(made) == 2, "nothing was told to the edges but what the API did"
+        await load(tenants, cast(Vault, vault))
+        assert versions(tenants) == ({"made": 1, "deleted": 1} if does == "create" else {})
+        assert len(made) == 1, "nothing was told to the edges but what the API did"
 
 
-async def test_the_store_is_read_only_when_it_has_changed(autojump_clock: object) -> None:
+async def test_the_store_is_read_only_when_it_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "PERIOD_S", 0.001)
     vault = FakeVault()
     async with trio.open_nursery() as nursery:
         tenants = tenants_in(nursery)
-        nursery.start_soon(follow, tenants, vault)
-        await trio.sleep(3 * PERIOD_S + 0.1)
+        nursery.start_soon(follow, tenants, cast(Vault, vault))
+        await until(lambda: vault.asked > 5)
         assert vault.loads == 1
         vault.put(configuration("one"))
-        await trio.sleep(2 * PERIOD_S)
+        await until(lambda: versions(tenants) == {"one": 1})
+        asked = vault.asked
+        await until(lambda: vault.asked > asked + 5)
         assert vault.loads == 2
-        assert versions(tenants) == {"one": 1}
         nursery.cancel_scope.cancel()
 
 
-async def test_a_store_that_is_away_is_told_once_and_tried_again(autojump_clock: object) -> None:
+async def test_a_store_that_is_away_is_told_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "PERIOD_S", 0.001)
     vault = FakeVault()
     vault.put(configuration("one"))
     async with trio.open_nursery() as nursery:
         tenants = tenants_in(nursery)
-        nursery.start_soon(follow, tenants, vault)
-        await trio.sleep(PERIOD_S)
+        nursery.start_soon(follow, tenants, cast(Vault, vault))
+        await until(lambda: versions(tenants) == {"one": 1})
         with capture_logs() as logs:
             vault.is_away = True
-            await trio.sleep(5 * PERIOD_S)
+            asked = vault.asked
+            await until(lambda: vault.asked > asked + 5)
             assert versions(tenants) == {"one": 1}
             vault.is_away = False
             vault.put(configuration("one", version=2))
-            await trio.sleep(2 * PERIOD_S)
-        assert versions(tenants) == {"one": 2}
+            await until(lambda: versions(tenants) == {"one": 2})
         assert len([entry for entry in logs if "store" in entry["event"]]) == 1
         nursery.cancel_scope.cancel()

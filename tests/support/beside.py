@@ -426,11 +426,14 @@ class PoolSide:
         self._forwarders.append(scripted)
         return scripted
 
-    async def close(self) -> None:
+    def end(self) -> None:
         """End everything. What a test leaves running is none of its business any more."""
         for edge in self.edges:
             edge.cut()
         self.tenants.close()
+
+    async def close(self) -> None:
+        """Close what is open, when no task is left that may open more."""
         for forwarder in self._forwarders:
             forwarder.stop()
         for connection in list(self.pump._pumped.values()):
@@ -469,6 +472,7 @@ def beside(test: Callable[Concatenate[PoolSide, P], Awaitable[None]]) -> Callabl
                         await test(side, *args, **kwargs)
                 except BaseException as error:  # noqa: BLE001 - raised outside of the nursery, so not in a group
                     failure = error
+                side.end()
                 nursery.cancel_scope.cancel()
             await side.close()
             if failure is not None:
