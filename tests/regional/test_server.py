@@ -170,7 +170,8 @@ async def test_a_draining_node_says_go_away_and_takes_nobody(side: PoolSide) -> 
         late = Peer(port)
         await until(lambda: late.is_over)
         assert isinstance(late.failure, aio.AioRpcError)
-        assert late.failure.code() == grpc.StatusCode.UNAVAILABLE
+        # A write that fails because the stream has ended says INTERNAL, where it comes before the read.
+        assert late.failure.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
         assert not peer.is_over
         for one in (peer, late):
             await call_host(one.close())
