@@ -177,6 +177,7 @@ class LinkServer:
             await link.stream.run(context)
         except RemoteProtocolError as error:
             why = str(error)
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, why)
         except asyncio.CancelledError:
             why = "connection lost"
             raise

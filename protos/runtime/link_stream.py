@@ -25,6 +25,7 @@ from protos.link.mux import MAX_MESSAGE_BYTES, Mux
 
 PING_PERIOD_S: Final = 1.0
 SILENCE_LIMIT_S: Final = 10.0  # nothing received for so long, pings included: the link is dead
+LAST_WORD_S: Final = 1.0  # for the message that is being written when we end the stream, or for why the peer has
 
 HOLD_S: Final = 0.001
 HOLD_FROM: Final = 2_000  # frames a second; one client alone sends some 1,200 over loopback
@@ -84,6 +85,7 @@ class LinkStream:
         self._on_frame = on_frame
         self._asleep: asyncio.Future[None] | None = None
         self._is_holding = False
+        self._is_ending = False
         self._pace = Pace()
 
     async def run(self, call: Call) -> None:
@@ -91,14 +93,22 @@ class LinkStream:
 
         Raises what gRPC raises, and RemoteProtocolError. Cancellation: ends the stream.
         """
-        tasks = [asyncio.ensure_future(self._write(call)), asyncio.ensure_future(self._keep_alive())]
+        writer = asyncio.ensure_future(self._write(call))
         reader = asyncio.ensure_future(self._read(call))
+        tasks = (reader, writer, asyncio.ensure_future(self._keep_alive()))
         try:
-            done, _ = await asyncio.wait([reader, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if reader in done or writer in done:
+                # A call whose write was cancelled half-way refuses to be given a status: the peer would never learn.
+                # And where a write fails, what it fails with says nothing: the read knows why the stream has ended.
+                self._is_ending = True
+                self._wake()
+                await asyncio.wait([reader, writer], timeout=LAST_WORD_S)
+            for task in tasks:
+                if task.done():
+                    task.result()
         finally:
-            for task in (reader, *tasks):
+            for task in tasks:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
@@ -118,7 +128,7 @@ class LinkStream:
 
     async def _write(self, call: Call) -> None:
         mux, pace = self.mux, self._pace
-        while True:
+        while not self._is_ending:
             now = time.monotonic()
             frames = mux.waiting_frames
             if frames and frames < ENOUGH_FRAMES and not mux.has_bulk and (until := pace.hold_until(now)) > now:
@@ -131,7 +141,10 @@ class LinkStream:
                 continue
             pace.count(frames, now)
             self.messages_out += 1
-            await call.write(message)
+            try:
+                await call.write(message)
+            except asyncio.InvalidStateError:  # the peer has ended the call since
+                return
 
     async def _hold(self, seconds: float) -> None:
         """Let frames gather, until there are enough or the time is over."""

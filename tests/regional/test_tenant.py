@@ -497,7 +497,7 @@ async def test_a_withdrawn_configuration_lets_transactions_finish_and_turns_wait
     assert (await holders[0].ask(query(b"select 1"))).value == b"1"
     for holder in holders:
         assert (await holder.ask(query(b"commit"))).tags == "CZ"
-    assert tenant.pool.size == 0
+    await until(lambda: not tenant.pool.size)
     side.tick()
     assert list(side.tenants) == []
     holders[0].send(query(b"select 1"))

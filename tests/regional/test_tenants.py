@@ -196,6 +196,7 @@ async def test_a_deleted_configuration_is_kept_while_its_transactions_run(side: 
     assert len(list(side.tenants)) == 1
     assert side.tenants.is_busy
     assert (await client.ask(query(b"commit"))).tags == "CZ"
+    await until(lambda: not side.tenants.is_busy)
     side.tenants.tick(time.monotonic())
     assert list(side.tenants) == []
     resolved = await edge.resolve()
