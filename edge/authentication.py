@@ -65,6 +65,11 @@ class Authentication:
         self._scram: ScramServer | None = None
         self._step = _Step.MECHANISM
 
+    @property
+    def is_awaiting_proof(self) -> bool:
+        """Whether the client has its challenge, and pays PBKDF2."""
+        return self._step is _Step.CLIENT_FINAL
+
     def start(self, *, is_secured: bool) -> Send:
         """Ask for the proof."""
         if self._credential.client_auth == CLIENT_AUTH_PASSWORD:

@@ -112,6 +112,13 @@ class Handshake:
         self._authentication: Authentication | None = None
         self._verdict: ServiceError | None = None  # on a user of another configuration, once it has proven itself
 
+    @property
+    def proof_awaited_for(self) -> str | None:
+        """The configuration whose client has its challenge and is computing its proof now."""
+        if self._step is not _Step.RESPONSE or self._authentication is None or self._startup is None:
+            return None
+        return self._startup.database if self._authentication.is_awaiting_proof else None
+
     def receive(self, data: bytes) -> list[Action]:
         """Take what the client sent."""
         match self._step:

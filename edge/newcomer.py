@@ -33,7 +33,7 @@ _READY = ready_for_query(TransactionStatus.IDLE)
 class Newcomer:
     """Somebody who is not a client yet."""
 
-    __slots__ = ("_accepted", "_early", "_edge", "_entry", "_handshake", "connection", "peer")
+    __slots__ = ("_accepted", "_early", "_edge", "_entry", "_handshake", "_unsent", "connection", "peer")
 
     def __init__(self, edge: "Edge", peer: str) -> None:
         self._edge = edge
@@ -41,6 +41,7 @@ class Newcomer:
         self._accepted: Accepted | None = None
         self._entry: Entry | None = None
         self._early: list[bytes] = []
+        self._unsent = b""  # the last word of the proof goes out with what follows it
         self.connection: Connection
         self.peer = peer
 
@@ -49,6 +50,9 @@ class Newcomer:
     def received(self, data: bytes) -> None:
         if self._accepted is None:
             self._act(self._handshake.receive(data))
+            configuration = self._handshake.proof_awaited_for
+            if configuration is not None and (uplink := self._edge.route(configuration)) is not None:
+                uplink.rouse()  # the proof takes the client milliseconds, then its first query comes
             return
         self._early.append(data)
         if sum(map(len, self._early)) > MAX_BACKLOG_BYTES:
@@ -70,13 +74,20 @@ class Newcomer:
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Send):
-                self.connection.write(action.data)
+                self._unsent += action.data
             elif isinstance(action, Accepted):
                 self._accept(action)
             else:
+                self._flush()
                 self._act_rarely(action)
             if self.connection.is_closed:
                 return
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._unsent:
+            unsent, self._unsent = self._unsent, b""
+            self.connection.write(unsent)
 
     def _act_rarely(self, action: Action) -> None:
         match action:
@@ -173,7 +184,8 @@ class Newcomer:
         """Answer the rest of what a driver expects at connect, and make way for the session."""
         client = Client(self._edge, self.connection, entry, accepted)
         client.peer = self.peer
-        answer = [parameter_status(name, value) for name, value in entry.reported(accepted.settings).items()]
+        answer, self._unsent = [self._unsent], b""
+        answer += [parameter_status(name, value) for name, value in entry.reported(accepted.settings).items()]
         answer.append(backend_key_data(client.process_id, client.secret_key))
         answer.append(_READY)
         self.connection.write(b"".join(answer))
@@ -196,6 +208,7 @@ class Newcomer:
         log.info("client refused", peer=self.peer, configuration=name, sqlstate=error.sqlstate, why=str(error))
         if error.sqlstate[:2] == "28":
             self._edge.throttle.failed(self.peer, monotonic())
+        self._flush()
         tls = self.connection.tls
         if tls is None or tls.is_established:  # else there is nobody yet who could read it
             self.connection.write(service_error(error, "FATAL"))

@@ -138,6 +138,11 @@ class Uplink:
         if self._owners.pop(lane.id, None) is not None and self._stream is not None:
             self._stream.mux.close_lane(lane, Close(reason=reason))
 
+    def rouse(self) -> None:
+        """A client is about to ask its first query."""
+        if self._stream is not None:
+            self._stream.rouse()
+
     def cancel(self, process_id: int, secret_key: bytes) -> None:
         if self._stream is not None:
             cancel = Cancel(process_id=process_id, secret_key=secret_key)

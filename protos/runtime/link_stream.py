@@ -27,6 +27,8 @@ PING_PERIOD_S: Final = 1.0
 SILENCE_LIMIT_S: Final = 10.0  # nothing received for so long, pings included: the link is dead
 LAST_WORD_S: Final = 1.0  # for the message that is being written when we end the stream, or for why the peer has
 
+ASLEEP_AFTER_S: Final = 0.02  # a link that wrote nothing for so long is roused before it is needed
+
 HOLD_S: Final = 0.001
 HOLD_FROM: Final = 2_000  # frames a second; one client alone sends some 1,200 over loopback
 ENOUGH_FRAMES: Final = 32  # a message of so many is not held back
@@ -62,16 +64,16 @@ class Pace:
 
     def __init__(self) -> None:
         self._rate = 0.0
-        self._at = 0.0
+        self.counted_at = 0.0
 
     def count(self, frames: int, now: float) -> None:
-        self._rate = self._rate * math.exp((self._at - now) / self.WINDOW_S) + frames / self.WINDOW_S
-        self._at = now
+        self._rate = self._rate * math.exp((self.counted_at - now) / self.WINDOW_S) + frames / self.WINDOW_S
+        self.counted_at = now
 
     def hold_until(self, now: float) -> float:
         """When the next message should go out, given that the last was counted last."""
-        rate = self._rate * math.exp((self._at - now) / self.WINDOW_S)
-        return self._at + HOLD_S if rate > HOLD_FROM else now
+        rate = self._rate * math.exp((self.counted_at - now) / self.WINDOW_S)
+        return self.counted_at + HOLD_S if rate > HOLD_FROM else now
 
 
 class LinkStream:
@@ -112,6 +114,15 @@ class LinkStream:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
+
+    def rouse(self) -> None:
+        """Ping, unless something was written just now: soon a message will come that somebody waits for.
+
+        At both ends the ping wakes processors and fills caches on exactly the path that the message will take.
+        """
+        now = time.monotonic()
+        if now - self._pace.counted_at > ASLEEP_AFTER_S:
+            self.mux.ping(now)
 
     async def flush(self, limit_s: float) -> None:
         """Wait until what is queued has been written, at most limit_s; for goodbyes."""

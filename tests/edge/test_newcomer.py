@@ -35,6 +35,22 @@ def test_a_client_is_told_everything_without_a_crossing(stage: Stage) -> None:
     assert not stage.edge.newcomers
 
 
+def test_the_link_is_roused_while_the_client_computes_its_proof(stage: Stage) -> None:
+    pool = stage.up()
+    roused: list[str] = []
+    pool.uplink.rouse = lambda: roused.append("now")  # type: ignore[method-assign]
+    driver, login = stage.begin()
+    (first,) = login.receive(driver.read())
+    assert isinstance(first, Send)
+    assert roused == []
+    driver.send(first.data)
+    assert roused == ["now"]
+    (proof,) = login.receive(driver.read())
+    assert isinstance(proof, Send)
+    driver.send(proof.data)
+    assert roused == ["now"]
+
+
 def test_no_two_clients_have_the_same_key(stage: Stage) -> None:
     stage.up()
     keys = {(told.process_id, told.secret_key) for told in (stage.finish(*stage.begin()) for _ in range(20))}

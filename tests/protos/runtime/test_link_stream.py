@@ -14,6 +14,7 @@ from protos.link.lane import Lane
 from protos.link.link_pb2 import Batch, Frame, GoAway, Open, Ping
 from protos.link.mux import ACKNOWLEDGE_BYTES, CHUNK_BYTES, MAX_MESSAGE_BYTES, PROMPT_BYTES
 from protos.runtime.link_stream import (
+    ASLEEP_AFTER_S,
     CHANNEL_OPTIONS,
     ENOUGH_FRAMES,
     HOLD_FROM,
@@ -417,3 +418,51 @@ def test_frames_count_the_same_in_one_message_or_in_many() -> None:
 def test_grpc_accepts_what_the_mux_makes() -> None:
     options = dict(CHANNEL_OPTIONS)
     assert options["grpc.max_receive_message_length"] == options["grpc.max_send_message_length"] == MAX_MESSAGE_BYTES
+
+
+def test_a_link_that_slept_is_roused_and_one_that_just_wrote_is_not() -> None:
+    async def play(scene: Scene) -> None:
+        await scene.quiet()
+        await asyncio.sleep(2 * ASLEEP_AFTER_S)
+        scene.stream.rouse()
+        scene.stream.rouse()  # while the first is being written: one is enough, and two do no harm
+        assert {frame.WhichOneof("control") for frame in (await scene.call.heard()).frames} == {"ping"}
+        written = scene.stream.messages_out
+        scene.stream.rouse()
+        await asyncio.sleep(0)
+        assert scene.stream.messages_out == written
+
+    staged(play)
+
+
+def test_what_is_being_written_goes_out_before_garbage_ends_the_stream() -> None:
+    async def main() -> None:
+        call = PlayedCall()
+        stream = LinkStream(budget=Budget(0), on_frame=lambda frame: None)
+        running = asyncio.ensure_future(stream.run(call))
+        call.may_write.clear()
+        await asyncio.sleep(0.01)  # the first ping is being written
+        call.to_read.put_nowait(b"\xff\xff\xff")
+        await asyncio.sleep(0.01)
+        assert not running.done()
+        call.may_write.set()
+        with pytest.raises(RemoteProtocolError):
+            await running
+        assert call.written.qsize() == 1
+
+    asyncio.run(main())
+
+
+def test_a_write_to_a_call_that_is_over_leaves_the_reason_to_the_read() -> None:
+    async def main() -> None:
+        call = PlayedCall()
+
+        async def over(_: bytes) -> None:
+            call.to_read.put_nowait(BrokenStreamError("why"))
+            raise asyncio.InvalidStateError("RPC already finished.")
+
+        call.write = over  # type: ignore[method-assign]
+        with pytest.raises(BrokenStreamError, match="why"):
+            await LinkStream(budget=Budget(0), on_frame=lambda frame: None).run(call)
+
+    asyncio.run(main())
