@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench import idle, local, stream, throughput, wan
+from bench import idle, lease, local, storm, stream, throughput, wan
 from bench.longlink import LinkShape, refuse_without_means
 from bench.workspace import UnavailableError
 
@@ -109,6 +109,29 @@ def stream_command(**_: object) -> None:
 def idle_command(**_: object) -> None:
     """Memory of the edge node for each idle client, plain and with TLS."""
     idle.run(idle.IdleOptions(**_given()))
+
+
+@main.command("storm")
+@link_options
+@click.option("--clients", type=click.IntRange(1, 2000), default=256, help="Connected clients that ask at once.")
+@click.option("--rush", type=click.IntRange(1, 2000), default=1000, help="Clients that connect and ask at once.")
+@click.option("--connections", type=click.IntRange(5, 500), default=20, help="Origin connections of each pooler.")
+@click.option("--repeat", type=click.IntRange(1, 100), default=3, help="Storms of each way.")
+@json_option
+def storm_command(**_: object) -> None:
+    """Many clients ask at once over a long link, and no connection to the database is open yet."""
+    _refuse()
+    options = _given()
+    storm.run(storm.StormOptions(shape=_shape(options), **options))
+
+
+@main.command("lease")
+@click.option("--queries", type=click.IntRange(64, 1_000_000), default=4096, help="Queries of each repetition.")
+@click.option("--repeat", type=click.IntRange(1, 1000), default=15, help="Repetitions; medians are shown.")
+@json_option
+def lease_command(**_: object) -> None:
+    """CPU of the pool node for lending a connection to one query and taking it back, step by step."""
+    lease.run(lease.LeaseOptions(**_given()))
 
 
 def _refuse() -> None:
