@@ -150,6 +150,52 @@ async def test_a_plain_statement_costs_no_cleaning(side: PoolSide, origin: Origi
     assert (await last_words(side, origin, client, b"set work_mem = '64kB'")).startswith("SET SESSION AUTHORIZATION")
 
 
+CLEAN_REQUESTS = {
+    "select": [query(b"select a from plain where a = 1")],
+    "insert": [query(b"insert into plain values (1)")],
+    "unnamed": [parse(b"", b"update plain set a = $1 where a = $1") + bind(b"", b"", [b"1"]) + execute() + sync()],
+    "transaction": [
+        query(b"begin"),
+        query(b"set local work_mem = '64kB'"),
+        query(b"delete from plain"),
+        query(b"commit"),
+    ],
+    "rolled back": [query(b"begin"), query(b"insert into plain values (2)"), query(b"rollback")],
+    "error": [query(b"select 1/0")],
+}
+
+
+@pytest.mark.parametrize("requests", CLEAN_REQUESTS.values(), ids=CLEAN_REQUESTS)
+@beside
+async def test_a_clean_return_sends_nothing_to_the_origin(
+    side: PoolSide, origin: Origin, requests: list[bytes]
+) -> None:
+    with origin.connect(origin.database) as connection:
+        connection.execute("drop table if exists plain; create table plain (a int); grant all on plain to public")
+    forwarder = await side.forwarder(origin)
+    edge = side.serve(origin, port=forwarder.port)
+    await side.known()
+    client = edge.client()
+    for _ in range(3):
+        forwarder.heard.clear()
+        for request in requests:
+            await client.ask(request)
+        await side.quiet()
+        assert bytes(forwarder.heard) == b"".join(requests)
+
+
+@beside
+async def test_a_return_that_is_not_clean_is_heard_by_the_origin(side: PoolSide, origin: Origin) -> None:
+    """So that the test before this one would notice."""
+    forwarder = await side.forwarder(origin)
+    edge = side.serve(origin, port=forwarder.port)
+    await side.known()
+    forwarder.heard.clear()
+    await edge.client().ask(query(b"create temp table left_behind (a int)"))
+    await side.quiet()
+    assert b"DISCARD TEMP" in forwarder.heard
+
+
 @beside
 async def test_the_answer_goes_out_before_the_cleaning(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin)
