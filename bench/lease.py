@@ -133,7 +133,7 @@ class Meter:
             taken = [cast("Origin", taker.origin) for taker in takers]
             begun = time.process_time_ns()
             for origin in taken:
-                origin.lend(channel, "UTF8")
+                origin.lend(channel)
                 assert origin.profile is channel.profile
             settings += time.process_time_ns() - begun
             for origin in taken:
