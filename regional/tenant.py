@@ -262,7 +262,8 @@ class Tenant:
             origin.hang_up()
         if not self.is_withdrawn:
             self.opener.grow(self._nursery)
-            if self.pool.idle:
+            self.knowledge.expire(now)
+            if self.pool.idle or self.pool.waiters:  # it may queue, but is no reason to open a connection
                 self.knowledge.refresh(self._nursery, now)
 
     def _tick_lease(self, origin: Origin, channel: Channel, now: float) -> None:
