@@ -75,13 +75,13 @@ class Origin:
     residue: Residue = Residue.CLEAN
     must_close: str = ""
     """Why it may not be used again after this lease; empty if it may."""
-    last_activity: float = 0.0
-    """When the last message went in either direction."""
+    last_activity: float = 0.0  # when the last message went in either direction
     busy_since: float = 0.0
     """Since when the oldest answer that is owed has been the next one."""
     cancelling: int = 0
     """Cancel requests under way; the connection is not reused until they are settled."""
     has_timed_out: bool = False
+    refused_write: bool = False  # it said 25006
     last_fatal: bytes = b""
     """The FATAL ErrorResponse that the origin said before it closed."""
     _framer: Framer = attrs.field(factory=lambda: Framer(BACKEND_LIMITS, frozenset()))
@@ -243,6 +243,7 @@ class Origin:
         if not piece.whole:
             return
         fields = error_fields(piece.data)
+        self.refused_write |= fields.get("C") == "25006"
         if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
             self.last_fatal = piece.data
 

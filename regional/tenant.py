@@ -17,6 +17,7 @@ import trio
 from protos.pg.parsers import error_fields
 from protos.pg.tags import TransactionStatus
 from regional import complaints
+from regional.asking import ask_whether_read_only, count_lock_waits, survey
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
 from regional.dial import Dialer
@@ -26,6 +27,7 @@ from regional.origin import Exchange, Origin
 from regional.pool import Pool, PoolLimits
 from regional.profile import Profile, difference
 from regional.residue import Residue, reset_sql
+from regional.sizing import Sizing
 
 CANCEL_LIMIT_S: Final = 10.0  # rules 16
 UNCANCELLED_LIMIT_S: Final = 30.0  # then the origin, or the way to it, is taken for dead
@@ -45,6 +47,7 @@ class Tenant:
         self.channels: dict[tuple[int, bytes], Channel] = {}
         """By cancel key."""
         self.pool: Pool[Origin, Channel | Borrower] = Pool(_limits(configuration))
+        self.sizing = Sizing(self.pool)
         self.opener = Opener(self, secret, dialer, self._opened)
         self.knowledge = Knowledge(self, dict(configuration.server_parameters))
         self.judge = self.knowledge.judge.verdict
@@ -133,13 +136,15 @@ class Tenant:
             origin.residue |= Residue.SETTINGS  # a signal that comes late hits our own cleaning
         elif origin.residue:
             self._clean(origin)
+        elif origin.refused_write:
+            ask_whether_read_only(origin, self.lease_ended)
         else:
             origin.idle_since = origin.last_activity
             pool.checkin(origin)
             if pool.waiters:
                 self._give_out()
-            elif pool.size > pool.limits.max_size:
-                self._shrink()
+            else:
+                self.fit()
 
     def _reason_to_close(self, origin: Origin) -> str:
         if origin in self._retired:
@@ -148,8 +153,8 @@ class Tenant:
             return "lifetime is over"
         if origin.residue.closes:
             return "a statement left something that cannot be cleaned"
-        if self.pool.size > self.pool.limits.max_size:
-            return "the limit was lowered"
+        if self.pool.is_over:
+            return "there are more than there may be now"
         return ""
 
     def _clean(self, origin: Origin) -> None:
@@ -207,7 +212,8 @@ class Tenant:
             origin, waiter = grant
             waiter.granted(origin)
 
-    def _shrink(self) -> None:
+    def fit(self) -> None:
+        """Close the idle connections beyond what there may be now."""
         for origin in self.pool.over_limit():
             origin.hang_up()
 
@@ -218,13 +224,14 @@ class Tenant:
         moved = configuration.origin != self.configuration.origin or secret != self.opener.secret
         self.configuration = configuration
         self.pool.limits = _limits(configuration)
+        self.sizing.limits_changed()
         if moved:
             self.opener.secret = secret
             self.opener.forget_failures()
             self.knowledge.parameters = dict(configuration.server_parameters)
             self.knowledge.drop_catalog()
             self.retire(lambda origin: True)
-        self._shrink()
+        self.fit()
         self.opener.grow(self._nursery)
 
     def learned(self, configuration: Configuration) -> None:
@@ -275,8 +282,13 @@ class Tenant:
                 self._tick_lease(origin, origin.channel, now)
         for origin in self.pool.expired(now):
             origin.hang_up()
+        self.sizing.tick(now, *survey(self.pool, now))
+        self.fit()
         if not self.is_withdrawn:
+            self._give_out()
             self.opener.grow(self._nursery)
+            if self.sizing.control.wants_locks:
+                self._nursery.start_soon(count_lock_waits, self)
             if self.pool.idle:
                 self.knowledge.refresh(self._nursery, now)
 
