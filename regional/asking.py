@@ -33,14 +33,20 @@ READ_ONLY_QUERY: Final = (
 
 async def count_lock_waits(tenant: "Tenant") -> None:
     """Ask how many of the leased connections wait for locks, and tell the control. Cancellation: safe."""
+    sizing = tenant.sizing
+    if sizing.is_asking:
+        return
+    sizing.is_asking = True
     ids = ",".join(str(origin.process_id) for origin in tenant.pool.leased)
     sql = f"select count(*) from pg_catalog.pg_stat_activity where wait_event_type = 'Lock' and pid in ({ids or 0})"
     try:
         exchange = await borrow(tenant, lambda origin, done: origin.run(sql.encode(), done))
     except ServiceError:
         return
+    finally:
+        sizing.is_asking = False
     if not exchange.error and exchange.rows and exchange.rows[0][0] is not None:
-        tenant.sizing.control.locks_told(int(exchange.rows[0][0]), monotonic())
+        sizing.control.locks_told(int(exchange.rows[0][0]), monotonic())
 
 
 def ask_whether_read_only(origin: Origin, done: Callable[[Origin], None]) -> None:

@@ -14,7 +14,9 @@ query nothing that it did not cost before; everything else happens at the janito
 - A trial **down** compares the present size with half of it, by holding leases back: nothing is opened or closed for
   it, and half a second of it is enough where half is clearly worse. If half does as well, half it is, and so on. If
   not, concurrency is worth something, and a trial **up** follows at once: the present size against twice that. The
-  windows go high, low, low, high, so that a load that grows or ebbs meanwhile weighs on both sides alike.
+  windows go high, low, low, high, so that a load that grows or ebbs meanwhile weighs on both sides alike, until the
+  difference is larger than the doubt that the pairs leave. The smaller size is taken unless it costs more than 8 % of
+  the throughput, all halvings together.
 - **Working and not.** The sizes tried are those of connections that work. One whose client says nothing within its
   transaction, and one that waits for a lock, load nothing: they come on top. Which leases are quiet the pool node sees.
   How many wait for locks the origin is asked (`wants_locks`), only while clients wait, at most twice a second. Where
@@ -35,10 +37,13 @@ MIN_WINDOW_S: Final = 0.4
 MAX_WINDOW_S: Final = 4.0
 MIN_LEASES: Final = 20  # in a window, and twice for each connection
 SATURATED: Final = 0.75  # of the leases had to wait
-AS_GOOD: Final = 0.97  # of the throughput, but for noise
-CLEARLY_WORSE: Final = 0.75
+BUSY: Final = 0.5  # of them: enough to look whether fewer connections would do
+AS_GOOD: Final = math.log(0.92)  # of the throughput, in all
+CLEARLY_WORSE: Final = math.log(0.65)
+LEAST_SPREAD: Final = 0.05
+MAX_PAIRS: Final = 8
 READY_S: Final = 4.0  # for the sizes of a trial to be reached
-REST_S: Final = 10.0
+REST_S: Final = 20.0
 MAX_REST_S: Final = 160.0
 FORGET_S: Final = 30.0
 STUCK_S: Final = 1.0
@@ -73,41 +78,48 @@ class Sample:
 
 @attrs.define
 class Trial:
-    """Two sizes that are compared, and what was measured at each."""
+    """Two sizes that are compared, and what was measured: the part of the throughput that the smaller one gets."""
 
     low: int
     high: int
     is_up: bool
     measures_high: bool
+    given_up: float = 0.0
+    """What earlier trials down have cost, as a logarithm."""
     windows: int = 0
-    low_leases: int = 0
-    low_s: float = 0.0
-    high_leases: int = 0
-    high_s: float = 0.0
+    first: float = 0.0
+    """Of the two windows that are compared next, the throughput in the first."""
+    logarithms: list[float] = attrs.field(factory=list)
 
     def add(self, leases: int, seconds: float) -> None:
-        if self.measures_high:
-            self.high_leases += leases
-            self.high_s += seconds
-        else:
-            self.low_leases += leases
-            self.low_s += seconds
+        rate = max(leases, 0.5) / seconds
         self.windows += 1
-        if self.windows != 2:  # high, low, low, high, or the other way round
+        if self.windows % 2:
+            self.first = rate
             self.measures_high = not self.measures_high
+        else:  # the next two begin with the size that these ended with
+            low, high = (self.first, rate) if self.measures_high else (rate, self.first)
+            self.logarithms.append(math.log(low / high))
+
+    @property
+    def mean(self) -> float:
+        return sum(self.logarithms) / len(self.logarithms)
 
     @property
     def is_low_enough(self) -> bool | None:
         """Whether the smaller size does as well; None while it is not known."""
-        if not self.low_s or not self.high_s:
+        number = len(self.logarithms)
+        if not number:
             return None
-        part = self.low_leases * self.high_s / max(1, self.high_leases) / self.low_s
-        if part < CLEARLY_WORSE:
-            return False
-        if self.windows < 4:
+        mean = self.mean
+        if number == 1:
+            return False if mean < CLEARLY_WORSE else None
+        spread = math.sqrt(sum((one - mean) ** 2 for one in self.logarithms) / (number - 1))
+        doubt = max(spread, LEAST_SPREAD) / math.sqrt(number)
+        distance = mean + self.given_up - AS_GOOD
+        if abs(distance) < doubt and number < MAX_PAIRS:
             return None
-        noise = 0.5 / math.sqrt(max(1, min(self.low_leases, self.high_leases)))
-        return part >= AS_GOOD - noise
+        return distance >= 0
 
 
 class Control:
@@ -120,6 +132,7 @@ class Control:
         self.is_holding = False
         """Whether more connections were found to get no more done."""
         self._working = START
+        self._given_up = 0.0
         self._not_working = 0
         self._locked = 0
         self._told_at = self._asked_at = -math.inf
@@ -203,6 +216,7 @@ class Control:
         if sample.now - self._waited_at >= FORGET_S:
             self._working = max(START, sample.leased)
             self._locked = 0
+            self._given_up = 0.0
             self._down_at = self._up_at = -math.inf
             self._down_rest_s = self._up_rest_s = REST_S
             self.is_holding = False
@@ -227,7 +241,7 @@ class Control:
     def _waited(self, leases: int, seconds: float, queued: float, sample: Sample) -> None:
         """Clients have waited for a window, in which enough leases have ended."""
         now = sample.now
-        if queued < SATURATED:  # now and then only
+        if queued < BUSY:  # now and then only
             if now >= self._up_at:
                 self._grow(sample, sample.size // 4)
                 self.is_holding = False
@@ -238,22 +252,27 @@ class Control:
                 return
             self._told_at = now  # nobody can tell
             self._locked = 0
-        is_bound = self._locked > MANY_LOCKED * sample.leased
+        is_bound = self._is_bound_by_locks(sample)
         if is_bound or now - self._told_at > LOCKS_AGE_S:
             self._asked_at = now
         if is_bound:
             self.is_holding = False
         elif now - self._told_at <= LOCKS_AGE_S and not sample.dialing:
-            self._begin_trial(leases, seconds, sample)
+            self._begin_trial(leases, seconds, sample, is_saturated=queued >= SATURATED)
 
-    def _begin_trial(self, leases: int, seconds: float, sample: Sample) -> None:
+    def _is_bound_by_locks(self, sample: Sample) -> bool:
+        return self._locked > MANY_LOCKED * sample.leased
+
+    def _begin_trial(self, leases: int, seconds: float, sample: Sample, *, is_saturated: bool) -> None:
         """Try another size if it is time to; what was just measured is the first window."""
         now = sample.now
         working = max(self.floor, min(self._working, self.limit, sample.size - self._not_working))
         low = max(self.floor, working // 2)
         high = min(2 * working, self.limit)
         if low <= 0.8 * working and now >= self._down_at:
-            trial = Trial(low, working, is_up=False, measures_high=True)
+            trial = Trial(low, working, is_up=False, measures_high=True, given_up=self._given_up)
+        elif not is_saturated:
+            return
         elif high >= 1.2 * working and now >= self._up_at:
             trial = Trial(working, high, is_up=True, measures_high=False)
         else:
@@ -280,7 +299,9 @@ class Control:
         elif trial.is_up:
             self._up_rest_s = REST_S
             self._down_at = sample.now + REST_S
+            self._given_up = 0.0
         else:
+            self._given_up += min(0.0, trial.mean)
             self._down_rest_s = REST_S
             self._up_at = sample.now + REST_S  # if half does as well, twice as many do no better
 
@@ -303,7 +324,7 @@ class Control:
         if sample.now - self._grown_at < STUCK_S:
             return
         self._grown_at = sample.now
-        self.is_holding = sample.now - self._seen_at < RECENT_S
+        self.is_holding = sample.now - self._seen_at < RECENT_S and not self._is_bound_by_locks(sample)
         self._grow(sample, 1 if self.is_holding else sample.size // 4)
 
     def _grow(self, sample: Sample, more: int) -> None:

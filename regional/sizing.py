@@ -33,6 +33,8 @@ class Sizing:
         self.share = UNBOUNDED
         self.suspected = 0
         """Connections that are suspected dead."""
+        self.is_asking = False
+        """Whether the origin is being asked for lock waits."""
         self._pool = pool
         self.control = Control(pool.limits.max_size, _floor(pool.limits))
         self._soft_since = -math.inf
