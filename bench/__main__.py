@@ -111,7 +111,7 @@ def stream_command(**_: object) -> None:
 @click.option("--readers", type=click.IntRange(1, 100), default=8, help="Readers beside the lockers.")
 @click.option("--seconds", type=click.FloatRange(1, 600), default=5.0, help="Seconds of each measurement.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=3, help="Alternating rounds; medians are shown.")
-@click.option("--settle", type=click.FloatRange(1, 600), default=40.0, help="Seconds for a pool to find its size.")
+@click.option("--settle", type=click.FloatRange(1, 600), default=60.0, help="Seconds for a pool to find its size.")
 @json_option
 def size_command(sizes: str, **_: object) -> None:
     """Whether the pool finds its size: load on the CPU against fixed sizes, and readers beside one locked row."""

@@ -52,7 +52,7 @@ class SizeOptions:
     locked_limit: int = 90
     seconds: float = 5.0
     rounds: int = 3
-    settle: float = 40.0
+    settle: float = 60.0
     """Seconds of load for a pool to find its size."""
     json_file: str | None = None
 

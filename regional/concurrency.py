@@ -14,9 +14,7 @@ query nothing that it did not cost before; everything else happens at the janito
 - A trial **down** compares the present size with half of it, by holding leases back: nothing is opened or closed for
   it, and half a second of it is enough where half is clearly worse. If half does as well, half it is, and so on. If
   not, concurrency is worth something, and a trial **up** follows at once: the present size against twice that. The
-  windows go high, low, low, high, so that a load that grows or ebbs meanwhile weighs on both sides alike, until the
-  difference is larger than the doubt that the pairs leave. The smaller size is taken unless it costs more than 8 % of
-  the throughput, all halvings together.
+  smaller size is taken unless it costs more than 8 % of the throughput, all halvings together (`trial.py`).
 - **Working and not.** The sizes tried are those of connections that work. One whose client says nothing within its
   transaction, and one that waits for a lock, load nothing: they come on top. Which leases are quiet the pool node sees.
   How many wait for locks the origin is asked (`wants_locks`), only while clients wait, at most twice a second. Where
@@ -32,16 +30,14 @@ from typing import Final
 
 import attrs
 
+from regional.trial import Trial
+
 START: Final = 20  # the default of origin_connection_limit
 MIN_WINDOW_S: Final = 0.4
 MAX_WINDOW_S: Final = 4.0
 MIN_LEASES: Final = 20  # in a window, and twice for each connection
 SATURATED: Final = 0.75  # of the leases had to wait
 BUSY: Final = 0.5  # of them: enough to look whether fewer connections would do
-AS_GOOD: Final = math.log(0.92)  # of the throughput, in all
-CLEARLY_WORSE: Final = math.log(0.65)
-LEAST_SPREAD: Final = 0.05
-MAX_PAIRS: Final = 8
 READY_S: Final = 4.0  # for the sizes of a trial to be reached
 REST_S: Final = 20.0
 MAX_REST_S: Final = 160.0
@@ -74,52 +70,6 @@ class Sample:
     def ended(self) -> int:
         """Leases that have ended."""
         return self.leases - self.leased
-
-
-@attrs.define
-class Trial:
-    """Two sizes that are compared, and what was measured: the part of the throughput that the smaller one gets."""
-
-    low: int
-    high: int
-    is_up: bool
-    measures_high: bool
-    given_up: float = 0.0
-    """What earlier trials down have cost, as a logarithm."""
-    windows: int = 0
-    first: float = 0.0
-    """Of the two windows that are compared next, the throughput in the first."""
-    logarithms: list[float] = attrs.field(factory=list)
-
-    def add(self, leases: int, seconds: float) -> None:
-        rate = max(leases, 0.5) / seconds
-        self.windows += 1
-        if self.windows % 2:
-            self.first = rate
-            self.measures_high = not self.measures_high
-        else:  # the next two begin with the size that these ended with
-            low, high = (self.first, rate) if self.measures_high else (rate, self.first)
-            self.logarithms.append(math.log(low / high))
-
-    @property
-    def mean(self) -> float:
-        return sum(self.logarithms) / len(self.logarithms)
-
-    @property
-    def is_low_enough(self) -> bool | None:
-        """Whether the smaller size does as well; None while it is not known."""
-        number = len(self.logarithms)
-        if not number:
-            return None
-        mean = self.mean
-        if number == 1:
-            return False if mean < CLEARLY_WORSE else None
-        spread = math.sqrt(sum((one - mean) ** 2 for one in self.logarithms) / (number - 1))
-        doubt = max(spread, LEAST_SPREAD) / math.sqrt(number)
-        distance = mean + self.given_up - AS_GOOD
-        if abs(distance) < doubt and number < MAX_PAIRS:
-            return None
-        return distance >= 0
 
 
 class Control:
@@ -191,10 +141,10 @@ class Control:
         seconds = sample.now - since.now
         is_enough = leases >= max(MIN_LEASES, 2 * sample.leased) and seconds >= MIN_WINDOW_S
         if trial is not None:
-            if is_enough or seconds >= MAX_WINDOW_S:
-                self._go_on(trial, leases, seconds, sample)
-            elif not sample.waiters:  # the load has gone
+            if not sample.waiters and not (trial.measures_high and is_enough):  # the load has gone
                 self._end_trial()
+            elif is_enough or seconds >= MAX_WINDOW_S:
+                self._go_on(trial, leases, seconds, sample)
         elif is_enough:
             self._since = sample
             self._waited(leases, seconds, (sample.queued_leases - since.queued_leases) / leases, sample)

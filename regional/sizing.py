@@ -57,6 +57,14 @@ class Sizing:
         self.control.floor = _floor(limits)
         self.apply()
 
+    def forget(self) -> None:
+        """What was found of one origin says nothing of another."""
+        limits = self._pool.limits
+        self.control = Control(limits.max_size, _floor(limits))
+        self._short_until = -math.inf
+        self._pool.dial_ceiling = UNBOUNDED
+        self.apply()
+
     def refused(self, now: float) -> None:
         """The origin has no room for more connections (its 53300)."""
         self._short_until = now + SHORTAGE_S

@@ -143,8 +143,6 @@ class Tenant:
             pool.checkin(origin)
             if pool.waiters:
                 self._give_out()
-            else:
-                self.fit()
 
     def _reason_to_close(self, origin: Origin) -> str:
         if origin in self._retired:
@@ -153,9 +151,7 @@ class Tenant:
             return "lifetime is over"
         if origin.residue.closes:
             return "a statement left something that cannot be cleaned"
-        if self.pool.is_over:
-            return "there are more than there may be now"
-        return ""
+        return "there are more than there may be now" if self.pool.is_over else ""
 
     def _clean(self, origin: Origin) -> None:
         residue, origin.residue = origin.residue, Residue.CLEAN
@@ -228,6 +224,7 @@ class Tenant:
         if moved:
             self.opener.secret = secret
             self.opener.forget_failures()
+            self.sizing.forget()
             self.knowledge.parameters = dict(configuration.server_parameters)
             self.knowledge.drop_catalog()
             self.retire(lambda origin: True)

@@ -18,7 +18,6 @@ from regional.concurrency import (
     START,
     Control,
     Sample,
-    Trial,
 )
 
 TICK_S = 0.5
@@ -239,45 +238,21 @@ def test_what_was_found_is_forgotten_when_nobody_waits() -> None:
     assert not database.control.is_holding
 
 
+def test_a_trial_is_dropped_when_the_load_has_gone() -> None:
+    database = Database([Kind(64)], Control(60, 5), cores=2)
+    while database.control.lease_cap == FREE:
+        database.run(TICK_S)
+    size = database.control.size
+    database.waiting.clear()
+    database.run(3 * TICK_S)
+    assert database.control.lease_cap == FREE
+    assert database.control.size == size
+    assert not database.control.is_holding
+
+
 def test_never_below_the_floor_nor_above_the_limit() -> None:
     database = Database([Kind(64)], Control(60, 5), cores=1)
     for _ in range(30):
         database.run(2)
         assert 5 <= database.control.size <= 60
         assert database.control.lease_cap >= 5
-
-
-def trial_of(*rates: int) -> Trial:
-    """A trial down after windows with these throughputs."""
-    trial = Trial(10, 20, is_up=False, measures_high=True)
-    for rate in rates:
-        trial.add(rate, 1.0)
-    return trial
-
-
-def test_a_trial_is_cut_short_where_half_is_clearly_worse() -> None:
-    assert trial_of(1000).is_low_enough is None
-    assert trial_of(1000, 500).is_low_enough is False
-
-
-def test_a_trial_bears_a_load_that_ebbs_or_grows() -> None:
-    for step in (-20, 20):
-        assert trial_of(*[1000 + i * step for i in range(8)]).is_low_enough is True
-
-
-def test_a_trial_takes_its_time_in_doubt() -> None:
-    assert trial_of(*[1000, 860, 1000, 1000] * 2).is_low_enough is None
-    assert trial_of(*[1000, 860, 1000, 1000] * 4).is_low_enough is True
-    assert trial_of(*[1000, 850, 850, 1000] * 2).is_low_enough is False
-
-
-def test_what_all_halvings_together_may_cost_is_bounded() -> None:
-    rates = [1000, 950, 950, 1000] * 4
-    trial = trial_of(*rates)
-    assert trial.is_low_enough is True
-    trial.given_up = trial.mean
-    assert trial.is_low_enough is False
-
-
-def test_nothing_at_all_is_clearly_worse() -> None:
-    assert trial_of(1000, 0).is_low_enough is False

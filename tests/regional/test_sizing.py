@@ -113,6 +113,16 @@ def test_an_origin_that_refuses_makes_the_present_size_the_limit_for_a_while() -
     assert not scene.sizing.is_short
 
 
+def test_another_origin_begins_anew() -> None:
+    scene = Scene(8)
+    scene.sizing.refused(1.0)
+    scene.sizing.control.is_holding = True
+    scene.sizing.forget()
+    assert not scene.sizing.is_short
+    assert not scene.sizing.control.is_holding
+    assert scene.pool.top == 8
+
+
 def test_one_is_always_tried() -> None:
     scene = Scene(5)
     for leased in list(scene.pool.leased):
