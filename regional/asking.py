@@ -14,8 +14,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from protos.errors import ServiceError
+from regional.exchange import Exchange
 from regional.knowledge import Borrower, borrow
-from regional.origin import Exchange, Origin
+from regional.origin import Origin
 from regional.pool import Pool
 
 if TYPE_CHECKING:
@@ -51,11 +52,8 @@ async def count_lock_waits(tenant: "Tenant") -> None:
 
 def ask_whether_read_only(origin: Origin, done: Callable[[Origin], None]) -> None:
     """Mark the connection for closing if its server has become read-only; done goes on with the end of its lease."""
-    origin.refused_write = False
-    was_read_only = "on" in (
-        origin.parameters.get("in_hot_standby"), origin.parameters.get("default_transaction_read_only")
-    )  # fmt: skip
-    if was_read_only:
+    origin.scrutiny.refused_write = False
+    if origin.scrutiny.was_read_only:
         done(origin)
         return
 

@@ -90,7 +90,7 @@ async def test_a_server_that_became_read_only_loses_the_connection(side: PoolSid
     show = query(b"show default_transaction_read_only")
     while (await client.ask(show)).value != b"on":
         pass
-    connected.parameters["default_transaction_read_only"] = "off"  # what it was when it logged in
+    assert not connected.scrutiny.was_read_only
     answer = await client.ask(query(b"create table never (a int)"))
     assert answer.code == "25006"
     await until(lambda: connected.connection.is_closed)
@@ -117,7 +117,7 @@ async def test_a_client_that_asked_for_read_only_costs_no_connection(
     assert "25006" in codes
     await side.quiet()
     assert side.tenant.pool.idle == [connected]
-    assert not connected.refused_write
+    assert not connected.scrutiny.refused_write
 
 
 @beside
