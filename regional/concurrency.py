@@ -14,7 +14,7 @@ query nothing that it did not cost before; everything else happens at the janito
 - A trial **down** compares the present size with half of it, by holding leases back: nothing is opened or closed for
   it, and half a second of it is enough where half is clearly worse. If half does as well, half it is, and so on. If
   not, concurrency is worth something, and a trial **up** follows at once: the present size against twice that. The
-  smaller size is taken unless it costs more than 8 % of the throughput, all halvings together (`trial.py`).
+  smaller size is taken unless it costs more than 5 % of the throughput, all halvings together (`trial.py`).
 - **Working and not.** The sizes tried are those of connections that work. One whose client says nothing within its
   transaction, and one that waits for a lock, load nothing: they come on top. Which leases are quiet the pool node sees.
   How many wait for locks the origin is asked (`wants_locks`), only while clients wait, at most twice a second. Where

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-AS_GOOD: Final = math.log(0.92)  # of the throughput, in all
+AS_GOOD: Final = math.log(0.95)  # of the throughput, in all
 CLEARLY_WORSE: Final = math.log(0.65)
 LEAST_SPREAD: Final = 0.05
 MAX_PAIRS: Final = 8

@@ -22,16 +22,16 @@ def test_a_trial_bears_a_load_that_ebbs_or_grows() -> None:
 
 
 def test_a_trial_takes_its_time_in_doubt() -> None:
-    assert trial_of(*[1000, 860, 1000, 1000] * 2).is_low_enough is None
-    assert trial_of(*[1000, 860, 1000, 1000] * 4).is_low_enough is True
+    assert trial_of(*[1000, 920, 1000, 1000] * 2).is_low_enough is None
+    assert trial_of(*[1000, 920, 1000, 1000] * 4).is_low_enough is True
     assert trial_of(*[1000, 850, 850, 1000] * 2).is_low_enough is False
 
 
 def test_what_all_halvings_together_may_cost_is_bounded() -> None:
-    rates = [1000, 950, 950, 1000] * 4
+    rates = [1000, 975, 975, 1000] * 4
     trial = trial_of(*rates)
     assert trial.is_low_enough is True
-    trial.given_up = trial.mean
+    trial.given_up = 2 * trial.mean
     assert trial.is_low_enough is False
 
 
