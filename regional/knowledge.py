@@ -35,6 +35,7 @@ class Borrower:
 
     def __init__(self) -> None:
         self.profile = BASE
+        self.mux = None  # in the queue all of us share one turn
         self.origin: Origin | None = None
         self.error: ServiceError | None = None
         self._decided = trio.Event()

@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from protos.errors import OriginRefusedError, OriginRejectedError, ServiceError
+from protos.errors import OriginFullError, OriginRefusedError, OriginRejectedError, ServiceError
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import DeriveKeys, Event, LoggedIn, Login, Refused, Send, StartTls
 from protos.pg.messages import query
@@ -20,6 +20,7 @@ from protos.runtime.connection import Connection
 from regional.configuration import Address
 
 FINAL_CLASSES: Final = ("28", "3D", "42")  # SQLSTATE classes of a refusal that the next host or try would repeat
+TOO_MANY_CONNECTIONS: Final = "53300"
 
 
 class Derivations:
@@ -76,8 +77,12 @@ class LoginShell:
                     self._logged_in = event
                     self._decided.set()
                 case Refused(error, fields):
-                    final = fields.get("C", "")[:2] in FINAL_CLASSES
-                    self._fail(_final(error) if final else error)
+                    code = fields.get("C", "")
+                    if code == TOO_MANY_CONNECTIONS:
+                        error = _as(OriginFullError, error)
+                    elif code[:2] in FINAL_CLASSES:
+                        error = _as(OriginRejectedError, error)
+                    self._fail(error)
                 case DeriveKeys(password, challenge):
                     self._derivations.start(password, challenge, self._derived)
 
@@ -175,8 +180,8 @@ async def is_wanted(connection: Connection, wanted: str) -> bool:
     }[wanted]  # fmt: skip
 
 
-def _final(error: ServiceError) -> OriginRejectedError:
-    return OriginRejectedError(str(error), detail=error.detail, hint=error.hint)
+def _as(kind: type[OriginRefusedError], error: ServiceError) -> OriginRefusedError:
+    return kind(str(error), detail=error.detail, hint=error.hint)
 
 
 def refused(message: str, hint: str | None) -> OriginRefusedError:

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from bench.__main__ import main
 
 
-@pytest.mark.parametrize("command", [[], ["wan"], ["local"], ["stream"], ["idle"], ["storm"], ["lease"]])
+@pytest.mark.parametrize("command", [[], ["wan"], ["local"], ["stream"], ["idle"], ["storm"], ["lease"], ["size"]])
 def test_every_command_explains_itself(command: list[str]) -> None:
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
@@ -17,7 +17,14 @@ def test_every_command_explains_itself(command: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["local", "--clients", "many"], ["local", "--clients", "0"], ["local", "--rounds", "0"], ["wan", "--mtu", "3"]],
+    [
+        ["local", "--clients", "many"],
+        ["local", "--clients", "0"],
+        ["local", "--rounds", "0"],
+        ["wan", "--mtu", "3"],
+        ["size", "--sizes", "4"],
+        ["size", "--sizes", "few"],
+    ],
 )
 def test_wrong_use_is_status_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, arguments).exit_code == 2

@@ -6,7 +6,7 @@ import ssl
 import pytest
 import trio
 
-from protos.errors import OriginRefusedError, OriginRejectedError
+from protos.errors import OriginFullError, OriginRefusedError, OriginRejectedError
 from protos.pg.login import Login, LoginTarget
 from protos.pg.messages import authentication_ok, backend_key_data, data_row, error_response, ready_for_query
 from protos.pg.scram import Challenge, KeyCache, ScramKeys, derive_keys
@@ -69,7 +69,7 @@ async def test_a_login_ends_with_what_the_origin_said(autojump_clock: object) ->
         ("28000", OriginRejectedError),
         ("3D000", OriginRejectedError),
         ("42501", OriginRejectedError),
-        ("53300", OriginRefusedError),
+        ("53300", OriginFullError),
         ("57P03", OriginRefusedError),
     ],
 )

@@ -233,7 +233,7 @@ async def test_who_waits_too_long_is_told_the_state_of_the_pool(side: PoolSide, 
     waiter = edge.client()
     waiter.send(parse(b"", b"select 1"), bind(b"", b""), execute(), sync())
     await turns()
-    side.tick(14)
+    side.tick(0.5)
     await turns()
     assert not waiter.refusals
     side.tick(16)
@@ -245,6 +245,74 @@ async def test_who_waits_too_long_is_told_the_state_of_the_pool(side: PoolSide, 
     assert "H" in answer.error
     await holders[0].ask(query(b"commit"))
     assert (await waiter.ask(query(b"select 1"))).value == b"1", "the session lives on"
+
+
+@beside
+async def test_an_edge_with_a_crowd_does_not_starve_another(side: PoolSide, origin: Origin) -> None:
+    crowded, quiet = side.serve(origin, origin_connection_limit=5), side.edge()
+    holders = await full(side, crowded)
+    crowd, few = [crowded.client() for _ in range(200)], [quiet.client() for _ in range(5)]
+    for client in crowd:
+        client.send(query(b"select 1"))
+    await until(lambda: len(side.tenant.pool.waiters) == 200)
+    for client in few:
+        client.send(query(b"select 1"))
+    await until(lambda: len(side.tenant.pool.waiters) == 205)
+    ahead: list[int] = []
+    for client in few:
+        client.on_settled = lambda: ahead.append(sum(other.settled for other in crowd))
+    for holder in holders:
+        await holder.ask(query(b"commit"))
+    for client in [*few, *crowd]:
+        assert (await client.answer()).errors == []
+    assert max(ahead) <= 40
+
+
+@beside
+async def test_the_limit_is_passed_a_little_when_clients_wait_for_over_a_second(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin, origin_connection_limit=5)
+    holders = await full(side, edge)
+    waiters = [edge.client() for _ in range(4)]
+    for waiter in waiters:
+        waiter.send(query(b"begin"))
+    await turns()
+    side.tick(0.5)
+    assert side.tenant.pool.size == 5
+    side.tick(1.5)
+    await until(lambda: sum(waiter.is_in_transaction for waiter in waiters) == 2)
+    assert side.tenant.pool.size == 7
+    for client in [*holders, *waiters[:2]]:
+        await client.ask(query(b"commit"))
+    for waiter in waiters[2:]:
+        await until(lambda: waiter.is_in_transaction)  # noqa: B023 - asked at once
+        await waiter.ask(query(b"commit"))
+    await side.quiet()
+    side.tick()
+    assert side.tenant.pool.size == 5
+
+
+@beside
+async def test_a_lock_that_everybody_waits_for_leaves_connections_to_the_others(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin, origin_connection_limit=60)
+    await side.known()
+    with origin.connect(origin.database) as connection:
+        connection.execute("drop table if exists hot; create table hot as select 1 as a; grant all on hot to public")
+    holder, reader = edge.client(), edge.client()
+    await holder.ask(query(b"begin; update hot set a = 2"))
+    lockers = [edge.client() for _ in range(40)]
+    for locker in lockers:
+        locker.send(query(b"update hot set a = a + 1"))
+    await until(lambda: len(side.tenant.pool.leased) == 20)
+    reader.send(query(b"select 1"))
+    for second in range(2, 30):
+        side.tick(second)
+        await turns()
+        await side.settled()
+    assert (await reader.answer()).value == b"1"
+    assert not side.tenant.sizing.is_holding
+    await holder.ask(query(b"commit"))
+    for locker in lockers:
+        assert (await locker.answer()).errors == []
 
 
 @beside
