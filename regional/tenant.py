@@ -272,7 +272,7 @@ class Tenant:
             if self.sizing.control.wants_locks:
                 self._nursery.start_soon(count_lock_waits, self)
             self.knowledge.expire(now)
-            if self.pool.idle or self.pool.waiters:  # it may queue, but is no reason to open a connection
+            if self.pool.idle or (self.pool.waiters and self.pool.leased):  # no reason to open a connection
                 self.knowledge.refresh(self._nursery, now)
 
     def _tick_lease(self, origin: Origin, channel: Channel, now: float) -> None:
