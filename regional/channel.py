@@ -101,7 +101,7 @@ class Channel:
         origin = self.origin
         if origin is None and not self._pending:
             # Outside of a COPY its messages mean nothing: the client has not noticed yet that it failed.
-            pieces = [piece for piece in pieces if piece.tag not in _COPY]
+            pieces = pieces[next((at for at, piece in enumerate(pieces) if piece.tag not in _COPY), len(pieces)) :]
             if not pieces:
                 self._consume()
                 return
