@@ -26,7 +26,7 @@ from protos.pg.replies import WHOLE_WHEN_WATCHED
 from protos.pg.tags import Backend, Frontend
 from protos.runtime.connection import Connection
 from regional import complaints
-from regional.prepared import Prepared, may_set_locally
+from regional.prepared import Prepared, may_set_locally, with_own_words
 from regional.profile import Profile
 from regional.residue import Residue
 
@@ -207,7 +207,7 @@ class Origin:
             tag = piece.tag
             if tag != Backend.READY_FOR_QUERY:
                 self._note(tag, piece)
-            out.append(pipeline.received(piece))
+            out.append(pipeline.received(piece if tag != Backend.ERROR_RESPONSE else with_own_words(piece)))
             if tag == Backend.READY_FOR_QUERY:
                 self.prepared.settled(pipeline.settled)
                 if pipeline.is_idle:
