@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench import idle, local, stream, throughput, wan
+from bench import differential, idle, local, stream, throughput, wan
 from bench.longlink import LinkShape, refuse_without_means
 from bench.workspace import UnavailableError
 
@@ -109,6 +109,15 @@ def stream_command(**_: object) -> None:
 def idle_command(**_: object) -> None:
     """Memory of the edge node for each idle client, plain and with TLS."""
     idle.run(idle.IdleOptions(**_given()))
+
+
+@main.command("differential")
+@click.option("--conversations", type=click.IntRange(1, 10_000_000), default=20_000, help="How many to play.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the first batch; each has the next.")
+@json_option
+def differential_command(**_: object) -> None:
+    """Random conversations, played to Onetrip and straight to PostgreSQL: is every answer the same?"""
+    differential.run(differential.DifferentialOptions(**_given()))
 
 
 def _refuse() -> None:

@@ -1,0 +1,100 @@
+"""Many conversations in a run, the failed ones made small."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import attrs
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.differential.conversation import conversations
+from tests.differential.differences import UnexcusedError
+from tests.differential.script import Chunk, Conversation
+from tests.differential.stage import Stage
+
+# Hypothesis goes on to vary what it has drawn; a new run of it begins with something else.
+BATCH: Final = 50
+MAX_TRIALS: Final = 150
+
+
+@attrs.frozen
+class Failure:
+    """A conversation that was not answered equally, made as small as it went."""
+
+    conversation: Conversation
+    complaint: str
+
+
+def converse(
+    stage: Stage, number: int, first_seed: int, on_progress: Callable[[int], object] = lambda _: None
+) -> Iterator[Failure]:
+    """Have so many conversations; gives those that failed."""
+    done = 0
+    while done < number:
+        size = min(BATCH, number - done)
+        failures: list[Failure] = []
+        _batch(stage, size, first_seed + done // BATCH, failures)
+        done += size
+        on_progress(done)
+        for failure in failures:
+            yield reduced(stage, failure)
+
+
+def _batch(stage: Stage, size: int, number: int, failures: list[Failure]) -> None:
+    @seed(number)
+    @settings(
+        max_examples=size, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(conversation=conversations())
+    def have(conversation: Conversation) -> None:
+        try:
+            stage.hold(conversation)
+        except UnexcusedError as error:
+            failures.append(Failure(conversation, str(error)))
+
+    have()
+
+
+def complaint_of(stage: Stage, conversation: Conversation) -> str:
+    """What is not equal; empty if all is."""
+    excused, stage.excused = stage.excused, type(stage.excused)()
+    try:
+        stage.hold(conversation)
+    except UnexcusedError as error:
+        return str(error)
+    finally:
+        stage.excused = excused
+    return ""
+
+
+def reduced(stage: Stage, failure: Failure) -> Failure:
+    """Leave out steps, then messages, as long as it still fails. What went well when repeated is left as it was."""
+    trials = 0
+    progress = bool(complaint_of(stage, failure.conversation))
+    while progress:
+        progress = False
+        for smaller in _smaller(failure.conversation):
+            trials += 1
+            if trials > MAX_TRIALS:
+                return failure
+            if complaint := complaint_of(stage, smaller):
+                failure, progress = Failure(smaller, complaint), True
+                break
+    return failure
+
+
+def _smaller(conversation: Conversation) -> Iterator[Conversation]:
+    steps = conversation.steps
+    for size in (4, 2, 1):
+        for at in range(len(steps) - size, -1, -1):
+            yield attrs.evolve(conversation, steps=steps[:at] + steps[at + size :])
+    for at, step in enumerate(steps):
+        if isinstance(step, Chunk):
+            for index in range(len(step.says) - 1, -1, -1):
+                if len(step.says) > 1:
+                    says = step.says[:index] + step.says[index + 1 :]
+                    yield attrs.evolve(
+                        conversation, steps=(*steps[:at], attrs.evolve(step, says=says), *steps[at + 1 :])
+                    )
+    if conversation.parameters:
+        yield attrs.evolve(conversation, parameters=())
