@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from edge.directory import Entry, Pair, raw
+from edge.directory import Entry, Pair, raw, text
 from edge.handshake import Accepted
 from edge.session import Session
 from protos.errors import ConnectionLostError, ServiceError
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Open, Reason, Setting
+from protos.link.link_pb2 import Open, Reason, Setting, State
 from protos.pg.messages import service_error
 from protos.runtime.connection import Connection
 
@@ -39,8 +39,8 @@ class Client:
     """A client of this edge, from its ReadyForQuery at connect to its end."""
 
     __slots__ = (
-        "_edge", "_ending", "_held", "_lane", "_session", "_settings", "_uplink", "connection", "entry", "peer",
-        "process_id", "secret_key",
+        "_edge", "_ending", "_held", "_lane", "_present", "_session", "_settings", "_uplink", "connection", "entry",
+        "peer", "process_id", "secret_key",
     )  # fmt: skip
 
     def __init__(self, edge: "Edge", connection: Connection, entry: Entry, accepted: Accepted) -> None:
@@ -53,6 +53,7 @@ class Client:
         self.secret_key = secrets.token_bytes(SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0)
         self._session = Session(entry.scope_of(accepted.settings))
         self._settings = tuple(accepted.settings)
+        self._present: list[Setting] = []
         self._lane: Lane | None = None
         self._uplink: Uplink | None = None
         self._held: list[bytes] = []
@@ -115,6 +116,7 @@ class Client:
             settings=_wire_settings(self._settings),
             process_id=self.process_id,
             secret_key=self.secret_key,
+            present=self._present,
         )
         self._uplink = uplink
         self._lane = uplink.open(self, opening)
@@ -158,6 +160,18 @@ class Client:
                 self._end_if_quiet()
             elif self._uplink is not None and self._uplink.is_leaving:
                 self.link_leaving()
+
+    def state_known(self, state: State) -> None:
+        """What the session has set for itself; it is said again when another channel is opened."""
+        self._present = list(state.settings)
+        scope = self.entry.scope_of((text(setting.name), text(setting.value)) for setting in state.settings)
+        self._session.state_known(scope, is_pinned=state.pinned)
+        if self._lane is not None and self._uplink is not None:
+            self._uplink.state_applied(self._lane)
+        if self._ending is not None:
+            self._end_if_quiet()
+        elif self._uplink is not None and self._uplink.is_leaving:
+            self.link_leaving()
 
     def link_leaving(self) -> None:
         """The pool node goes away: a quiet session goes on through another one, if there is one."""

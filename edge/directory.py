@@ -55,8 +55,9 @@ class Entry:
         return values
 
     def scope_of(self, settings: Iterable[Pair]) -> bytes:
-        """A digest of the settings that give a statement its meaning at Parse: all but the application's name."""
-        meaning = sorted((name.lower(), value) for name, value in settings if name.lower() != "application_name")
+        """A digest of the settings that may give a statement its meaning at Parse (rules 8)."""
+        lower = ((name.lower(), value) for name, value in settings)
+        meaning = sorted(pair for pair in lower if not _means_nothing_to_parse(pair[0]))
         return blake2b(repr(meaning).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def set_parameters(self, reported: Iterable[Setting]) -> None:
@@ -71,6 +72,19 @@ class Entry:
                 self.known[pair] = {text(setting.name): text(setting.value) for setting in resolution.reported}
         while len(self.known) > MAX_KNOWN_PAIRS:
             del self.known[next(iter(self.known))]
+
+
+def _means_nothing_to_parse(name: str) -> bool:
+    """Whether no statement is parsed in another way for this setting; of all others it is assumed."""
+    return "." in name or name.endswith("_timeout") or name.startswith(("log_", "enable_")) or name in _FOR_EXECUTION
+
+
+_FOR_EXECUTION: Final = frozenset({
+    "application_name", "bytea_output", "client_min_messages", "default_transaction_deferrable",
+    "default_transaction_isolation", "default_transaction_read_only", "effective_cache_size", "extra_float_digits",
+    "jit", "maintenance_work_mem", "max_parallel_workers_per_gather", "plan_cache_mode", "random_page_cost",
+    "synchronous_commit", "work_mem",
+})  # fmt: skip
 
 
 class Directory:

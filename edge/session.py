@@ -7,8 +7,11 @@ are all that the edge has to know of an answer without parsing rows:
 - `has_unsynced`: extended-protocol messages went out after the last sync point,
 - `status`: the transaction status of the last ReadyForQuery.
 
-`is_quiet` (nothing owed, nothing unsynced, no transaction) is when a session may lose its link, its pool node or its
-credentials without losing anything else (rules 1).
+Two more come from the pool node: what the session has set for itself may be still unknown (`is_settling`), or tied to
+its origin connection (`is_pinned`).
+
+`is_quiet` (none of these, nothing owed, nothing unsynced, no transaction) is when a session may lose its link, its
+pool node or its credentials without losing anything else (rules 1).
 
 A request may be refused as a whole, before any of it has run: no origin connection came free, no pool node is there.
 The client then gets the error and a ReadyForQuery for each sync point owed, and if it is in the middle of a group of
@@ -36,6 +39,7 @@ _WHOLE_BETWEEN: Final = _WHOLE | _VOID_BETWEEN
 _ENDS: Final = frozenset({
     Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
 })  # fmt: skip
+SETTLING: Final = 0x100  # see Frame.status in link.proto
 _READY_IDLE: Final = ready_for_query(TransactionStatus.IDLE)
 
 
@@ -43,8 +47,8 @@ class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_framer", "_is_dropping", "_is_skipping", "_statements", "has_unsynced", "is_at_end", "needed", "owed",
-        "status", "terminated", "to_client",
+        "_framer", "_is_dropping", "_is_skipping", "_statements", "has_unsynced", "is_at_end", "is_pinned",
+        "is_settling", "needed", "owed", "status", "terminated", "to_client",
     )  # fmt: skip
 
     def __init__(self, scope: bytes) -> None:
@@ -55,6 +59,8 @@ class Session:
         self.owed = 0
         self.has_unsynced = False
         self.status: int = TransactionStatus.IDLE
+        self.is_settling = False
+        self.is_pinned = False
         self.is_at_end = True
         """What `feed` returned last ends a request: what comes next begins another."""
         self.terminated = False
@@ -66,7 +72,12 @@ class Session:
 
     @property
     def is_quiet(self) -> bool:
-        return not self.owed and not self.has_unsynced and self.status == TransactionStatus.IDLE
+        return (
+            not self.owed
+            and not self.has_unsynced
+            and self.status == TransactionStatus.IDLE
+            and not (self.is_settling or self.is_pinned)
+        )
 
     def feed(self, data: bytes) -> bytes:
         """Take in bytes of the client; what to send to the origin for them.
@@ -93,9 +104,18 @@ class Session:
         return b"".join(out)
 
     def answered(self, settled: int, status: int) -> None:
-        """The origin has answered this many sync points; status is that of the last."""
+        """The origin has answered this many sync points; status is that of the last, perhaps with SETTLING."""
         self.owed -= settled
+        if status & SETTLING:
+            status ^= SETTLING
+            self.is_settling = True
         self.status = status
+
+    def state_known(self, scope: bytes, *, is_pinned: bool) -> None:
+        """What the session has set for itself is known, and with it the scope of its statements."""
+        self.is_settling = False
+        self.is_pinned = is_pinned
+        self._statements.scope = scope
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""

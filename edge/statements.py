@@ -9,6 +9,10 @@ cannot collide. The pool node prepares a statement where it is missing from the 
 The unnamed statement of a session is given to the origin as it is while Parse and Bind stand in one group up to a Sync.
 A Bind in a later group may be served by another connection, so from there on it goes by its shared name too.
 
+What a session sets later changes the scope of what it parses from then on, and of what it uses again: PostgreSQL parses
+a statement anew, too, once search_path or the role is another. (It does not do so for DateStyle or TimeZone, so a
+constant in the text of an older statement may be read in the newer way here: the table of differences has it.)
+
 Names are compared by their first 63 bytes, as PostgreSQL cuts them (rules 12). Not kept here: a Parse over 1 MiB, which
 is streamed; it is good until its lease ends.
 """
@@ -37,6 +41,7 @@ class Statement:
     name: bytes
     parse: bytes
     """The whole Parse message, under the shared name."""
+    scope: bytes
 
 
 _interned: WeakValueDictionary[bytes, Statement] = WeakValueDictionary()
@@ -50,17 +55,18 @@ def statement_of(parse: bytes, scope: bytes) -> Statement:
     known = _interned.get(name)
     if known is None:
         length = (len(body) + len(name) + 4).to_bytes(4, "big")
-        known = _interned[name] = Statement(name, parse[:1] + length + name + body)
+        known = _interned[name] = Statement(name, parse[:1] + length + name + body, scope)
     return known
 
 
 class Statements:
     """The statements of one session."""
 
-    __slots__ = ("_bytes", "_named", "_scope", "_unnamed", "_unnamed_is_fresh")
+    __slots__ = ("_bytes", "_named", "_unnamed", "_unnamed_is_fresh", "scope")
 
     def __init__(self, scope: bytes) -> None:
-        self._scope = scope
+        self.scope = scope
+        """The digest of the settings that the session has."""
         self._named: dict[bytes, Statement] = {}
         self._bytes = 0
         self._unnamed: bytes | None = None
@@ -88,7 +94,7 @@ class Statements:
         self._forget(name)
         if not whole:
             return _hidden(message, 5, name), None
-        statement = statement_of(message, self._scope)
+        statement = statement_of(message, self.scope)
         if self._bytes + len(statement.parse) > MAX_SESSION_BYTES:
             raise StatementMemoryError(
                 detail=f"It has {self._bytes} bytes in {len(self._named)} statements; {MAX_SESSION_BYTES} are allowed.",
@@ -125,10 +131,12 @@ class Statements:
         name = _cut(message[start:end])
         if name:
             statement = self._named.get(name)
+            if statement is not None and statement.scope != self.scope:
+                statement = self._named[name] = statement_of(statement.parse, self.scope)
         elif self._unnamed_is_fresh:
             return message, None
         elif self._unnamed is not None:
-            statement = statement_of(self._unnamed, self._scope)
+            statement = statement_of(self._unnamed, self.scope)
         else:
             return _with_name(message, start, MISSING), None
         if statement is None:

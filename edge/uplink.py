@@ -25,7 +25,7 @@ from protos.errors import RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting
+from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting, State
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.link.tls import LinkTls
 from protos.runtime.address import authority
@@ -44,6 +44,7 @@ class ChannelOwner(Protocol):
     """What a link tells the owner of a channel."""
 
     def answered(self, data: bytes, settled: int, status: int) -> None: ...
+    def state_known(self, state: State) -> None: ...
     def refused(self, error: bytes) -> None: ...
     def link_leaving(self) -> None: ...
     def closed_by_pool(self, error: bytes) -> None: ...
@@ -77,6 +78,7 @@ class Uplink:
             "go_away": self._on_go_away,
             "invalidate": self._on_invalidate,
             "resolved": self._on_resolved,
+            "state": self._on_state,
             "welcome": self._on_welcome,
             "withdraw": self._on_withdraw,
         }
@@ -137,6 +139,11 @@ class Uplink:
     def close(self, lane: Lane, reason: Reason) -> None:
         if self._owners.pop(lane.id, None) is not None and self._stream is not None:
             self._stream.mux.close_lane(lane, Close(reason=reason))
+
+    def state_applied(self, lane: Lane) -> None:
+        """From here on the session's statements are named by its present settings."""
+        if self._stream is not None:
+            self._stream.mux.send_in_order(lane, Frame(channel=lane.id, state=State()))
 
     def rouse(self) -> None:
         """A client is about to ask its first query."""
@@ -236,6 +243,11 @@ class Uplink:
             take = self._takes.get(kind)
             if take is not None:  # a newer pool node may say what we do not know
                 take(frame)
+
+    def _on_state(self, frame: Frame) -> None:
+        owner = self._owners.get(frame.channel)
+        if owner is not None:
+            owner.state_known(frame.state)
 
     def _on_withdraw(self, frame: Frame) -> None:
         self._names.discard(frame.withdraw.name)

@@ -10,10 +10,10 @@ from typing import Final
 
 from regional.residue import Residue
 
-_ADVISORY_LOCKS: Final = (
-    "pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_unlock", "pg_advisory_unlock_all",
-    "pg_advisory_unlock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared",
+_LOCKING: Final = (
+    "pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared",
 )  # fmt: skip
+_UNLOCKING: Final = ("pg_advisory_unlock", "pg_advisory_unlock_all", "pg_advisory_unlock_shared")
 
 #: What no reset takes back: the seed of random(), connections of dblink, origins and temporary slots of replication,
 #: a backup that the session has begun, libraries that a slot's plugin or a validator loads, switches of pg_upgrade.
@@ -47,7 +47,8 @@ EFFECTS: Final[Mapping[str, Residue]] = {
     # These leave nothing, but read what others have left.
     "currval": Residue.SEQUENCES,
     "lastval": Residue.SEQUENCES,
-    **dict.fromkeys(_ADVISORY_LOCKS, Residue.LOCKS),
+    **dict.fromkeys(_LOCKING, Residue.LOCKS | Residue.TAKES_LOCK),
+    **dict.fromkeys(_UNLOCKING, Residue.LOCKS),
     **dict.fromkeys(CLOSING, Residue.DISCARD | Residue.CLOSES),
 }
 

@@ -1,19 +1,19 @@
 """A channel at the pool node: one session's lane, which borrows an origin connection for each transaction.
 
-Nothing of a session is kept here between two transactions but what `Open` said. States, each a combination of two
-facts:
+What a session has set for itself is kept here and, since a channel dies with its link, at the edge too (`State`).
+States, each a combination of three facts:
 
     no lease, nothing pending      between transactions
     no lease, bytes pending        waiting in the pool's queue
+    no lease, settling             what its last transaction has set is being read; what comes meanwhile is pending
     lease, bytes pending           granted; the connection is being given the session's settings first
-    lease                          relaying
+    lease                          relaying; or pinned (`session_state` pin), with nothing going on
 
 The client may leave in each of them. After Terminate, what it sent before runs to its end as PostgreSQL would run it,
 and its answer is dropped; a client that is lost is cancelled and rolled back (rules 3). Either way the connection is
 given back clean or closed, within CLEAN_UP_S.
 """
 
-from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -22,44 +22,39 @@ import structlog
 
 from protos.errors import LocalProtocolError, RemoteProtocolError, ServiceError
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Close, Reason
+from protos.link.link_pb2 import Close, Frame, Reason
 from protos.link.mux import Mux
-from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
-from protos.pg.messages import copy_fail, service_error
-from protos.pg.tags import Frontend, TransactionStatus
+from protos.pg.framer import Piece
+from protos.pg.messages import service_error
+from regional.departure import CLEAN_UP_S, clean_up
 from regional.profile import Profile
+from regional.requests import Requests, without_copy
+from regional.session_settings import SessionSettings
 
 if TYPE_CHECKING:
-    from regional.origin import Exchange, Origin
+    from regional.exchange import Exchange
+    from regional.origin import Origin
     from regional.tenant import Tenant
 
 MAX_BACKLOG_BYTES: Final = 128 << 10  # of an answer queued for the link; then the origin is not read any more
 MAX_ORIGIN_PENDING_BYTES: Final = 256 << 10  # of a request that the origin does not take; then no more credit
-CLEAN_UP_S: Final = 10.0  # for the statement of a lost client to end, and its rollback
 
 log = structlog.get_logger(__name__)
-
-_GIVE_UP_COPY: Final = Piece(Frontend.COPY_FAIL, copy_fail("the client has left"), whole=True)
-_COPY: Final = (0, Frontend.COPY_DONE, Frontend.COPY_FAIL)
-_WHOLE: Final = frozenset({
-    Frontend.BIND, Frontend.CLOSE, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.DESCRIBE, Frontend.EXECUTE,
-    Frontend.FLUSH, Frontend.FUNCTION_CALL, Frontend.PARSE, Frontend.QUERY, Frontend.SYNC,
-})  # fmt: skip
 
 
 class Channel:
     """One session of an edge, as this pool node sees it. It is the pool's waiter, too."""
 
     __slots__ = (
-        "_client_encoding", "_framer", "_leaving", "_pending", "_texts", "_texts_are_old", "_unconsumed_bytes",
-        "clean_up_by", "key", "lane", "mux", "on_closed", "origin", "profile", "tenant",
+        "_is_settling", "_leaving", "_requests", "_unconsumed_bytes", "clean_up_by", "key", "lane", "mux", "on_closed",
+        "origin", "settings", "tenant",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", mux: Mux, lane: Lane, profile: Profile, key: tuple[int, bytes]) -> None:
         self.tenant = tenant
         self.mux = mux
         self.lane = lane
-        self.profile = profile
+        self.settings = SessionSettings(profile, tenant.client_encoding_of)
         self.key = key
         """What a CancelRequest for this session says."""
         self.origin: Origin | None = None
@@ -67,54 +62,56 @@ class Channel:
         """When the connection of a client that has left is closed if it is not clean by then; 0.0 means not yet."""
         self.on_closed: Callable[[], object] = lambda: None
         """Called when this end closes the channel."""
-        self._client_encoding = tenant.client_encoding_of(profile)
-        self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
-        self._pending: deque[list[Piece]] = deque()
-        self._texts: dict[bytes, bytes] = {}  # statements that the latest request refers to
-        self._texts_are_old = False
+        self._requests = Requests()
         self._leaving: Reason | None = None
         self._unconsumed_bytes = 0
+        self._is_settling = False
 
     @property
     def is_waiting(self) -> bool:
-        return self.origin is None and bool(self._pending)
+        return self.origin is None and bool(self._requests)
+
+    @property
+    def has_left(self) -> bool:
+        return self._leaving is not None
+
+    @property
+    def profile(self) -> Profile:
+        """The settings that the session has now."""
+        return self.settings.present
 
     # --- from the edge ---
 
     def refer(self, text: bytes) -> None:
         """The next bytes refer to this statement."""
-        if self._texts_are_old and self.origin is None and not self._pending and self._framer.is_at_boundary:
-            self._texts.clear()
-            self._texts_are_old = False
-        self._texts[text[5 : text.index(0, 5)]] = text
+        self._requests.refer(text, is_idle=self.origin is None)
 
     def deliver(self, data: bytes) -> None:
         """Bytes of the client."""
         if self._leaving is not None:
             return
+        requests = self._requests
         try:
-            pieces = self._framer.feed(data)
+            pieces = requests.feed(data)
         except RemoteProtocolError as error:
             self.end(error)
             return
         self._unconsumed_bytes += len(data)
         origin = self.origin
-        if origin is None and not self._pending:
-            # Outside of a COPY its messages mean nothing: the client has not noticed yet that it failed.
-            pieces = pieces[next((at for at, piece in enumerate(pieces) if piece.tag not in _COPY), len(pieces)) :]
+        if origin is not None and not requests:
+            self._forward(origin, pieces)
+            return
+        if origin is None and not requests:
+            pieces = without_copy(pieces)
             if not pieces:
                 self._consume()
                 return
-        if origin is not None and not self._pending:
-            self._forward(origin, pieces)
-            return
-        self._pending.append(pieces)
-        if origin is None and len(self._pending) == 1:
+        if requests.hold(pieces) and origin is None and not self._is_settling:
             self.tenant.checkout(self)
 
     def _forward(self, origin: "Origin", pieces: list[Piece]) -> None:
         try:
-            origin.forward(pieces, self._texts)
+            origin.forward(pieces, self._requests.texts)
         except RemoteProtocolError as error:
             self.end(error)
             return
@@ -126,10 +123,8 @@ class Channel:
         if due:
             self.answer(due, 0, 0, last=False)
         self.origin_drained()
-        if (
-            origin.pipeline.is_idle and not self.is_inside_message
-        ):  # a Flush, say: nothing will come that could end the lease
-            origin.end_lease()
+        if origin.pipeline.is_idle and not self.is_inside_message:
+            origin.end_lease()  # a Flush, say: nothing will come that could end it
 
     def origin_drained(self) -> None:
         """Give the edge credit for what the origin has taken."""
@@ -150,15 +145,15 @@ class Channel:
         self.mux.forget_lane(self.lane.id)
         origin = self.origin
         if origin is None:
-            if reason != Reason.TERMINATED or not self._pending:
-                self._pending.clear()
+            if reason != Reason.TERMINATED or not self._requests:
+                self._requests.drop()
                 self.tenant.leave(self)
             return
         if origin.connection.is_paused:
             origin.connection.resume()
-        if self._pending:  # its settings are being set; it goes on from there
+        if self._requests:  # its settings are being set; it goes on from there
             if reason != Reason.TERMINATED:
-                self._pending.clear()
+                self._requests.drop()
             return
         if reason != Reason.TERMINATED:
             self.clean_up_by = monotonic() + CLEAN_UP_S
@@ -171,7 +166,7 @@ class Channel:
     def granted(self, origin: "Origin") -> None:
         """An origin connection is ours until the pipeline is idle again."""
         self.origin = origin
-        origin.lend(self, self._client_encoding)
+        origin.lend(self)
         if origin.profile is self.profile:
             self._flush_pending(origin)
         else:
@@ -184,19 +179,17 @@ class Channel:
         if exchange.error:
             # The settings were refused: the statement does not run, and the client gets that error (rules 5).
             self._give_back(origin)
-            self._pending.clear()
+            self._requests.drop()
             self.close(Reason.REFUSED, exchange.error)
             return
         origin.profile = self.profile
         self._flush_pending(origin)
 
     def _flush_pending(self, origin: "Origin") -> None:
-        pending, self._pending = self._pending, deque()
-        if not pending:  # the client has left meanwhile
+        if not self._requests:  # the client has left meanwhile
             self._give_back(origin)
             return
-        pieces = pending[0] if len(pending) == 1 else [piece for some in pending for piece in some]
-        self._forward(origin, pieces)
+        self._forward(origin, self._requests.take())
         if self._leaving is not None:
             self._clean_up_if_quiet()
 
@@ -234,55 +227,62 @@ class Channel:
 
     def lease_ended(self) -> None:
         """The pipeline is idle; the connection has gone back to the pool."""
-        origin, self.origin = self.origin, None
-        # Not cleared: the rest of the request that they came with may still be on its way, in chunks.
-        self._texts_are_old = True
+        self.lease_goes_on()
+        self.origin = None
+        if self._leaving is not None and not self._is_settling:
+            self.tenant.forget(self)
+
+    def lease_goes_on(self) -> None:
+        """The pipeline is idle."""
+        self._requests.request_ended()
         if self.lane.on_room is not None:
             self.lane.on_room = None
-            if origin is not None:
-                origin.connection.resume()
+            if self.origin is not None:
+                self.origin.connection.resume()
         self._consume()
+
+    # --- what the session has set ---
+
+    def settling(self) -> None:
+        """What its last transaction has set is being read; nothing of it runs meanwhile."""
+        self._is_settling = True
+
+    def settled(self, profile: Profile, origin: "Origin | None") -> None:
+        """It is known: the session goes on with these settings, and on this connection if it is pinned to it."""
+        self._is_settling = False
+        self.settings.change(profile)
         if self._leaving is None:
-            return
-        self.tenant.forget(self)
+            state = self.settings.state(pinned=origin is not None)
+            self.mux.send_in_order(self.lane, Frame(channel=self.lane.id, state=state))
+        if origin is not None:
+            self.origin = origin
+            origin.lend(self)
+        if not self._requests:
+            if self._leaving is not None:
+                self.tenant.forget(self)
+        elif origin is not None:
+            self._flush_pending(origin)
+        else:
+            self.tenant.checkout(self)
+
+    def unsettled(self, error: ServiceError) -> None:
+        """It could not be read, so the session cannot go on as it was."""
+        self._is_settling = False
+        self._requests.drop()
+        self.close(Reason.ENDED, service_error(error, "FATAL"))
 
     def _clean_up_if_quiet(self) -> None:
         """The client has left: once nothing is owed, end what it left open."""
         origin = self.origin
-        if origin is None or origin.is_in_exchange:
-            return
-        pipeline = origin.pipeline
-        if self.is_inside_message:
-            self._hang_up(origin, "its client left in the middle of a message")
-        elif pipeline.in_copy_in and not pipeline.has_unsynced:
-            # It waits for data that will not come, and would see a cancel only when some comes.
-            origin.forward([_GIVE_UP_COPY], {})
-        elif pipeline.in_copy_in or (pipeline.has_unsynced and not pipeline.owed):
-            # An Execute without its Sync must not commit, and no message of ours could make it roll back and stay in
-            # step for certain.
-            if self._leaving != Reason.TERMINATED:
-                self.tenant.cancel(origin)
-            self._hang_up(origin, "its client left between two sync points")
-        elif not pipeline.owed and pipeline.status != TransactionStatus.IDLE:
-            self.clean_up_by = monotonic() + CLEAN_UP_S
-            origin.run(b"ROLLBACK", self._rolled_back)
+        if origin is not None and not origin.is_in_exchange:
+            clean_up(self, origin, has_terminated=self._leaving == Reason.TERMINATED)
 
     @property
     def is_inside_message(self) -> bool:
-        """Whether the origin has the beginning of a message whose rest will not come."""
-        return not self._framer.is_at_boundary and not self._framer.rest
+        return self._requests.is_inside_message
 
-    def _rolled_back(self, exchange: "Exchange") -> None:
-        origin = self.origin
-        if origin is None or not exchange.status:
-            return
-        if exchange.status != TransactionStatus.IDLE or origin.pipeline.is_ambiguous:
-            self._hang_up(origin, "the transaction of a client that left could not be rolled back")
-            return
-        origin.reset_pipeline()
-        origin.end_lease()
-
-    def _hang_up(self, origin: "Origin", why: str) -> None:
+    def hang_up(self, origin: "Origin", why: str) -> None:
+        """The connection cannot be cleaned any more."""
         self.origin = None
         origin.channel = None
         self.lease_ended()
@@ -292,19 +292,19 @@ class Channel:
 
     def refused(self, error: ServiceError) -> None:
         """No lease; nothing has run. The pool has forgotten us as a waiter."""
-        self._pending.clear()
+        self._requests.drop()
         self.close(Reason.REFUSED, service_error(error, "ERROR"))
 
     def origin_lost(self, error: ServiceError | None) -> None:
         """The connection is gone in the middle of the lease; None where no error can be told, or need be."""
         self.origin = None
-        self._pending.clear()
+        self._requests.drop()
         self.close(Reason.ENDED, b"" if error is None else service_error(error, "FATAL"))
 
     def end(self, error: ServiceError) -> None:
         """End the session with a FATAL error, and the connection with it if it is in the middle of something."""
         origin = self.origin
-        self._pending.clear()
+        self._requests.drop()
         message = service_error(error, "FATAL")
         if origin is not None:
             if origin.is_inside_answer:

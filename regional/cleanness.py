@@ -16,7 +16,7 @@ from regional.builtins import CLOSING_WORDS, DDL_WORDS, STATEMENT_WORDS
 from regional.catalog import Catalog
 from regional.folding import fold
 from regional.grammar import Node, parse
-from regional.proof import UNCLEAN_LOCALLY, Proof, residue_of_new
+from regional.proof import GIVES_MEANING, UNCLEAN_LOCALLY, Proof, residue_of_new
 from regional.residue import Residue as Residue  # noqa: PLC0414 - handed on from here
 from regional.residue import reset_sql as reset_sql  # noqa: PLC0414
 
@@ -44,7 +44,7 @@ _KNOWN: Final = {
     "NotifyStmt": CLEAN,
     "UnlistenStmt": CLEAN,
     "ConstraintsSetStmt": CLEAN,  # the triggers that it brings forward count for what fired them
-    "ListenStmt": Residue.CHANNELS,
+    "ListenStmt": Residue.CHANNELS | Residue.LISTENS,
     "DeallocateStmt": Residue.STATEMENTS,
     "LoadStmt": DISCARD | Residue.CLOSES,
     # They run code of tables, or change nothing that the catalogue tells us.
@@ -88,6 +88,8 @@ def _judged(sql: bytes, catalog: Catalog | None) -> tuple[Residue, bool]:
                 _follow(proof, statement)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # a tree of a shape not foreseen
             return _not_read(sql), True
+        if len(statements) > 1:  # it holds for the others, if for nothing more
+            proof.residue &= ~Residue.CHANGES_MEANING
     return proof.residue, proof.reads_literals
 
 
@@ -123,7 +125,7 @@ def _explain(proof: Proof, node: Node) -> None:
 
 def _declare(proof: Proof, node: Node) -> None:
     if node.get("options", 0) & _CURSOR_OPT_HOLD:
-        proof.add(Residue.CURSORS)
+        proof.add(Residue.CURSORS | Residue.HOLDS)
     proof.follow_wrapped(node["query"])
 
 
@@ -146,7 +148,7 @@ def _copy(proof: Proof, node: Node) -> None:
 
 
 def _prepare(proof: Proof, node: Node) -> None:
-    proof.add(Residue.STATEMENTS)
+    proof.add(Residue.STATEMENTS | Residue.PREPARES)
     for wrapped in (*node.get("argtypes", ()), node["query"]):
         proof.follow_wrapped(wrapped)
 
@@ -174,8 +176,12 @@ def _set(proof: Proof, node: Node) -> None:
     name = node.get("name", "").lower()
     if node["kind"] == "VAR_SET_MULTI":
         proof.add(CLEAN if name == "transaction" else Residue.SETTINGS)
+    elif node.get("is_local"):
+        proof.add(UNCLEAN_LOCALLY.get(name, CLEAN))
     else:
-        proof.add(UNCLEAN_LOCALLY.get(name, CLEAN if node.get("is_local") else Residue.SETTINGS))
+        proof.add(UNCLEAN_LOCALLY.get(name, Residue.SETTINGS))
+        if name in GIVES_MEANING and not node["kind"].startswith("VAR_RESET"):
+            proof.add(Residue.CHANGES_MEANING)
 
 
 def _discard(proof: Proof, node: Node) -> None:
@@ -189,11 +195,11 @@ def _transaction(proof: Proof, node: Node) -> None:
 
 
 def _create_table(proof: Proof, node: Node) -> None:
-    proof.add(residue_of_new(node["relation"]))
+    proof.add(residue_of_new(node["relation"], node.get("oncommit")))
 
 
 def _create_table_as(proof: Proof, node: Node) -> None:
-    proof.add(residue_of_new(node["into"]["rel"]))
+    proof.add(residue_of_new(node["into"]["rel"], node["into"].get("onCommit")))
     proof.follow_wrapped(node["query"])
 
 

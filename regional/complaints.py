@@ -42,6 +42,17 @@ def withdrawn(name: str) -> DrainingError:
     return DrainingError(public=f"terminating connection: configuration {name} was deleted or changed")
 
 
+def unpinned() -> DrainingError:
+    """The connection that a session keeps (session_state=pin) has to go."""
+    public = "terminating connection: the origin connection that the session is pinned to is being closed"
+    return DrainingError(public, public=public, hint="Connect again.")
+
+
+def unread(why: str) -> ConnectionLostError:
+    """What a session has set is not known, so the session cannot go on as it was."""
+    return ConnectionLostError(why, detail=f"What the session had set for itself is lost: {why}.")
+
+
 def lost(pipeline: Pipeline, why: str) -> ConnectionLostError:
     """The origin connection has gone in the middle of a lease."""
     if pipeline.owed or pipeline.has_unsynced:

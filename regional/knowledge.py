@@ -14,7 +14,8 @@ from protos.pg.parsers import error_fields
 from regional.catalog import Catalog
 from regional.catalog_query import CATALOG_QUERY
 from regional.cleanness import Judge
-from regional.origin import Exchange, Origin
+from regional.exchange import Exchange
+from regional.origin import Origin
 from regional.profile import BASE
 
 if TYPE_CHECKING:

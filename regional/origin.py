@@ -20,15 +20,17 @@ import attrs
 from protos.errors import RemoteProtocolError
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
-from protos.pg.parsers import data_row_of, error_fields, parameter_status_of
+from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.replies import WHOLE_WHEN_WATCHED
-from protos.pg.tags import Backend, Frontend
+from protos.pg.tags import Backend
 from protos.runtime.connection import Connection
 from regional import complaints
-from regional.prepared import Prepared, may_set_locally, with_own_words
+from regional.exchange import Exchange
+from regional.prepared import Prepared
 from regional.profile import Profile
 from regional.residue import Residue
+from regional.scrutiny import LOOKED_AT, Scrutiny
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -37,22 +39,10 @@ if TYPE_CHECKING:
 
 # Of a conversation of our own everything is seen, rows included.
 _EXCHANGE: Final = WHOLE_WHEN_WATCHED | {Backend.DATA_ROW}
-_UNKNOWN: Final = Residue.UNKNOWN
+SETTLING: Final = 0x100
+"""In the status that goes to the edge: a State of the session follows (link.proto)."""
+
 _UNASKED: Final = frozenset({Backend.NOTICE_RESPONSE, Backend.NOTIFICATION_RESPONSE})
-_EXTENDED: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
-
-
-@attrs.define(eq=False)
-class Exchange:
-    """One simple query of our own and what came of it."""
-
-    done: Callable[["Exchange"], None]
-    rows: list[list[bytes | None]] = attrs.field(factory=list)
-    parameters: dict[str, str] = attrs.field(factory=dict)
-    error: bytes = b""
-    """The first ErrorResponse."""
-    status: int = 0
-    """Transaction status at the end; 0 if the connection was lost instead."""
 
 
 @attrs.define(eq=False)
@@ -71,10 +61,7 @@ class Origin:
     idle_since: float
     channel: "Channel | None" = None
     pipeline: Pipeline = attrs.field(factory=Pipeline)
-    prepared: Prepared = attrs.field(factory=Prepared)
-    residue: Residue = Residue.CLEAN
-    must_close: str = ""
-    """Why it may not be used again after this lease; empty if it may."""
+    scrutiny: Scrutiny = attrs.field(init=False)
     last_activity: float = 0.0
     """When the last message went in either direction."""
     busy_since: float = 0.0
@@ -82,39 +69,59 @@ class Origin:
     cancelling: int = 0
     """Cancel requests under way; the connection is not reused until they are settled."""
     has_timed_out: bool = False
-    last_fatal: bytes = b""
-    """The FATAL ErrorResponse that the origin said before it closed."""
+    kept: Residue = Residue.CLEAN
+    """What was left on it by the session that it is pinned to."""
+    settling: "Channel | None" = None
+    """Whose settings have to be read from it before it is cleaned."""
     _framer: Framer = attrs.field(factory=lambda: Framer(BACKEND_LIMITS, frozenset()))
     _exchange: Exchange | None = None
-    _generation: int = 0
-    _is_utf8: bool = True
-    _has_own_settings: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.scrutiny = Scrutiny(self.tenant, self.parameters)
+
+    @property
+    def prepared(self) -> Prepared:
+        return self.scrutiny.prepared
+
+    @property
+    def residue(self) -> Residue:
+        return self.scrutiny.residue
+
+    @residue.setter
+    def residue(self, residue: Residue) -> None:
+        self.scrutiny.residue = residue
+
+    @property
+    def must_close(self) -> str:
+        """Why it may not be used again after this lease; empty if it may."""
+        return self.scrutiny.must_close
+
+    @must_close.setter
+    def must_close(self, why: str) -> None:
+        self.scrutiny.must_close = why
 
     # --- towards the origin ---
 
-    def lend(self, channel: "Channel", client_encoding: str) -> None:
+    def lend(self, channel: "Channel") -> None:
         """A lease begins."""
         self.channel = channel
-        self._generation = self.tenant.knowledge.judge.generation
-        self._has_own_settings = False
-        self._is_utf8 = client_encoding == "UTF8"
+        settings = channel.settings
+        self.scrutiny.begin(settings.client_encoding, has_own_settings=settings.are_ahead_of_edge)
 
     def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes]) -> None:
         """Send messages of the lease's client; texts are the statements that they refer to."""
-        pipeline = self.pipeline
+        pipeline, look = self.pipeline, self.scrutiny.look
         now = self.last_activity = monotonic()
         if not pipeline.owed:
             self._busy_from(now)
         out: list[bytes] = []
         for piece in pieces:
             tag = piece.tag
-            if tag == Frontend.QUERY:
-                self._judge_query(piece)
-            elif tag in _EXTENDED:
-                if not self._prepare(piece, texts, out):
+            if tag in LOOKED_AT:
+                instead = look(piece, texts, pipeline, out)
+                if instead is None:
                     continue
-            elif tag == Frontend.FUNCTION_CALL:
-                self.residue |= Residue.DISCARD
+                piece = instead  # noqa: PLW2901 - what goes out in its place
             if tag:
                 pipeline.sent(tag)
             out.append(piece.data)
@@ -124,47 +131,6 @@ class Origin:
     def _busy_from(self, now: float) -> None:
         self.busy_since = now
         self.has_timed_out = False
-
-    def _judge_query(self, piece: Piece) -> None:
-        if not piece.whole:
-            self._note_residue(_UNKNOWN)
-            return
-        sql = piece.data[5:-1]
-        self._note_residue(self.tenant.judge(sql, is_utf8=self._is_utf8))
-        if may_set_locally(sql):
-            self._has_own_settings = True
-
-    def _judge_parse(self, message: bytes) -> None:
-        """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
-        start = message.index(0, 5) + 1
-        end = message.index(0, start)
-        self._note_residue(self.tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8))
-        if may_set_locally(message):
-            self._has_own_settings = True
-
-    def _note_residue(self, residue: Residue) -> None:
-        if residue:
-            self.residue |= residue
-
-    def _prepare(self, piece: Piece, texts: Mapping[bytes, bytes], out: list[bytes]) -> bool:
-        """Look after the statement that a message makes or needs; False if it need not be sent."""
-        if self.pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
-            self.residue |= _UNKNOWN
-            return True
-        # Parse reads settings: what is parsed while the transaction has its own must not be taken for what others mean.
-        is_private = self._has_own_settings or bool(self.residue & Residue.SETTINGS)
-        if piece.tag != Frontend.PARSE:
-            if piece.tag == Frontend.BIND or piece.data[5:6] == b"S":
-                text = self.prepared.need(piece, texts, self.pipeline, out, is_private=is_private)
-                if text:  # also where it is here already: it runs again, and the catalogue may be another
-                    self._judge_parse(text)
-            return True
-        if not piece.whole:
-            self.residue |= _UNKNOWN
-            self.must_close = "a statement over 1 MiB"
-            return True
-        self._judge_parse(piece.data)
-        return self.prepared.parse(piece.data, self.pipeline, out, is_private=is_private)
 
     # --- from the origin ---
 
@@ -206,8 +172,8 @@ class Origin:
         for index, piece in enumerate(pieces):
             tag = piece.tag
             if tag != Backend.READY_FOR_QUERY:
-                self._note(tag, piece)
-            out.append(pipeline.received(piece if tag != Backend.ERROR_RESPONSE else with_own_words(piece)))
+                piece = self.scrutiny.heard(piece, pipeline)  # noqa: PLW2901 - what the client gets in its place
+            out.append(pipeline.received(piece))
             if tag == Backend.READY_FOR_QUERY:
                 self.prepared.settled(pipeline.settled)
                 if pipeline.is_idle:
@@ -216,48 +182,40 @@ class Origin:
         self.last_activity = monotonic()
         if pipeline.settled != settled:
             self._busy_from(self.last_activity)
-        channel.answer(b"".join(out), pipeline.settled - settled, pipeline.status, last=pipeline.is_idle)
-        if pipeline.is_idle and not self.connection.is_closed and not channel.is_inside_message:
+        is_over = pipeline.is_idle and not self.connection.is_closed and not channel.is_inside_message
+        status = pipeline.status
+        if is_over:
+            self.scrutiny.conclude(pipeline)
+            out.insert(len(out) - 1, self.scrutiny.last_words(channel.settings.told))
+            if self._settles(channel):
+                status |= SETTLING
+        channel.answer(b"".join(out), pipeline.settled - settled, status, last=pipeline.is_idle)
+        if is_over:
             self.end_lease()  # else with the rest of that message: a COPY has failed, and its client goes on sending
         for piece in after:
             self._take_own(piece)
 
-    def _note(self, tag: int, piece: Piece) -> None:
-        """What a reply says about the connection itself."""
-        if tag == Backend.ERROR_RESPONSE:
-            self._failed(piece)
-        elif tag == Backend.PARAMETER_STATUS:
-            # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.
-            self.residue |= Residue.SETTINGS
-            name, value = parameter_status_of(piece.data)
-            if name == "client_encoding":
-                self._is_utf8 = value == "UTF8"
-        elif tag == Backend.PARSE_COMPLETE and self.pipeline.is_watching:
-            self.prepared.confirmed()
-
-    def _failed(self, piece: Piece) -> None:
-        """An error: the rest of its group of extended messages is skipped, with the Parses in it."""
-        self.prepared.failed(self.pipeline.settled)
-        if self.prepared.is_unsure:
-            self.residue |= Residue.STATEMENTS
-        if not piece.whole:
-            return
-        fields = error_fields(piece.data)
-        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
-            self.last_fatal = piece.data
-
     def end_lease(self) -> None:
         """The pipeline is idle: what the client wanted is done."""
-        if self.tenant.knowledge.judge.generation != self._generation:
-            self.residue |= Residue.DISCARD  # what was proven was proven of another catalogue
-        if self.prepared.has_private:
-            self.residue |= Residue.STATEMENTS
-        if self.pipeline.is_ambiguous:
-            self.must_close = self.must_close or "replies out of step after a failed COPY"
-        channel, self.channel = self.channel, None
+        channel = self.channel
         assert channel is not None
+        self.scrutiny.conclude(self.pipeline)
+        if self._settles(channel):
+            self.settling = channel
+            channel.settling()
+        elif self.kept and not channel.has_left:
+            channel.lease_goes_on()
+            self.lend(channel)
+            return
+        self.channel = None
+        self.residue |= self.kept
+        self.kept = Residue.CLEAN
         channel.lease_ended()
         self.tenant.lease_ended(self)
+
+    def _settles(self, channel: "Channel") -> bool:
+        """Whether what the session has set is to be read from here before anybody uses it."""
+        return self.scrutiny.has_changed_session and not channel.has_left
 
     # --- our own conversations ---
 
@@ -278,20 +236,16 @@ class Origin:
         return self._exchange is None and not self._framer.is_at_boundary and not self._framer.rest
 
     def _take_own(self, piece: Piece) -> None:
-        exchange, tag = self._exchange, piece.tag
+        exchange = self._exchange
         if exchange is None:
             self._unasked(piece)
-        elif tag == Backend.DATA_ROW and piece.whole:
-            exchange.rows.append(data_row_of(piece.data))
-        elif tag == Backend.PARAMETER_STATUS:
-            name, value = parameter_status_of(piece.data)
-            exchange.parameters[name] = value
-        elif tag == Backend.ERROR_RESPONSE:
-            exchange.error = exchange.error or piece.data
-        elif tag == Backend.READY_FOR_QUERY:
+        elif piece.tag == Backend.READY_FOR_QUERY:
             exchange.status = piece.data[5]
             self._exchange = None
+            self.parameters |= exchange.parameters
             exchange.done(exchange)
+        else:
+            exchange.take(piece)
 
     def _unasked(self, piece: Piece) -> None:
         if piece.tag == Backend.ERROR_RESPONSE:
@@ -318,12 +272,15 @@ class Origin:
         if self.connection.is_closed and self not in self.tenant.pool.all():
             return
         self.connection.close()
-        says_why = not self.last_fatal and not self.is_inside_answer
+        says_why = not self.scrutiny.last_fatal and not self.is_inside_answer
         channel, self.channel = self.channel, None
         exchange, self._exchange = self._exchange, None
         self.tenant.origin_lost(self, why)
+        settling, self.settling = self.settling, None
         if exchange is not None:
             exchange.status = 0
             exchange.done(exchange)
+        elif settling is not None:
+            settling.unsettled(complaints.unread(why))
         if channel is not None:
             channel.origin_lost(complaints.lost(self.pipeline, why) if says_why else None)

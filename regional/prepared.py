@@ -13,7 +13,6 @@ anybody knew. A doubtful one is closed before it is made again: PostgreSQL does 
 
 import re
 from collections import deque
-from collections.abc import Mapping
 from typing import Final
 
 from protos.errors import RemoteProtocolError
@@ -83,23 +82,19 @@ class Prepared:
         self._add(name, message, pipeline, out)
         return True
 
-    def need(
-        self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes], *, is_private: bool
-    ) -> bytes:
-        """Look at a Bind or Describe; the Parse message of its shared statement, which is here now, or nothing."""
-        data = piece.data
-        start = 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 6
-        name = name_in(data, start)
+    def text_of(self, name: bytes) -> bytes | None:
+        """The Parse message of a shared statement that is, or may be, here."""
+        return self._names.get(name)
+
+    def need(self, name: bytes, text: bytes, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> None:
+        """A Bind or Describe wants this shared statement: see to it that it is here."""
         if self._has(name, pipeline):
-            return self._touch(name)
-        text = texts.get(name)
-        if text is None:
-            return b""
+            self._touch(name)
+            return
         self.has_private = self.has_private or is_private
         self._add(name, text, pipeline, out)
         pipeline.inject(Frontend.PARSE)
         out.append(text)
-        return text
 
     def confirmed(self) -> None:
         """A ParseComplete came."""
@@ -160,9 +155,14 @@ class Prepared:
         out.append(close_statement(name))
         self._closing.append((name, group))
 
-    def _touch(self, name: bytes) -> bytes:
-        text = self._names[name] = self._names.pop(name)
-        return text
+    def _touch(self, name: bytes) -> None:
+        self._names[name] = self._names.pop(name)
+
+
+def statement_named_in(piece: Piece) -> bytes:
+    """The statement that a Bind or a Describe is about."""
+    data = piece.data
+    return name_in(data, 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 6)
 
 
 def name_in(message: bytes, start: int) -> bytes:

@@ -20,6 +20,9 @@ from regional.residue import Residue
 #: encoding the statements of the transaction are not what we read.
 UNCLEAN_LOCALLY: Final = {"seed": Residue.SETTINGS | Residue.CLOSES, "client_encoding": Residue.SETTINGS}
 
+#: Who asks, and where names are looked up: forgetting these silently would change what a statement means.
+GIVES_MEANING: Final = frozenset({"role", "session_authorization", "row_security", "search_path"})
+
 _SAMPLERS: Final = frozenset({"bernoulli", "system"})
 _UNKNOWN: Final = Relation(Residue.DISCARD, Residue.DISCARD)
 
@@ -83,7 +86,8 @@ class Proof:
             if kind != "SelectStmt":
                 self.write(kind, node["relation"])
             elif "intoClause" in node:
-                self.add(residue_of_new(node["intoClause"].get("rel", {})))
+                into = node["intoClause"]
+                self.add(residue_of_new(into.get("rel", {}), into.get("onCommit")))
         else:
             self._check(kind, node, scope)
         self._todo += [(part, inner, scope) for part, inner in parts(kind, node, without=without)]
@@ -139,6 +143,8 @@ class Proof:
         name = names(node["funcname"])[-1]
         if self._catalog is None:
             self.add(EFFECTS.get(name, Residue.DISCARD))
+            if name == "set_config":
+                self._set_config(node)
         elif name == "set_config" and name not in self._catalog.shadowed:
             self._set_config(node)
         else:
@@ -151,6 +157,8 @@ class Proof:
                 self.add(UNCLEAN_LOCALLY.get(name.lower(), Residue.CLEAN))
             case [{"A_Const": {"sval": {"sval": str(name)}}}, *_]:
                 self.add(UNCLEAN_LOCALLY.get(name.lower(), Residue.SETTINGS))
+                if name.lower() in GIVES_MEANING:
+                    self.add(Residue.CHANGES_MEANING)
             case _:
                 self.add(Residue.SETTINGS)
 
@@ -188,6 +196,8 @@ class Proof:
                 self.add(Residue.DISCARD)
 
 
-def residue_of_new(relation: Node) -> Residue:
+def residue_of_new(relation: Node, on_commit: str | None) -> Residue:
     """A new relation, a bare RangeVar, and whatever computed its rows. A temporary one is not in the catalogue."""
-    return Residue.DISCARD if relation.get("relpersistence") == "t" else Residue.DISCARD | Residue.CATALOG
+    if relation.get("relpersistence") != "t":
+        return Residue.DISCARD | Residue.CATALOG
+    return Residue.DISCARD if on_commit == "ONCOMMIT_DROP" else Residue.DISCARD | Residue.MAKES_TEMPORARY

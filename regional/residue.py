@@ -7,6 +7,9 @@ prepared statements, which are shared between sessions and stay.
 What no SQL removes (a seeded random generator, a loaded library, a replication origin, globals of a procedural
 language) is `CLOSES`. `CATALOG` leaves nothing on the connection, but what we know of the database may be wrong from
 here on.
+
+The last flags are no residue: they say that a text openly asks for something which a session may not be able to keep
+(rules 4), so that its client can be told.
 """
 
 import enum
@@ -35,6 +38,18 @@ class Residue(enum.IntFlag):
     """DDL: drop the catalogue now and read it again once the lease has ended."""
     CLOSES = enum.auto()
     """Nothing but closing the connection removes it."""
+    TAKES_LOCK = enum.auto()
+    """Asks for an advisory lock of the session."""
+    LISTENS = enum.auto()
+    """LISTEN."""
+    HOLDS = enum.auto()
+    """DECLARE ... WITH HOLD."""
+    MAKES_TEMPORARY = enum.auto()
+    """CREATE TEMPORARY TABLE that outlives its transaction."""
+    PREPARES = enum.auto()
+    """SQL's PREPARE."""
+    CHANGES_MEANING = enum.auto()
+    """Alone in its text, it says for the session who asks, or where names are looked up."""
     DISCARD = SETTINGS | LOCKS | CHANNELS | CURSORS | TEMPORARY | SEQUENCES
     UNKNOWN = DISCARD | STATEMENTS | CATALOG
     """A text that was not understood, or not seen whole."""
@@ -64,8 +79,23 @@ class Residue(enum.IntFlag):
     @property
     def needs_reset(self) -> bool:
         """Something is left that `reset_sql` takes away."""
-        return self.value & ~_CATALOG != 0
+        return self.value & ~_NOTHING_LEFT != 0
 
+    @property
+    def asks(self) -> bool:
+        """It openly asks for what a session may not be able to keep."""
+        return self.value & _ASKS != 0
+
+
+ASKS: Final = (
+    Residue.TAKES_LOCK
+    | Residue.LISTENS
+    | Residue.HOLDS
+    | Residue.MAKES_TEMPORARY
+    | Residue.PREPARES
+    | Residue.CHANGES_MEANING
+)
+"""What is no residue."""
 
 # Plain integers: a connection that comes back is asked these questions, and & between flags costs a microsecond.
 _SETTINGS: Final = int(Residue.SETTINGS)
@@ -73,6 +103,8 @@ _SEQUENCES: Final = int(Residue.SEQUENCES)
 _STATEMENTS: Final = int(Residue.STATEMENTS)
 _CATALOG: Final = int(Residue.CATALOG)
 _CLOSES: Final = int(Residue.CLOSES)
+_ASKS: Final = int(ASKS)
+_NOTHING_LEFT: Final = _CATALOG | _ASKS
 
 # RESET ALL resets neither role nor session authorization. The role comes second: leaving a session authorization ends
 # the role that was taken under it, and RESET ROLE then finds the one that ALTER ROLE ... SET role gave at login.

@@ -13,8 +13,9 @@ import structlog
 from protos.errors import ServiceError
 from protos.link.link_pb2 import Resolution, Resolve, Resolved, Setting
 from protos.pg.messages import service_error
+from regional.exchange import Exchange
 from regional.knowledge import borrow
-from regional.origin import Exchange, Origin
+from regional.origin import Origin
 from regional.profile import quote_literal
 from regional.tenant import Tenant
 

@@ -20,7 +20,7 @@ from grpc import aio
 from protos.errors import NotReadyError, RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionaryReceiver
-from protos.link.link_pb2 import Close, Frame, GoAway, Hello, Open, Reason, Welcome
+from protos.link.link_pb2 import Close, Frame, GoAway, Hello, Reason, Setting, Welcome
 from protos.link.mux import Mux
 from protos.pg.messages import service_error
 from protos.release import RELEASE
@@ -59,6 +59,7 @@ class EdgeLink:
             "hello": self._on_hello,
             "open": self._on_open,
             "resolve": self._on_resolve,
+            "state": self._on_state,
             "statement": self._on_statement,
         }
 
@@ -104,6 +105,11 @@ class EdgeLink:
         else:  # closed by us before, perhaps with bytes that nobody takes any more
             self.mux.forget_lane(frame.channel)
 
+    def _on_state(self, frame: Frame) -> None:
+        channel = self.channels.get(frame.channel)
+        if channel is not None:
+            channel.settings.confirmed()
+
     def _on_cancel(self, frame: Frame) -> None:
         self._tenants.cancel(frame.cancel.process_id, frame.cancel.secret_key)
 
@@ -139,9 +145,11 @@ class EdgeLink:
             error = service_error(NotReadyError(public="the configuration has just been changed"), "FATAL")
             self.mux.close_lane(lane, Close(reason=Reason.ENDED, error=error))
             return
-        profile = Profile.of(_pairs(opening))
+        startup = Profile.of(_pairs(opening.settings))
         key = (opening.process_id, opening.secret_key)
-        channel = Channel(tenant, self.mux, lane, profile, key)
+        channel = Channel(tenant, self.mux, lane, startup, key)
+        if opening.present:
+            channel.settings.change(Profile.of(_pairs(opening.present)))
         channel.on_closed = lambda: self.channels.pop(number, None)
         self.channels[number] = channel
         tenant.channels[key] = channel
@@ -218,10 +226,10 @@ class LinkServer:
         self._changed.set()
 
 
-def _pairs(opening: Open) -> Iterable[tuple[str, str]]:
+def _pairs(settings: Iterable[Setting]) -> list[tuple[str, str]]:
     return [
         (setting.name.decode("utf-8", "surrogateescape"), setting.value.decode("utf-8", "surrogateescape"))
-        for setting in opening.settings
+        for setting in settings
     ]
 
 

@@ -14,18 +14,20 @@ from typing import Final
 import structlog
 import trio
 
-from protos.pg.parsers import error_fields
 from protos.pg.tags import TransactionStatus
 from regional import complaints
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
 from regional.dial import Dialer
+from regional.exchange import Exchange
 from regional.knowledge import Borrower, Knowledge
 from regional.opener import Opener
-from regional.origin import Exchange, Origin
+from regional.origin import Origin
 from regional.pool import Pool, PoolLimits
 from regional.profile import Profile, difference
-from regional.residue import Residue, reset_sql
+from regional.residue import Residue
+from regional.session_state import NamesSeen
+from regional.settling import BETWEEN, clean, settle
 
 CANCEL_LIMIT_S: Final = 10.0  # rules 16
 UNCANCELLED_LIMIT_S: Final = 30.0  # then the origin, or the way to it, is taken for dead
@@ -48,6 +50,7 @@ class Tenant:
         self.opener = Opener(self, secret, dialer, self._opened)
         self.knowledge = Knowledge(self, dict(configuration.server_parameters))
         self.judge = self.knowledge.judge.verdict
+        self.names = NamesSeen()
         self.total_errors = 0
         self.is_withdrawn = False
         self._dialer = dialer
@@ -97,7 +100,7 @@ class Tenant:
         if sql is None:
             done(Exchange(done, status=TransactionStatus.IDLE))
         else:
-            origin.profile = _BETWEEN  # until it is known that it worked
+            origin.profile = BETWEEN  # until it is known that it worked
             origin.run(sql, done)
 
     def cancel(self, origin: Origin) -> None:
@@ -124,15 +127,18 @@ class Tenant:
         pool = self.pool
         if origin.connection.is_closed:
             return
+        if origin.settling is not None and not origin.cancelling:
+            settle(self, origin, origin.settling)
+            return
         why = origin.must_close or self._reason_to_close(origin)
-        if why:
+        if why and origin.settling is None:
             self.discard(origin, why)
         elif origin.cancelling:
             if origin in pool.leased:
                 pool.reset(origin)
             origin.residue |= Residue.SETTINGS  # a signal that comes late hits our own cleaning
         elif origin.residue:
-            self._clean(origin)
+            clean(self, origin)
         else:
             origin.idle_since = origin.last_activity
             pool.checkin(origin)
@@ -151,33 +157,6 @@ class Tenant:
         if self.pool.size > self.pool.limits.max_size:
             return "the limit was lowered"
         return ""
-
-    def _clean(self, origin: Origin) -> None:
-        residue, origin.residue = origin.residue, Residue.CLEAN
-        if residue.makes_catalog_stale:
-            self.knowledge.drop_catalog()
-        if not residue.needs_reset:
-            self.lease_ended(origin)
-            return
-        if residue.statements_lost:
-            origin.prepared.forget()
-        if residue.resets_settings:
-            origin.profile = _BETWEEN
-        if origin in self.pool.leased:
-            self.pool.reset(origin)
-
-        def cleaned(exchange: Exchange) -> None:
-            if not exchange.status:
-                return  # lost meanwhile
-            if exchange.error or exchange.status != TransactionStatus.IDLE:
-                why = error_fields(exchange.error).get("M") if exchange.error else "a transaction is open"
-                self.discard(origin, f"it could not be cleaned: {why}")
-                return
-            if residue.resets_settings:
-                origin.profile = Profile.of(())
-            self.lease_ended(origin)
-
-        origin.run(reset_sql(residue), cleaned)
 
     def discard(self, origin: Origin, why: str) -> None:
         """Close a connection, wherever it is."""
@@ -239,8 +218,14 @@ class Tenant:
                 continue
             if origin in idle:
                 self.discard(origin, "retired")
-            else:
-                self._retired.add(origin)
+                continue
+            self._retired.add(origin)
+            if origin.kept and origin.channel is not None and origin.pipeline.is_idle:
+                origin.channel.end(complaints.unpinned())
+
+    def is_retired(self, origin: Origin) -> bool:
+        """Whether this connection is to be closed when its lease ends."""
+        return origin in self._retired
 
     def withdraw(self) -> None:
         """The configuration is gone: no new leases; those that there are may end."""
@@ -288,6 +273,8 @@ class Tenant:
         pipeline = origin.pipeline
         if pipeline.owed:
             self._tick_query(origin, channel, now)
+        if origin.kept and pipeline.is_idle:
+            return  # pinned, and between transactions
         if not pipeline.owed or pipeline.in_copy_in:  # it is the client's turn
             limit_s = self.configuration.idle_in_transaction_timeout_s
             if limit_s and now - origin.last_activity > limit_s:
@@ -304,10 +291,6 @@ class Tenant:
             origin.has_timed_out = True
             log.info("query over its limit is cancelled", configuration=self.configuration.name, limit_s=limit_s)
             self.cancel(origin)
-
-
-_BETWEEN: Final = Profile.between()
-"""Of a connection whose settings are being changed: equal to nothing."""
 
 
 def _limits(configuration: Configuration) -> PoolLimits:

@@ -24,8 +24,10 @@ TESTED_IN: Final = {
     "deploy/__main__.py": "tests/integration/test_psql.py",
     "protos/link/tls.py": "tests/deploy/test_node_commands.py",
     "regional/control_here.py": "tests/integration/test_configurations.py",
+    "regional/departure.py": "tests/regional/test_channel.py",
     "regional/node.py": "tests/integration/test_nodes.py",
     "regional/options.py": "tests/deploy/test_node_commands.py",
+    "regional/scrutiny.py": "tests/regional/test_origin.py",
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -121,15 +121,18 @@ def _of_topic(topic: str, *codes: str) -> Callable[[Point], Explained | None]:
 
 
 def _lost_with_lease(topic: str, notice: bytes, *codes: str) -> Callable[[Point], Explained | None]:
-    """Onetrip says once, in a notice, that something ends; later it is not there."""
+    """Onetrip says once, in a notice, that something ends with the transaction; then it is not there."""
     of_topic = _of_topic(topic, *codes)
 
     def explains(point: Point) -> Explained | None:
-        if point.chunk.topic == topic and point.here[0][:1] == b"N" and notice in point.here[0]:
-            return 1, 0
-        return of_topic(point)
+        return (1, 0) if point.here[0][:1] == b"N" and notice in point.here[0] else of_topic(point)
 
     return explains
+
+
+def _reset(point: Point) -> Explained | None:
+    """A parameter that was given at startup is reported as the server's default is."""
+    return (1, 0) if point.chunk.topic == RESET_STARTUP and point.here[0][:1] == b"S" else None
 
 
 def _name_in_use(point: Point) -> Explained | None:
@@ -182,18 +185,20 @@ SEQUENCES: Final = "`currval` and `lastval` after the transaction of `nextval`"
 APPLICATION_NAME: Final = "`application_name` of a client that gives none"
 
 SHARED_NAME: Final = "errors that name a prepared statement"
+RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup"
 CUSTOM: Final = "a custom parameter that the session has not set"
 
 ROWS: Final = (
     Row(NAME_IN_USE, _name_in_use),
     Row(PARSE_FAILED, _parse_failed),
     Row(REFUSED, _of_topic(REFUSED, "0A000", "25P02")),
-    Row(TEMPORARY, _lost_with_lease(TEMPORARY, b"emp", "42P01")),
-    Row(SQL_PREPARE, _lost_with_lease(SQL_PREPARE, b"repare", "26000")),
+    Row(TEMPORARY, _lost_with_lease(TEMPORARY, b"temporary tables last until", "42P01")),
+    Row(SQL_PREPARE, _lost_with_lease(SQL_PREPARE, b"statements of SQL's PREPARE last until", "26000")),
     Row(DEALLOCATED, _of_topic(DEALLOCATED, "26000")),
     Row(SEQUENCES, _of_topic(SEQUENCES, "55000")),
     Row(APPLICATION_NAME, _named_by_us),
     Row(SHARED_NAME, _shared_name),
+    Row(RESET_STARTUP, _reset),
     Row(CUSTOM, _forgotten_parameter),
 )
 NAMES: Final = tuple(row.name for row in ROWS)

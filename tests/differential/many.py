@@ -27,8 +27,8 @@ class Failure:
 def converse(
     stage: Stage, number: int, first_seed: int, on_progress: Callable[[int], object] = lambda _: None
 ) -> Iterator[Failure]:
-    """Have so many conversations; gives those that failed."""
-    done = 0
+    """Have so many conversations; gives those that failed, the same complaint once."""
+    done, seen = 0, set[str]()
     while done < number:
         size = min(BATCH, number - done)
         failures: list[Failure] = []
@@ -36,7 +36,9 @@ def converse(
         done += size
         on_progress(done)
         for failure in failures:
-            yield reduced(stage, failure)
+            if failure.complaint not in seen:
+                seen.add(failure.complaint)
+                yield reduced(stage, failure)
 
 
 def _batch(stage: Stage, size: int, number: int, failures: list[Failure]) -> None:

@@ -28,6 +28,7 @@ from protos.link.link_pb2 import (
     Resolution,
     Resolved,
     Setting,
+    State,
     Welcome,
     Withdraw,
 )
@@ -61,6 +62,9 @@ class Owner:
 
     def link_leaving(self) -> None:
         self.heard.append("leaving")
+
+    def state_known(self, state: State) -> None:
+        self.heard.append(("state", [(one.name, one.value) for one in state.settings], state.pinned))
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_functions_have_their_known_effects() -> None:
     catalog = _catalog(_row("f", "nextval", 1), _row("f", "setseed", 3), _row("f", "pg_advisory_lock", 1, 1))
     assert catalog.function("nextval") == Residue.SEQUENCES
     assert catalog.function("setseed").closes
-    assert catalog.function("pg_advisory_lock") == DISCARD
+    assert catalog.function("pg_advisory_lock") == DISCARD | Residue.TAKES_LOCK
     assert catalog.shadowed == {"pg_advisory_lock"}
     assert catalog.function("dblink_connect").closes
 

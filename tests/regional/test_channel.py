@@ -8,7 +8,7 @@ import pytest
 
 from protos.link.link_pb2 import Reason
 from protos.pg.messages import bind, copy_data, copy_done, execute, flush, parse, query, sync
-from regional.channel import CLEAN_UP_S
+from regional.departure import CLEAN_UP_S
 from tests.support.beside import Client, PoolSide, active, beside, turns, until
 from tests.support.cluster import Origin
 

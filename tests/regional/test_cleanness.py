@@ -8,6 +8,7 @@ import pytest
 
 from regional.catalog import Catalog
 from regional.cleanness import CLEAN, DISCARD, MAX_JUDGED_BYTES, UNKNOWN, Judge, Residue, judge, reset_sql
+from regional.residue import ASKS
 from tests.regional.conftest import Connection, Traps, footprint
 from tests.regional.statements import CASES, Case
 
@@ -47,7 +48,7 @@ def test_there_are_enough_labels() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_the_verdict_is_as_labelled(traps: Traps, case: Case) -> None:
-    assert judge(case.sql.encode(), traps.catalog) == case.verdict
+    assert judge(case.sql.encode(), traps.catalog) & ~ASKS == case.verdict
 
 
 @pytest.mark.parametrize("case", CLEAN_CASES, ids=_name)
@@ -93,7 +94,7 @@ def test_a_memo_gives_the_verdict_of_the_judge(traps: Traps) -> None:
     judge_with_memo = Judge(traps.catalog)
     for _ in range(3):
         for case in CASES:
-            assert judge_with_memo.verdict(case.sql.encode()) == case.verdict
+            assert judge_with_memo.verdict(case.sql.encode()) & ~ASKS == case.verdict
 
 
 def test_a_memo_tells_apart_what_folds_alike(traps: Traps) -> None:

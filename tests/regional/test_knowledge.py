@@ -7,8 +7,9 @@ import trio
 
 from protos.errors import CheckoutTimeoutError, OriginRefusedError
 from protos.pg.messages import command_complete, data_row, error_response, parameter_status, query, ready_for_query
+from regional.exchange import Exchange
 from regional.knowledge import CATALOG_AGE_S, Borrower, borrow
-from regional.origin import Exchange, Origin
+from regional.origin import Origin
 from regional.profile import BASE, Profile
 from regional.residue import Residue
 from tests.regional.test_tenants import frames

@@ -24,7 +24,7 @@ from protos.pg.messages import (
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 from regional import prepared as module
-from regional.prepared import SHARED_PREFIX, Prepared, may_set_locally, name_in
+from regional.prepared import SHARED_PREFIX, Prepared, may_set_locally, name_in, statement_named_in
 from tests.support.beside import Client, PoolSide, beside, until
 from tests.support.cluster import Origin
 
@@ -382,18 +382,18 @@ def test_a_parse_of_what_is_there_is_answered_in_its_place() -> None:
 
 def test_what_is_missing_is_put_before_its_bind() -> None:
     prepared, pipeline, out = Prepared(), Pipeline(), list[bytes]()
-    piece = Piece(Frontend.BIND, bind(b"portal", SHARED_PREFIX + b"1"), whole=True)
-    assert prepared.need(piece, {SHARED_PREFIX + b"1": shared(1)}, pipeline, out, is_private=False) == shared(1)
+    name = SHARED_PREFIX + b"1"
+    assert prepared.text_of(name) is None
+    prepared.need(name, shared(1), pipeline, out, is_private=False)
     assert out == [shared(1)]
-    assert prepared.need(piece, {}, pipeline, out, is_private=False) == shared(1), "the caller judges it each time"
+    assert prepared.text_of(name) == shared(1)
+    prepared.need(name, shared(1), pipeline, out, is_private=False)
     assert out == [shared(1)]
 
 
-def test_what_nobody_knows_is_left_to_the_origin() -> None:
-    prepared, pipeline, out = Prepared(), Pipeline(), list[bytes]()
-    piece = Piece(Frontend.DESCRIBE, describe_statement(SHARED_PREFIX + b"none"), whole=True)
-    assert prepared.need(piece, {}, pipeline, out, is_private=False) == b""
-    assert (out, len(prepared)) == ([], 0)
+def test_a_bind_and_a_describe_name_their_statement() -> None:
+    assert statement_named_in(Piece(Frontend.BIND, bind(b"portal", b"one"), whole=True)) == b"one"
+    assert statement_named_in(Piece(Frontend.DESCRIBE, describe_statement(b"two"), whole=True)) == b"two"
 
 
 def test_the_number_of_statements_is_bounded() -> None:
@@ -410,8 +410,7 @@ def test_what_is_used_is_not_what_makes_room() -> None:
     prepared, pipeline = Prepared(), Pipeline()
     for number in range(module.MAX_STATEMENTS):
         prepared.parse(shared(number), pipeline, [], is_private=False)
-    piece = Piece(Frontend.BIND, bind(b"", SHARED_PREFIX + b"0"), whole=True)
-    assert prepared.need(piece, {}, pipeline, [], is_private=False)
+    prepared.need(SHARED_PREFIX + b"0", shared(0), pipeline, [], is_private=False)
     assert not prepared.parse(shared(1), pipeline, [], is_private=False)
     out = list[bytes]()
     prepared.parse(shared(1000), pipeline, out, is_private=False)
@@ -432,6 +431,5 @@ def test_too_many_doubts_are_noticed() -> None:
 def test_a_name_without_an_end_is_garbage() -> None:
     with pytest.raises(RemoteProtocolError):
         name_in(b"B\0\0\0\x10abc", 5)
-    prepared, pipeline = Prepared(), Pipeline()
     with pytest.raises(RemoteProtocolError):
-        prepared.need(Piece(Frontend.BIND, b"B\0\1\0\0" + b"x" * 1024, whole=False), {}, pipeline, [], is_private=False)
+        statement_named_in(Piece(Frontend.BIND, b"B\0\1\0\0" + b"x" * 1024, whole=False))

@@ -131,6 +131,7 @@ def test_a_tree_of_another_shape_is_no_proof(node: Node) -> None:
 
 
 def test_a_temporary_table_is_not_in_the_catalogue() -> None:
-    assert residue_of_new({"relpersistence": "t"}) == DISCARD
-    assert residue_of_new({"relpersistence": "p"}).makes_catalog_stale
-    assert residue_of_new({}).makes_catalog_stale
+    assert residue_of_new({"relpersistence": "t"}, None) == DISCARD | Residue.MAKES_TEMPORARY
+    assert residue_of_new({"relpersistence": "t"}, "ONCOMMIT_DROP") == DISCARD
+    assert residue_of_new({"relpersistence": "p"}, None).makes_catalog_stale
+    assert residue_of_new({}, None).makes_catalog_stale

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from regional.residue import Residue, reset_sql
+from regional.residue import ASKS, Residue, reset_sql
 from tests.regional.conftest import Traps, footprint
 
 
@@ -21,7 +21,8 @@ def test_each_flag_answers_its_question() -> None:
     assert [residue for residue in Residue if residue.sequences] == [Residue.SEQUENCES]
     assert [residue for residue in Residue if residue.resets_settings] == [Residue.SETTINGS]
     assert [residue for residue in Residue if residue.makes_catalog_stale] == [Residue.CATALOG]
-    assert [residue for residue in Residue if not residue.needs_reset] == [Residue.CATALOG]
+    assert [residue for residue in Residue if not residue.needs_reset] == [Residue.CATALOG, *ASKS]
+    assert [residue for residue in Residue if residue.asks] == list(ASKS)
 
 
 def test_a_union_is_one_object_however_it_was_made() -> None:

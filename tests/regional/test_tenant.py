@@ -70,6 +70,7 @@ async def test_a_refused_setting_is_told_and_the_statement_does_not_run(side: Po
         assert answer.tags == "EZ"
         assert answer.code == "22023"
     assert (await good.ask(query(b"select count(*) from not_run"))).value == b"0"
+    await side.quiet()
     assert (await good.ask(query(b"select current_setting('work_mem')"))).value != b"64kB"
     assert side.tenant.pool.size == 1
     assert not bad.is_over

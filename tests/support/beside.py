@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Concatenate, Final, ParamSpec
 
 import attrs
@@ -26,7 +27,7 @@ from edge.statements import Statement
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting
+from protos.link.link_pb2 import Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting, State
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.parsers import data_row_of, error_fields
@@ -140,6 +141,7 @@ class Client:
         self.settings = settings
         self.process_id = int.from_bytes(os.urandom(3), "big")
         self.secret = os.urandom(4)
+        self.present: list[Setting] = []
         self.channel = 0
         self.reads = True
         """Whether it takes what comes; otherwise the pool node gets no credit back."""
@@ -306,7 +308,7 @@ class Edge:
         version = tenant.configuration.credentials_version if tenant is not None else 1
         opening = Open(
             configuration=NAME, credentials_version=version, settings=_wire(client.settings),
-            process_id=client.process_id, secret_key=client.secret,
+            process_id=client.process_id, secret_key=client.secret, present=client.present,
         )  # fmt: skip
         self._lanes[client.channel] = self.stream.mux.open_lane(client.channel, opening)
 
@@ -334,6 +336,12 @@ class Edge:
         if not frame.channel:
             self.frames.append(frame)
         elif client is not None:
+            if frame.HasField("state"):
+                client.present = list(frame.state.settings)
+                scope = repr([(one.name, one.value) for one in client.present]).encode()
+                client.session.state_known(blake2b(scope, digest_size=16).digest(), is_pinned=frame.state.pinned)
+                self.stream.mux.send_in_order(self._lanes[frame.channel], Frame(channel=frame.channel, state=State()))
+                return
             if frame.HasField("close"):
                 del self.clients[frame.channel]
                 self.stream.mux.forget_lane(frame.channel)

@@ -101,6 +101,8 @@ async def test_a_quiet_session_keeps_its_settings_and_statements_over_a_lost_lin
 ) -> None:
     async with two_tiers(side, origin) as tiers:
         driver = await tiers.connect(DateStyle="german")
+        # Else its settings are read after each transaction, and it is not quiet yet.
+        await until(lambda: side.tenant.knowledge.judge.catalog)
         await driver.ask(parse(b"s", b"select date '2024-02-01'") + parse(b"", b"select 'unnamed'") + sync())
         tiers.cut()
         await driver.send(bind(b"", b"s") + execute() + sync())  # held

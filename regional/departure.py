@@ -1,0 +1,53 @@
+"""A client has left while its session had an origin connection: what becomes of what it left open there (rules 3).
+
+What was sent before Terminate runs as PostgreSQL would run it; a client that is lost is rolled back. The connection is
+given back clean, or closed where that cannot be had for certain.
+"""
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from protos.pg.framer import Piece
+from protos.pg.messages import copy_fail
+from protos.pg.tags import Frontend, TransactionStatus
+from regional.exchange import Exchange
+
+if TYPE_CHECKING:
+    from regional.channel import Channel
+    from regional.origin import Origin
+
+CLEAN_UP_S: Final = 10.0  # for the statement of a lost client to end, and its rollback
+
+_GIVE_UP_COPY: Final = Piece(Frontend.COPY_FAIL, copy_fail("the client has left"), whole=True)
+
+
+def clean_up(channel: "Channel", origin: "Origin", *, has_terminated: bool) -> None:
+    """Once nothing is owed, end what is open; called again whenever more has been answered."""
+    pipeline = origin.pipeline
+    if channel.is_inside_message:
+        channel.hang_up(origin, "its client left in the middle of a message")
+    elif pipeline.in_copy_in and not pipeline.has_unsynced:
+        # It waits for data that will not come, and would see a cancel only when some comes.
+        origin.forward([_GIVE_UP_COPY], {})
+    elif pipeline.in_copy_in or (pipeline.has_unsynced and not pipeline.owed):
+        # An Execute without its Sync must not commit, and no message of ours could make it roll back and stay in step
+        # for certain.
+        if not has_terminated:
+            channel.tenant.cancel(origin)
+        channel.hang_up(origin, "its client left between two sync points")
+    elif not pipeline.owed and pipeline.status != TransactionStatus.IDLE:
+        channel.clean_up_by = monotonic() + CLEAN_UP_S
+        origin.run(b"ROLLBACK", lambda exchange: _rolled_back(channel, exchange))
+    elif pipeline.is_idle:  # it was pinned
+        origin.end_lease()
+
+
+def _rolled_back(channel: "Channel", exchange: Exchange) -> None:
+    origin = channel.origin
+    if origin is None or not exchange.status:
+        return
+    if exchange.status != TransactionStatus.IDLE or origin.pipeline.is_ambiguous:
+        channel.hang_up(origin, "the transaction of a client that left could not be rolled back")
+        return
+    origin.reset_pipeline()
+    origin.end_lease()

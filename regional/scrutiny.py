@@ -1,0 +1,218 @@
+"""What the messages of a lease may leave on their origin connection, and what the client is told of it.
+
+Each message of the client's is looked at once, on its way to the origin: what may its statement leave behind
+(cleanness), does it ask for what its session cannot keep (refusals), is its prepared statement here (prepared)? Of the
+answers, errors and changed parameters are. When nothing more is owed, `conclude` has the sum of it, as a residue.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from protos.pg.framer import Piece
+from protos.pg.messages import parameter_status
+from protos.pg.parsers import error_fields, parameter_status_of
+from protos.pg.pipeline import Pipeline
+from protos.pg.tags import Backend, Frontend, TransactionStatus
+from regional.configuration import SessionState
+from regional.prepared import Prepared, may_set_locally, statement_named_in, with_own_words
+from regional.refusals import Refusals
+from regional.residue import Residue
+from regional.session_state import UNTRACKABLE, notices, refusal
+
+if TYPE_CHECKING:
+    from regional.tenant import Tenant
+
+#: The messages that are looked at on their way to the origin.
+LOOKED_AT: Final = frozenset({
+    Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL
+})  # fmt: skip
+_UNKNOWN: Final = Residue.UNKNOWN
+_CLEAN: Final = Residue.CLEAN
+
+
+class Scrutiny:
+    """Of one origin connection, lease by lease; the prepared statements outlive them."""
+
+    __slots__ = (
+        "_generation", "_has_own_settings", "_is_utf8", "_parameters", "_refusals", "_tenant", "_told", "asked",
+        "last_fatal", "login", "must_close", "prepared", "residue",
+    )  # fmt: skip
+
+    def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
+        """parameters: what the origin has reported, by name; kept up to date here."""
+        self._tenant = tenant
+        self._parameters = parameters
+        self._generation = 0
+        self._is_utf8 = True
+        self._has_own_settings = False
+        self.login = parameters.get("session_authorization", "")
+        """Who the origin said we are when we logged in."""
+        self._refusals = Refusals()
+        self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
+        self.prepared = Prepared()
+        self.residue = Residue.CLEAN
+        self.asked = Residue.CLEAN
+        """What the statements of this lease openly asked for."""
+        self.must_close = ""
+        """Why the connection may not be used again after this lease; empty if it may."""
+        self.last_fatal = b""
+        """The FATAL ErrorResponse that the origin said before it closed."""
+
+    def begin(self, client_encoding: str, *, has_own_settings: bool) -> None:
+        """A lease begins; has_own_settings: its statements have names that do not tell of the session's settings."""
+        self._generation = self._tenant.knowledge.judge.generation
+        self._has_own_settings = has_own_settings
+        self._is_utf8 = client_encoding == "UTF8"
+        self.asked = _CLEAN
+        if self._refusals:
+            self._refusals = Refusals()
+        if self._told:
+            self._told = {}
+
+    # --- towards the origin ---
+
+    def look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+        """What to send for this message, behind what is put into out; None for nothing.
+
+        texts are the Parse messages that the client's messages refer to, by shared name.
+        """
+        tag = piece.tag
+        if tag == Frontend.QUERY:
+            return self._query(piece, pipeline)
+        if tag == Frontend.FUNCTION_CALL:
+            self.residue |= Residue.DISCARD
+            return piece
+        if pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
+            self.residue |= _UNKNOWN
+            return piece
+        if tag == Frontend.PARSE:
+            return self._parse(piece, pipeline, out)
+        return self._need(piece, texts, pipeline, out)
+
+    def _query(self, piece: Piece, pipeline: Pipeline) -> Piece:
+        if not piece.whole:
+            self.residue |= _UNKNOWN
+            return piece
+        sql = piece.data[5:-1]
+        residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
+        if may_set_locally(sql):
+            self._has_own_settings = True
+        return self._weigh(residue, piece, sql, pipeline) if residue else piece
+
+    def _parse(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+        if not piece.whole:
+            self.residue |= _UNKNOWN
+            self.must_close = "a statement over 1 MiB"
+            return piece
+        instead = self._judge_parse(piece.data, piece, pipeline)
+        if instead is not piece:
+            return instead
+        return piece if self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private) else None
+
+    def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece:
+        """A Bind, or a Describe: what it is about must be here."""
+        if piece.tag == Frontend.DESCRIBE and piece.data[5:6] != b"S":
+            return piece
+        name = statement_named_in(piece)
+        text = self.prepared.text_of(name) or texts.get(name)
+        if text is not None:
+            # Also where it is here already: it runs again, and the catalogue may be another.
+            instead = self._judge_parse(text, piece, pipeline)
+            if instead is not piece:
+                return instead
+            self.prepared.need(name, text, pipeline, out, is_private=self._is_private)
+        if self.residue.resets_settings:
+            self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
+        return piece
+
+    def _judge_parse(self, message: bytes, piece: Piece, pipeline: Pipeline) -> Piece:
+        """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
+        start = message.index(0, 5) + 1
+        end = message.index(0, start)
+        residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8)
+        if may_set_locally(message):
+            self._has_own_settings = True
+        return self._weigh(residue, piece, message, pipeline) if residue else piece
+
+    def _weigh(self, residue: Residue, piece: Piece, text: bytes, pipeline: Pipeline) -> Piece:
+        """Note what a statement may leave, unless it is refused; what goes out in its place."""
+        if residue.asks:
+            is_alone = pipeline.status == TransactionStatus.IDLE and not pipeline.owed and not pipeline.has_unsynced
+            refused = refusal(residue, self._mode, is_alone=is_alone)
+            if refused is not None and not pipeline.in_copy_in:
+                return self._refusals.in_place_of(piece, refused)
+            self.asked |= residue
+        self.residue |= residue
+        if residue.resets_settings:
+            self._tenant.names.see(text)
+        return piece
+
+    @property
+    def _is_private(self) -> bool:
+        """Whether a Parse here reads settings that others do not have, so its statement is for this lease alone."""
+        return self._has_own_settings or self.residue.resets_settings
+
+    @property
+    def _mode(self) -> SessionState:
+        return self._tenant.configuration.session_state
+
+    # --- from the origin ---
+
+    def heard(self, piece: Piece, pipeline: Pipeline) -> Piece:
+        """What a reply says about the connection itself; what the client gets."""
+        tag = piece.tag
+        if tag == Backend.ERROR_RESPONSE:
+            self._failed(piece, pipeline)
+            return with_own_words(self._refusals.answer(piece) if self._refusals else piece)
+        if tag == Backend.PARAMETER_STATUS:
+            # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.
+            self.residue |= Residue.SETTINGS
+            name, value = parameter_status_of(piece.data)
+            self._told.setdefault(name, self._parameters.get(name, ""))
+            self._parameters[name] = value
+            if name == "client_encoding":
+                self._is_utf8 = value == "UTF8"
+        elif tag == Backend.PARSE_COMPLETE and pipeline.is_watching:
+            self.prepared.confirmed()
+        return piece
+
+    def _failed(self, piece: Piece, pipeline: Pipeline) -> None:
+        """An error: the rest of its group of extended messages is skipped, with the Parses in it."""
+        self.prepared.failed(pipeline.settled)
+        if self.prepared.is_unsure:
+            self.residue |= Residue.STATEMENTS
+        if not piece.whole:
+            return
+        fields = error_fields(piece.data)
+        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
+            self.last_fatal = piece.data
+
+    # --- the end of a lease ---
+
+    def conclude(self, pipeline: Pipeline) -> None:
+        """Nothing more will come: what may be left, all told."""
+        if self._tenant.knowledge.judge.generation != self._generation:
+            self.residue |= Residue.DISCARD  # what was proven was proven of another catalogue
+        if self.prepared.has_private:
+            self.residue |= Residue.STATEMENTS
+        if pipeline.is_ambiguous:
+            self.must_close = self.must_close or "replies out of step after a failed COPY"
+
+    @property
+    def has_changed_session(self) -> bool:
+        """Whether the session may have something now that it had not before, and is to keep it."""
+        residue = self.residue
+        if not residue or self._mode == "reset":
+            return False
+        return residue.resets_settings or (self._mode == "pin" and bool(residue & UNTRACKABLE))
+
+    def last_words(self, told: set[Residue]) -> bytes:
+        """What the client reads before its ReadyForQuery of what ends here. told: the kinds that it has read of."""
+        if not self.asked and not self._told:
+            return b""
+        words = notices(self.asked, self._mode, told)
+        if self._mode == "reset":
+            for name, value in self._told.items():
+                if self._parameters.get(name) != value:
+                    words += parameter_status(name, value)
+        return words

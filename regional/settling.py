@@ -1,0 +1,108 @@
+"""What follows a transaction that may have changed its session or left something, once the client has its answer.
+
+    lease ended ──► settling (what has the session set, what does it hold?) ──► pinned, with its session
+                         └──► cleaning (take away what is left) ──► idle, or closed
+
+Settling comes before the session's next lease and before anybody else's; cleaning is off every client's path. Both are
+exchanges on the connection itself. A session whose settings could not be read has lost them, and is told so: it ends.
+"""
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from protos.pg.parsers import error_fields
+from protos.pg.tags import TransactionStatus
+from regional import complaints
+from regional.exchange import Exchange
+from regional.profile import Profile
+from regional.residue import Residue, reset_sql
+from regional.session_state import LOCKS_SQL, harvest_sql, read
+
+if TYPE_CHECKING:
+    from regional.channel import Channel
+    from regional.origin import Origin
+    from regional.tenant import Tenant
+
+log = structlog.get_logger(__name__)
+
+BETWEEN = Profile.between()
+"""Of a connection whose settings are being changed: equal to nothing."""
+
+
+def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
+    """Read what the session has on this connection; then the lease ends for good, or the session keeps it."""
+    pins = tenant.configuration.session_state == "pin"
+    own = [name for name in channel.profile.settings if "." in name and name.isascii()]
+
+    def harvested(exchange: Exchange) -> None:
+        origin.settling = None
+        if not exchange.status:
+            channel.unsettled(complaints.unread("the connection was lost"))
+            return
+        try:
+            harvest = read(exchange)
+            profile = harvest.applied_to(
+                channel.settings.startup.settings, channel.profile.settings, origin.scrutiny.login
+            )
+        except ValueError as error:
+            log.warning("a session's settings could not be read", configuration=_name(tenant), why=str(error))
+            channel.unsettled(complaints.unread(str(error)))
+            tenant.lease_ended(origin)
+            return
+        holds = harvest.holds
+        if pins and holds and not channel.has_left and not tenant.is_retired(origin):
+            origin.kept, origin.residue = origin.residue, Residue.CLEAN
+            origin.profile = profile
+            log.debug("a session keeps its connection", configuration=_name(tenant), holds=holds)
+            channel.settled(profile, origin)
+            return
+        if pins and holds:
+            channel.unsettled(complaints.unpinned())
+        else:
+            channel.settled(profile, None)
+        tenant.lease_ended(origin)
+
+    origin.run(harvest_sql(dict.fromkeys([*own, *tenant.names]), pins=pins), harvested)
+
+
+def clean(tenant: "Tenant", origin: "Origin") -> None:
+    """Take away what is left; then the connection is idle, or it is closed."""
+    residue, origin.residue = origin.residue, Residue.CLEAN
+    if residue.makes_catalog_stale:
+        tenant.knowledge.drop_catalog()
+    if not residue.needs_reset:
+        tenant.lease_ended(origin)
+        return
+    if residue.statements_lost:
+        origin.prepared.forget()
+    if residue.resets_settings:
+        origin.profile = BETWEEN
+    if origin in tenant.pool.leased:
+        tenant.pool.reset(origin)
+
+    def cleaned(exchange: Exchange) -> None:
+        _cleaned(tenant, origin, residue, exchange)
+
+    sql = reset_sql(residue)
+    origin.run(LOCKS_SQL.encode() + b";" + sql if residue & Residue.LOCKS else sql, cleaned)
+
+
+def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exchange) -> None:
+    if not exchange.status:
+        return  # lost meanwhile
+    if exchange.error or exchange.status != TransactionStatus.IDLE:
+        why = error_fields(exchange.error).get("M") if exchange.error else "a transaction is open"
+        tenant.discard(origin, f"it could not be cleaned: {why}")
+        return
+    if residue & Residue.LOCKS and exchange.rows and exchange.rows[0][0] != b"0":
+        log.warning(
+            "a session advisory lock was held after a transaction, and is released", configuration=_name(tenant)
+        )
+    if residue.resets_settings:
+        origin.profile = Profile.of(())
+    tenant.lease_ended(origin)
+
+
+def _name(tenant: "Tenant") -> str:
+    return tenant.configuration.name

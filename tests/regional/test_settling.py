@@ -1,0 +1,291 @@
+"""What a session sets follows it, is forgotten, or keeps its connection (rules 4 and 5), beside a real PostgreSQL."""
+
+import pytest
+
+from protos.link.link_pb2 import Reason
+from protos.pg.messages import bind, execute, parse, query, sync
+from tests.support.beside import Client, PoolSide, beside, until
+from tests.support.cluster import Origin
+
+NO_ROLE = b"none"
+
+
+async def show(client: Client, name: str) -> bytes | None:
+    return (await client.ask(query(f"select current_setting('{name}', true)".encode()))).value
+
+
+async def shuffle(side: PoolSide, client: Client, other: Client) -> None:
+    """Have the other session use the connection that the client had."""
+    await side.quiet()
+    await other.ask(query(b"select 1"))
+    await side.quiet()
+
+
+async def pair(side: PoolSide, origin: Origin, mode: str = "track", **settings: str) -> tuple[Client, Client]:
+    """Two sessions of one edge, and one origin connection."""
+    edge = side.serve(origin, session_state=mode)
+    one, other = edge.client(**settings), edge.client()
+    await side.alone()
+    return one, other
+
+
+# --- track ---
+
+
+@beside
+async def test_what_a_session_sets_follows_it_and_nobody_else(side: PoolSide, origin: Origin) -> None:
+    one, other = await pair(side, origin)
+    answer = await one.ask(query(b"set datestyle = 'German'; set work_mem = '7MB'; set app.tenant = '42'"))
+    assert answer.tags.startswith("C")
+    await shuffle(side, one, other)
+    assert [await show(other, name) for name in ("DateStyle", "app.tenant")] == [b"ISO, MDY", b""]
+    assert await show(one, "work_mem") == b"7MB"
+    assert await show(one, "app.tenant") == b"42"
+    assert (await one.ask(query(b"select date '2024-02-01'"))).value == b"01.02.2024"
+
+
+@beside
+async def test_what_is_rolled_back_is_not_kept(side: PoolSide, origin: Origin) -> None:
+    one, other = await pair(side, origin)
+    await one.ask(query(b"set work_mem = '5MB'"))
+    await one.ask(query(b"begin"))
+    await one.ask(query(b"set work_mem = '6MB'"))
+    await one.ask(query(b"savepoint s"))
+    await one.ask(query(b"set statement_timeout = 1234"))
+    await one.ask(query(b"rollback to s"))
+    await one.ask(query(b"rollback"))
+    await shuffle(side, one, other)
+    assert await show(one, "work_mem") == b"5MB"
+    assert await show(one, "statement_timeout") == b"0"
+
+
+@beside
+async def test_what_a_statement_computes_is_kept(side: PoolSide, origin: Origin) -> None:
+    one, other = await pair(side, origin)
+    await one.ask(query(b"select set_config('work_' || 'mem', (3 + 4)::text || 'MB', false)"))
+    await one.ask(
+        parse(b"", b"select set_config($1, $2, false)"), bind(b"", b"", (b"app.who", b"me")), execute(), sync()
+    )
+    await shuffle(side, one, other)
+    assert await show(one, "work_mem") == b"7MB"
+    assert await show(one, "app.who") == b"me"
+    assert await show(other, "app.who") == b""
+
+
+@beside
+async def test_what_a_function_sets_is_kept(side: PoolSide, origin: Origin) -> None:
+    with origin.connect(origin.database) as connection:
+        connection.execute(
+            "create or replace function sets_memory() returns void language sql as"
+            " $$ select set_config('work_mem', '9MB', false) $$"
+        )
+    one, other = await pair(side, origin)
+    await one.ask(query(b"select sets_memory()"))
+    await shuffle(side, one, other)
+    assert await show(one, "work_mem") == b"9MB"
+
+
+@beside
+async def test_reset_leads_back_to_the_start_of_the_session(side: PoolSide, origin: Origin) -> None:
+    one, other = await pair(side, origin, work_mem="8MB")
+    await one.ask(query(b"set work_mem = '5MB'; set statement_timeout = 5000"))
+    await shuffle(side, one, other)
+    assert await show(one, "work_mem") == b"5MB"
+    await one.ask(query(b"reset all"))
+    await shuffle(side, one, other)
+    assert await show(one, "work_mem") == b"8MB"
+    assert await show(one, "statement_timeout") == b"0"
+
+
+@beside
+async def test_a_role_follows_its_session(side: PoolSide, origin: Origin) -> None:
+    with origin.connect(origin.database) as connection:
+        connection.execute("drop role if exists ot_follows; create role ot_follows; grant ot_follows to by_scram")
+    one, other = await pair(side, origin)
+    await one.ask(query(b"set role ot_follows"))
+    await shuffle(side, one, other)
+    assert (await other.ask(query(b"select current_user"))).value == b"by_scram"
+    assert (await one.ask(query(b"select current_user"))).value == b"ot_follows"
+    await one.ask(query(b"reset role"))
+    await shuffle(side, one, other)
+    assert (await one.ask(query(b"select current_user"))).value == b"by_scram"
+
+
+@beside
+async def test_what_comes_while_the_settings_are_read_waits_for_them(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin)
+    seen: list[bytes] = []
+    one.on_settled = lambda: seen.append(b"")
+    one.send(query(b"set work_mem = '7MB'"))
+    await until(lambda: seen)
+    one.send(query(b"select current_setting('work_mem')"))
+    assert (await one.answer()).value == b"7MB"
+
+
+@beside
+async def test_the_edge_learns_what_it_has_to_say_again(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin)
+    await one.ask(query(b"set work_mem = '7MB'"))
+    await side.quiet()
+    await until(lambda: one.present)
+    assert (b"work_mem", b"7168") in [(setting.name, setting.value) for setting in one.present]
+    assert not one.session.is_settling
+    assert not one.session.is_pinned
+
+
+@beside
+async def test_a_lost_connection_costs_a_session_whose_settings_were_not_read(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin)
+    lease = next(iter(side.tenant.pool.all()))
+    one.on_settled = lambda: lease.lost("the test says so")
+    one.send(query(b"set work_mem = '7MB'"))
+    answer = await one.ended()
+    assert answer.tags == "CZE"
+    assert answer.code == "08006"
+    assert "had set" in answer.error["D"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        (b"select pg_advisory_lock(1)", "pg_advisory_xact_lock"),
+        (b"select pg_try_advisory_lock_shared(1, 2)", "pg_advisory_xact_lock"),
+        (b"listen channel", "session_state=pin"),
+        (b"begin; declare c cursor with hold for select 1; commit", "without HOLD"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["track", "reset"])
+@beside
+async def test_what_cannot_be_kept_is_refused(side: PoolSide, origin: Origin, mode: str, sql: bytes, hint: str) -> None:
+    one, other = await pair(side, origin, mode)
+    answer = await one.ask(query(sql))
+    assert answer.tags == "EZ"
+    assert (answer.code, answer.error["D"]) == ("0A000", f"session_state is {mode}.")
+    assert hint in answer.error["H"]
+    assert "P" not in answer.error
+    assert (await one.ask(query(b"select 1"))).value == b"1"
+    assert (await other.ask(query(b"select 1"))).value == b"1"
+
+
+@beside
+async def test_a_refusal_fails_its_transaction_and_skips_the_rest_of_its_group(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin)
+    await one.ask(query(b"begin"))
+    assert (await one.ask(query(b"listen x"))).tags == "EZ"
+    assert (await one.ask(query(b"select 1"))).code == "25P02"
+    await one.ask(query(b"rollback"))
+    listening = (parse(b"l", b"listen x"), bind(b"", b"l"), execute())
+    answer = await one.ask(*listening, parse(b"", b"select 1"), bind(b"", b""), execute(), sync(), query(b"select 2"))
+    assert answer.tags == "EZTDCZ"
+    assert answer.code == "0A000"
+    answer = await one.ask(bind(b"", b"l"), execute(), sync())  # a driver that goes on as if it were there
+    assert answer.tags == "EZ"
+    assert answer.code == "0A000"
+
+
+@beside
+async def test_a_notice_says_once_what_ends_with_the_transaction(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin)
+    answer = await one.ask(query(b"create temporary table t (a int)"))
+    assert answer.notices == ["temporary tables last until the end of the transaction here"]
+    assert answer.tags == "CNZ"
+    assert (await one.ask(query(b"create temporary table t (a int)"))).notices == []
+    assert (await one.ask(query(b"create temporary table t (a int) on commit drop"))).notices == []
+    assert len((await one.ask(query(b"prepare p as select 1"))).notices) == 1
+
+
+@beside
+async def test_nobody_waits_for_a_session_that_left_while_it_was_settling(side: PoolSide, origin: Origin) -> None:
+    one, other = await pair(side, origin)
+    one.on_settled = one.leave
+    one.send(query(b"set work_mem = '7MB'"))
+    await until(lambda: (one.process_id, one.secret) not in side.tenant.channels)
+    await side.quiet()
+    assert await show(other, "work_mem") != b"7MB"
+
+
+# --- reset ---
+
+
+@beside
+async def test_reset_forgets_and_reports_it(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin, "reset", timezone="UTC")
+    answer = await one.ask(query(b"set timezone = 'Asia/Tokyo'"))
+    assert answer.tags == "CSSZ"
+    assert answer.messages[2].data[5:] == b"TimeZone\0UTC\0"
+    await side.quiet()
+    assert await show(one, "TimeZone") == b"UTC"
+    answer = await one.ask(query(b"set timezone = 'Asia/Tokyo'; select current_setting('TimeZone')"))
+    assert answer.value == b"Asia/Tokyo"
+
+
+@pytest.mark.parametrize("sql", [b"set search_path = a", b"set role none", b"set row_security = off"])
+@beside
+async def test_reset_refuses_what_would_change_the_meaning_of_later_statements(
+    side: PoolSide, origin: Origin, sql: bytes
+) -> None:
+    one, _ = await pair(side, origin, "reset")
+    answer = await one.ask(query(sql))
+    assert answer.code == "0A000"
+    assert "session_state=track" in answer.error["H"]
+    assert (await one.ask(query(sql + b"; select 1"))).value == b"1"
+    await one.ask(query(b"begin"))
+    assert (await one.ask(query(sql))).tags == "CZ"
+    await one.ask(query(b"commit"))
+
+
+# --- pin ---
+
+
+@beside
+async def test_a_pinned_session_keeps_its_connection_while_it_holds_something(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin, session_state="pin")
+    one, other = edge.client(), edge.client()
+    await side.known()
+    process = (await one.ask(query(b"select pg_backend_pid() from (select pg_advisory_lock(7)) l"))).value
+    await until(lambda: one.session.is_pinned)
+    for _ in range(3):
+        assert (await one.ask(query(b"select pg_backend_pid()"))).value == process
+        assert (await other.ask(query(b"select pg_backend_pid()"))).value != process
+    assert (await other.ask(query(b"select pg_try_advisory_lock(7)::text"))).value == b"false"
+    side.tick(3600)  # between transactions nobody hurries it
+    assert (await one.ask(query(b"select pg_advisory_unlock(7)::text"))).value == b"true"
+    await until(lambda: not one.session.is_pinned and not one.session.is_settling)
+    await side.quiet()
+    assert not side.tenant.pool.leased
+
+
+@beside
+async def test_a_pinned_session_hears_what_it_listens_to(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin, session_state="pin")
+    one, other = edge.client(), edge.client()
+    await one.ask(query(b"listen news"))
+    await until(lambda: one.session.is_pinned)
+    await other.ask(query(b"notify news, 'hello'"))
+    assert b"hello" in (await one.more("A")).messages[0].data
+
+
+@pytest.mark.parametrize("reason", [Reason.TERMINATED, Reason.LOST])
+@beside
+async def test_what_a_pinned_session_held_goes_with_it(side: PoolSide, origin: Origin, reason: Reason) -> None:
+    edge = side.serve(origin, session_state="pin")
+    one, other = edge.client(), edge.client()
+    await one.ask(query(b"create temporary table mine (a int); set work_mem = '7MB'"))
+    await until(lambda: one.session.is_pinned)
+    assert (await one.ask(query(b"select count(*) from mine"))).value == b"0"
+    one.leave(reason)
+    await side.quiet()
+    assert not side.tenant.pool.leased
+    for _ in range(3):
+        assert (await other.ask(query(b"select to_regclass('mine')::text"))).rows == [[None]]
+        assert await show(other, "work_mem") != b"7MB"
+
+
+@beside
+async def test_a_pinned_session_ends_with_its_connection(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin, session_state="pin")
+    one = edge.client()
+    await one.ask(query(b"listen news"))
+    await until(lambda: one.session.is_pinned)
+    side.tenant.retire(lambda origin: True)
+    assert (await one.ended()).code == "57P01"
