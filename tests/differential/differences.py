@@ -19,6 +19,10 @@ from protos.pg.parsers import error_fields
 from tests.differential.player import Answer, Played
 from tests.differential.script import Chunk
 
+# Of each answer in a complaint.
+MAX_SHOWN: Final = 40
+MAX_SHOWN_BYTES: Final = 200
+
 FIRST_USER_OID: Final = 16384
 _column = Struct(">IhIhih")
 _OUR_PLACE: Final = frozenset("FLR")
@@ -131,8 +135,10 @@ def _lost_with_lease(topic: str, notice: bytes, *codes: str) -> Callable[[Point]
 
 
 def _reset(point: Point) -> Explained | None:
-    """A parameter that was given at startup is reported as the server's default is."""
-    return (1, 0) if point.chunk.topic == RESET_STARTUP and point.here[0][:1] == b"S" else None
+    """A parameter that was given at startup has the server's default up to the end of the transaction."""
+    if point.chunk.topic == RESET_STARTUP and point.here[0][:1] in {b"S", b"D"}:
+        return _up_to_ready(point.here), _up_to_ready(point.there)
+    return None
 
 
 def _name_in_use(point: Point) -> Explained | None:
@@ -147,6 +153,15 @@ def _parse_failed(point: Point) -> Explained | None:
     if _code(point.there) == "26000" and _code(point.here) in {"42P01", "42601", "42703", "25P02"}:
         return 1, 1
     return None
+
+
+def _in_failed_transaction(point: Point) -> Explained | None:
+    """A named statement that this connection has to parse first, which a failed transaction does not allow."""
+    ends = [message[5:6] for message in (*point.here, *point.there) if message[:1] == b"Z"]
+    is_named = any(say.name.startswith(("bind", "describe_statement")) for say in point.chunk.says)
+    if _code(point.here) != "25P02" or not is_named or b"E" not in ends or point.there[0][:1] not in {b"E", b"t"}:
+        return None
+    return _up_to_ready(point.here), _up_to_ready(point.there)
 
 
 def _forgotten_parameter(point: Point) -> Explained | None:
@@ -186,6 +201,7 @@ APPLICATION_NAME: Final = "`application_name` of a client that gives none"
 
 SHARED_NAME: Final = "errors that name a prepared statement"
 RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup"
+FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
 
 ROWS: Final = (
@@ -199,6 +215,7 @@ ROWS: Final = (
     Row(APPLICATION_NAME, _named_by_us),
     Row(SHARED_NAME, _shared_name),
     Row(RESET_STARTUP, _reset),
+    Row(FAILED, _in_failed_transaction),
     Row(CUSTOM, _forgotten_parameter),
 )
 NAMES: Final = tuple(row.name for row in ROWS)
@@ -278,5 +295,5 @@ def _told(here: Answer, there: Answer) -> str:
     lines = [repr(here.chunk)]
     for name, answer in (("Onetrip", here), ("PostgreSQL", there)):
         lines.append(f"  {name}:")
-        lines += [f"    {normalised(message)!r}" for message in answer.messages]
+        lines += [f"    {normalised(message)[:MAX_SHOWN_BYTES]!r}" for message in answer.messages[:MAX_SHOWN]]
     return "\n".join(lines)

@@ -1,19 +1,17 @@
 """Many conversations in a run, the failed ones made small."""
 
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Final
 
 import attrs
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.differential.conversation import conversations
+from tests.differential.conversation import Author
 from tests.differential.differences import UnexcusedError
 from tests.differential.script import Chunk, Conversation
 from tests.differential.stage import Stage
 
-# Hypothesis goes on to vary what it has drawn; a new run of it begins with something else.
-BATCH: Final = 50
-MAX_TRIALS: Final = 150
+MAX_TRIALS: Final = 100
 
 
 @attrs.frozen
@@ -25,36 +23,19 @@ class Failure:
 
 
 def converse(
-    stage: Stage, number: int, first_seed: int, on_progress: Callable[[int], object] = lambda _: None
+    stage: Stage, number: int, seed: int, on_progress: Callable[[int], object] = lambda _: None
 ) -> Iterator[Failure]:
     """Have so many conversations; gives those that failed, the same complaint once."""
-    done, seen = 0, set[str]()
-    while done < number:
-        size = min(BATCH, number - done)
-        failures: list[Failure] = []
-        _batch(stage, size, first_seed + done // BATCH, failures)
-        done += size
-        on_progress(done)
-        for failure in failures:
-            if failure.complaint not in seen:
-                seen.add(failure.complaint)
-                yield reduced(stage, failure)
-
-
-def _batch(stage: Stage, size: int, number: int, failures: list[Failure]) -> None:
-    @seed(number)
-    @settings(
-        max_examples=size, deadline=None, database=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(conversation=conversations())
-    def have(conversation: Conversation) -> None:
+    seen = set[str]()
+    for done in range(number):
+        conversation = Author(Random(f"{seed}/{done}")).conversation()
         try:
             stage.hold(conversation)
         except UnexcusedError as error:
-            failures.append(Failure(conversation, str(error)))
-
-    have()
+            if (complaint := str(error)) not in seen:
+                seen.add(complaint)
+                yield reduced(stage, Failure(conversation, complaint))
+        on_progress(done + 1)
 
 
 def complaint_of(stage: Stage, conversation: Conversation) -> str:

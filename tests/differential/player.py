@@ -11,13 +11,14 @@ from typing import Final
 
 import attrs
 
+from protos.pg import messages as pg
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import LoggedIn, Login, LoginTarget, Refused, Send
-from protos.pg.messages import query, terminate
+from protos.pg.messages import terminate
 from protos.pg.parsers import data_row_of
 from protos.pg.sasl import NONCE_BYTES
 from protos.pg.scram import KeyCache
-from tests.differential.script import Chunk, Conversation, Ending, Neighbour, Until, When
+from tests.differential.script import Chunk, Conversation, Ending, Neighbour, Until, When, chunk, query
 
 # A healthy answer takes milliseconds. Two busy cores may take a second.
 ANSWER_LIMIT_S: Final = 4.0
@@ -67,6 +68,7 @@ class Client:
         self.status = "I"
         self.is_copying = False
         self.has_ended = False
+        self._unclear: set[str] = set()  # statements whose Parse or Close was in a chunk that had an error
         self._is_failed = False  # an error came, and no ReadyForQuery since
         self._framer = Framer(BACKEND_LIMITS, frozenset(BACKEND_LIMITS), max_whole_bytes=1 << 30)
         self._came: list[bytes] = []
@@ -96,26 +98,36 @@ class Client:
                         raise AssertionError(event)
         raise ConnectionError("the connection was closed during login")
 
-    def is_time_for(self, when: When, *, after_said: bool) -> bool:
+    def is_time_for(self, asked: Chunk, *, after_said: bool) -> bool:
         """Whether a chunk that is only said at some times is said now."""
-        if when is When.IDLE:
+        if not asked.topic and asked.uses & self._unclear:
+            return False
+        if asked.when is When.IDLE:
             return self.status == "I" and not self._is_failed
-        return when is When.ALWAYS or after_said
+        return asked.when is When.ALWAYS or after_said
 
-    def say(self, chunk: Chunk) -> list[bytes]:
+    def say(self, asked: Chunk) -> list[bytes]:
         """Send a chunk and return what came for it."""
+        came = self._say(asked)
+        if any(message[:1] == b"E" for message in came):
+            self._unclear |= asked.makes
+        else:
+            self._unclear -= asked.makes
+        return came
+
+    def _say(self, asked: Chunk) -> list[bytes]:
         was_copying, self.is_copying = self.is_copying, False
         try:
-            self.socket.sendall(chunk.data)
+            self.socket.sendall(asked.data)
         except OSError:
             return self._read(lambda _: False)
-        wanted = chunk.sync_points
-        if chunk.until is Until.READY_IF_COPYING:
+        wanted = asked.sync_points
+        if asked.until is Until.READY_IF_COPYING:
             wanted = 1 if was_copying else 0
-        elif chunk.until is Until.COPY_OR_READY:
+        elif asked.until is Until.COPY_OR_READY:
             return self._read(lambda came: came[-1][:1] in {b"G", b"Z"})
-        elif chunk.until is Until.FLUSHED:
-            wanted = 0 if self._is_failed else sum(say.tag in _ANSWERED for say in chunk.says)
+        elif asked.until is Until.FLUSHED:
+            wanted = 0 if self._is_failed else sum(say.tag in _ANSWERED for say in asked.says)
             return self._read(lambda came: _is_flushed(came, wanted)) if wanted else []
         return self._read(lambda came: sum(one[:1] == b"Z" for one in came) >= wanted) if wanted else []
 
@@ -156,7 +168,7 @@ class Client:
 
     def rows(self, sql: str) -> list[list[bytes | None]]:
         """Run one query that must go well."""
-        self.socket.sendall(query(sql.encode()))
+        self.socket.sendall(pg.query(sql.encode()))
         came = self._read(lambda came: came[-1][:1] == b"Z")
         errors = [message for message in came if message[:1] in {b"E", b"?"}]
         assert not errors, (sql, errors)
@@ -184,11 +196,11 @@ def play(conversation: Conversation, address: Address, neighbour: Client | None 
         for step in conversation.steps:
             if isinstance(step, Neighbour):
                 if neighbour is not None:
-                    neighbour.rows(step.sql)
+                    neighbour.say(chunk(query(step.sql)))  # whatever comes of it
             elif client.has_ended:
                 break
             else:
-                is_said = client.is_time_for(step.when, after_said=not answers or answers[-1].is_said)
+                is_said = client.is_time_for(step, after_said=not answers or answers[-1].is_said)
                 answers.append(Answer(step, client.say(step) if is_said else [], is_said))
     finally:
         client.leave(conversation.ending)

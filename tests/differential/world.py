@@ -49,10 +49,11 @@ select json_build_object(
   'parts', (select json_agg(p order by id) from parts p),
   'watched', (select json_agg(w order by id, style) from watched w),
   'numbers', (select json_build_array(last_value, is_called) from numbers),
-  'prepared', (select json_agg(gid order by gid) from pg_prepared_xacts where database = current_database()),
   'made', (select json_agg(relname order by relname) from pg_class
            where relname in ('made', 'made_too') and relpersistence = 'p'))::text
 """
+
+PREPARED: Final = "select gid from pg_prepared_xacts where database = current_database() order by gid"
 
 Contents = dict[str, object]
 
@@ -66,19 +67,17 @@ class World:
     fresh: Contents
 
     def look(self) -> Contents:
+        """What there is. Prepared transactions are named and rolled back: they lock what has to be looked at."""
+        prepared = [gid.decode() for (gid,) in self.keeper.rows(PREPARED) if gid]
+        for gid in prepared:
+            self.keeper.rows(f"rollback prepared '{gid}'")
         (row,) = self.keeper.rows(LOOK)
-        contents: Contents = json.loads(row[0] or b"{}")
-        return contents
+        return {**json.loads(row[0] or b"{}"), "prepared": prepared}
 
     def renew(self, contents: Contents) -> None:
         """Make it fresh, given what is in it."""
-        if contents == self.fresh:
-            return
-        prepared = contents["prepared"]
-        if isinstance(prepared, list):
-            for gid in prepared:
-                self.keeper.rows(f"rollback prepared '{gid}'")
-        self.keeper.rows(FRESH)
+        if contents != self.fresh:
+            self.keeper.rows(FRESH)
 
 
 def open_world(origin: Origin) -> World:
