@@ -40,11 +40,14 @@ class DifferentialOptions:
 def run(options: DifferentialOptions) -> None:
     """Play, print the table, and end with status 1 if something differed that may not."""
     begun = time.monotonic()
+    failures: list[Failure] = []
     with _open_stage() as stage:
-        failures = _converse(stage, options)
         excused = stage.excused
-    seconds = time.monotonic() - begun
-    print(tabulate(excused, seconds).text())
+        try:
+            _converse(stage, options, failures)
+        finally:  # also where a signal ends it early
+            seconds = time.monotonic() - begun
+            print(tabulate(excused, seconds).text(), flush=True)
     figures = {
         "benchmark": "differential",
         "options": attrs.asdict(options),
@@ -82,7 +85,7 @@ def _open_stage() -> "Iterator[Stage]":
             yield stage
 
 
-def _converse(stage: "Stage", options: DifferentialOptions) -> "list[Failure]":
+def _converse(stage: "Stage", options: DifferentialOptions, failures: "list[Failure]") -> None:
     from tests.differential.many import converse
 
     begun = time.monotonic()
@@ -91,14 +94,12 @@ def _converse(stage: "Stage", options: DifferentialOptions) -> "list[Failure]":
         if done % SAY_EVERY == 0 or done == options.conversations:
             say(f"{done} conversations, {done / (time.monotonic() - begun):.0f} a second")
 
-    failures: list[Failure] = []
     for failure in converse(stage, options.conversations, options.seed, progress):
         failures.append(failure)
         print(f"{failure.conversation}\n{failure.complaint}\n", flush=True)
         if len(failures) == MAX_FAILURES:
             say(f"{MAX_FAILURES} have failed; that is enough")
             break
-    return failures
 
 
 def tabulate(excused: "Excused", seconds: float) -> Table:
