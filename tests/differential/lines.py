@@ -244,7 +244,7 @@ SHOWN: Final = (
         PARAMETERS[1],
         (
             chunk(parse("s1", "select $1::int"), sync()),
-            Neighbour("begin; select 1"),  # takes the connection that has it
+            chunk(query("select setseed(0.5)")),  # closes the connection that has it
             chunk(query("begin; select 1/0")),
             chunk(bind("", "s1"), sync()),
         ),

@@ -109,7 +109,8 @@ class Client:
     def say(self, asked: Chunk) -> list[bytes]:
         """Send a chunk and return what came for it."""
         came = self._say(asked)
-        if any(message[:1] == b"E" for message in came):
+        # A name in use has its one meaning, so that error leaves nothing unclear.
+        if any(message[:1] == b"E" and b"\0C42P05\0" not in message for message in came):
             self._unclear |= asked.makes
         else:
             self._unclear -= asked.makes
