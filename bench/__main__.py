@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench import idle, lease, local, size, storm, stream, throughput, wan
+from bench import differential, idle, lease, local, size, storm, stream, throughput, wan
 from bench.longlink import LinkShape, refuse_without_means
 from bench.workspace import UnavailableError
 
@@ -153,6 +153,15 @@ def storm_command(**_: object) -> None:
 def lease_command(**_: object) -> None:
     """CPU of the pool node for lending a connection to one query and taking it back, step by step."""
     lease.run(lease.LeaseOptions(**_given()))
+
+
+@main.command("differential")
+@click.option("--conversations", type=click.IntRange(1, 10_000_000), default=20_000, help="How many to play.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the first batch; each has the next.")
+@json_option
+def differential_command(**_: object) -> None:
+    """Random conversations, played to Onetrip and straight to PostgreSQL: is every answer the same?"""
+    differential.run(differential.DifferentialOptions(**_given()))
 
 
 def _refuse() -> None:

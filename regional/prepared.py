@@ -19,7 +19,7 @@ from protos.errors import RemoteProtocolError
 from protos.pg.framer import Piece
 from protos.pg.messages import close_statement, parse_complete
 from protos.pg.pipeline import Pipeline
-from protos.pg.tags import Frontend
+from protos.pg.tags import Frontend, TransactionStatus
 
 MAX_STATEMENTS: Final = 500
 MAX_DOUBTFUL: Final = 100
@@ -29,6 +29,9 @@ _SETS_LOCALLY: Final = re.compile(
     re.IGNORECASE,
 )
 SHARED_PREFIX: Final = b"onetrip:"
+# By this name (see edge/statements.py) a Bind or Describe asks for an unnamed statement that its session does not have.
+_NO_STATEMENT: Final = b'Mprepared statement "onetrip:none" does not exist\0'
+_NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 
 
 class Prepared:
@@ -70,9 +73,12 @@ class Prepared:
             if self._names.pop(name, None) is not None:
                 self._doubtful.add(name)
         elif self._has(name, pipeline):
-            self._touch(name)
-            pipeline.answer(parse_complete())
-            return False
+            if not pipeline.owed and pipeline.status != TransactionStatus.INERROR:
+                self._touch(name)
+                pipeline.answer(parse_complete())
+                return False
+            # In a failed transaction, which a pipeline may be about to become, PostgreSQL refuses to parse.
+            self._doubtful.add(name)
         self._add(name, message, pipeline, out)
         return True
 
@@ -165,6 +171,14 @@ def name_in(message: bytes, start: int) -> bytes:
     if end < 0:
         raise RemoteProtocolError("a name without an end", public="invalid string in message")
     return message[start:end]
+
+
+def with_own_words(error: Piece) -> Piece:
+    """An ErrorResponse as PostgreSQL words it where the unnamed statement is missing: our name for that is nobody's."""
+    if _NO_STATEMENT not in error.data or not error.whole:
+        return error
+    body = error.data[5:].replace(_NO_STATEMENT, _NO_UNNAMED_STATEMENT)
+    return Piece(error.tag, error.data[:1] + (len(body) + 4).to_bytes(4, "big") + body, whole=True)
 
 
 def may_set_locally(sql: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from itertools import dropwhile
 from typing import Final
 
 from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
@@ -68,5 +69,5 @@ class Requests:
 
 
 def without_copy(pieces: list[Piece]) -> list[Piece]:
-    """Outside of a COPY its messages mean nothing: the client has not noticed yet that it failed."""
-    return [piece for piece in pieces if piece.tag not in _COPY]
+    """Leave out what comes first and is of a COPY: it has failed, and its client has not noticed yet."""
+    return list(dropwhile(lambda piece: piece.tag in _COPY, pieces))

@@ -14,7 +14,7 @@ from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
-from regional.prepared import Prepared, may_set_locally, statement_named_in
+from regional.prepared import Prepared, may_set_locally, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.residue import Residue
 from regional.session_state import UNTRACKABLE, notices, refusal
@@ -167,9 +167,8 @@ class Scrutiny:
         tag = piece.tag
         if tag == Backend.ERROR_RESPONSE:
             self._failed(piece, pipeline)
-            if self._refusals:
-                return self._refusals.answer(piece)
-        elif tag == Backend.PARAMETER_STATUS:
+            return with_own_words(self._refusals.answer(piece) if self._refusals else piece)
+        if tag == Backend.PARAMETER_STATUS:
             # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.
             self.residue |= Residue.SETTINGS
             name, value = parameter_status_of(piece.data)

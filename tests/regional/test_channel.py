@@ -258,6 +258,18 @@ async def test_a_client_lost_in_the_middle_of_a_long_statement_is_not_waited_for
 
 
 @beside
+async def test_copy_data_that_comes_with_its_query_is_taken(side: PoolSide, origin: Origin) -> None:
+    make_table(origin, "copied_at_once")
+    edge = side.serve(origin)
+    client = edge.client()
+    answer = await client.ask(
+        query(b"copy copied_at_once from stdin"), copy_data(b"1\n"), copy_data(b"2\n"), copy_done()
+    )
+    assert answer.tags == "GCZ"
+    assert rows_of(origin, "copied_at_once") == [1, 2]
+
+
+@beside
 async def test_what_asks_nothing_of_the_origin_holds_no_connection(side: PoolSide, origin: Origin) -> None:
     one, _, _ = await begun(side, origin)
     for message in (flush(), copy_data(b"1\n"), copy_done()):

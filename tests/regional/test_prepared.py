@@ -235,6 +235,31 @@ async def test_a_parse_that_is_answered_by_us_keeps_its_place(side: PoolSide, or
 
 
 @beside
+async def test_a_failed_transaction_refuses_to_parse_what_is_there(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    client = edge.client()
+    same = parse(b"s", b"select 'there'")
+    assert (await client.ask(same, sync())).tags == "1Z"
+    await client.ask(query(b"begin"))
+    assert (await client.ask(query(b"select 1/0"))).code == "22012"
+    assert (await client.ask(same, sync())).code == "25P02"
+    await client.ask(query(b"rollback"))
+    assert (await client.ask(same, sync())).tags == "1Z"
+    answer = await client.ask(query(b"begin"), query(b"select 1/0"), same, sync(), query(b"rollback"), same, sync())
+    assert (answer.tags, answer.errors[1]["C"]) == ("CZEZEZCZ1Z", "25P02")
+    assert await there(client) == 1
+
+
+@beside
+async def test_a_missing_unnamed_statement_is_told_in_postgresqls_words(side: PoolSide, origin: Origin) -> None:
+    client = side.serve(origin).client()
+    for message in (bind(b"", b""), describe_statement(b"")):
+        error = (await client.ask(message, sync())).error
+        assert (error["C"], error["M"]) == ("26000", "unnamed prepared statement does not exist")
+
+
+@beside
 async def test_a_statement_in_the_middle_of_a_copy_ends_the_copy(
     side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,3 +43,10 @@ def test_outside_of_a_copy_its_messages_mean_nothing() -> None:
     requests = Requests()
     pieces = requests.feed(copy_data(b"1") + copy_done() + query(b"a"))
     assert [piece.data for piece in without_copy(pieces)] == [query(b"a")]
+
+
+def test_what_belongs_to_a_copy_that_is_just_asked_for_stays() -> None:
+    requests = Requests()
+    wanted = [query(b"copy a from stdin"), copy_data(b"1"), copy_done()]
+    pieces = requests.feed(copy_done() + b"".join(wanted))
+    assert [piece.data for piece in without_copy(pieces)] == wanted

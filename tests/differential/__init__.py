@@ -1,0 +1,1 @@
+"""Conversations played to Onetrip and straight to PostgreSQL, and every answer compared."""

@@ -1,0 +1,263 @@
+"""Random conversations, put together from the lines of `lines`.
+
+Most of a conversation is drawn freely, so that errors, failed transactions and names that do not exist come about by
+themselves. Some shapes are made on purpose: groups of the extended protocol, pipelines of them, transactions, COPY in
+its variants, and the scenes of the table of differences.
+
+A named statement has one meaning in all conversations, and its Parse is alone in its group. What a group that failed
+leaves of the names in it is not the same on both sides (see docs/architecture.md); chunks that would use such a name
+are left out by the player.
+
+Hypothesis gives the source of chance and no more. It would draw each of these choices by itself, but takes longer over
+that than two servers over the conversation; and it repeats itself, in order to find faults that repetition shows.
+Conversations that fail are made small by `many.reduced`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final, TypeVar
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from tests.differential import lines
+from tests.differential.differences import NAME_IN_USE
+from tests.differential.script import (
+    Chunk,
+    Conversation,
+    Ending,
+    Neighbour,
+    Say,
+    Until,
+    bind,
+    chunk,
+    close_portal,
+    close_statement,
+    copy_data,
+    copy_done,
+    copy_fail,
+    describe_portal,
+    describe_statement,
+    execute,
+    flush,
+    parse,
+    query,
+    sync,
+)
+
+T = TypeVar("T")
+Steps = tuple[Chunk | Neighbour, ...]
+
+MIN_SHAPES: Final = 3
+MAX_SHAPES: Final = 12
+
+
+class Author:
+    """Draws what is said."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+
+    def conversation(self) -> Conversation:
+        """A session from its connect to its end."""
+        parameters = self._one(lines.PARAMETERS)
+        shapes = (self._shape, self._shape, self._transaction, self._transaction, self._scene)
+        steps = [step for _ in range(self._random.randint(MIN_SHAPES, MAX_SHAPES)) for step in self._one(shapes)()]
+        if parameters:
+            steps = [_without_reset(step) for step in steps]
+        return Conversation(parameters, tuple(steps), self._one(tuple(Ending)))
+
+    # --- chance ---
+
+    def _one(self, several: Sequence[T]) -> T:
+        return self._random.choice(several)
+
+    def _some(self, several: Sequence[T], least: int, most: int) -> list[T]:
+        return [self._one(several) for _ in range(self._random.randint(least, most))]
+
+    def _once_in(self, number: int) -> bool:
+        return self._random.randrange(number) == 0
+
+    # --- statements ---
+
+    def _sql(self) -> str:
+        """One statement, or several in one query."""
+        if self._once_in(5):
+            return "; ".join(self._statement() for _ in range(self._random.randint(2, 4)))
+        return self._statement()
+
+    def _statement(self) -> str:
+        return self._one(
+            self._one((
+                lines.TRANSACTION, lines.READING, lines.READING, lines.WRITING, lines.WRITING, lines.SPEAKING,
+                lines.CURSORS, lines.LOCAL, lines.SESSION, lines.SESSION,
+            ))
+        )  # fmt: skip
+
+    # --- groups of messages ---
+
+    def _values(self, statement: int) -> tuple[str | None, ...]:
+        """Mostly the parameters that it wants; sometimes others, or too many."""
+        return tuple(self._some(lines.ODD_VALUES, 0, 2)) if self._once_in(5) else lines.PREPARED[statement][1]
+
+    def _unnamed(self) -> tuple[Say, ...]:
+        """Parse, perhaps Describe, Bind, perhaps Describe, and Executes: an unnamed statement."""
+        number = self._random.randrange(len(lines.PREPARED))
+        portal = self._one(("", "", "p"))
+        says = [parse("", lines.PREPARED[number][0])]
+        if self._once_in(3):
+            says.append(describe_statement(""))
+        says.append(bind(portal, "", *self._values(number), binary=self._once_in(6)))
+        if self._once_in(2):
+            says.append(describe_portal(portal))
+        says += [execute(portal, rows) for rows in self._some((0, 0, 1, 2), 1, 3)]
+        if self._once_in(6):
+            says.append(close_portal(portal))
+        return tuple(says)
+
+    def _free(self) -> tuple[Say, ...]:
+        """Any single statement by the extended protocol; several are an error there."""
+        return parse("", self._sql()), bind("", ""), describe_portal(""), execute("", self._one((0, 0, 0, 1)))
+
+    def _named(self) -> tuple[Say, ...]:
+        """Use of a named statement, which may be there or not."""
+        number = self._random.randrange(len(lines.PREPARED))
+        portal = self._one(("", "p", "q"))
+        says = [bind(portal, lines.NAMES[number], *self._values(number)), execute(portal, self._one((0, 0, 2)))]
+        if self._once_in(2):
+            says.insert(0, describe_statement(lines.NAMES[number]))
+        return tuple(says)
+
+    def _loose(self) -> tuple[Say, ...]:
+        return self._one(lines.LOOSE)
+
+    def _operations(self) -> tuple[Say, ...]:
+        kinds = (
+            self._unnamed,
+            self._unnamed,
+            self._unnamed,
+            self._free,
+            self._free,
+            self._named,
+            self._named,
+            self._loose,
+        )
+        return tuple(say for kind in self._some(kinds, 1, 3) for say in kind())
+
+    def _group(self) -> tuple[Say, ...]:
+        """What stands before a sync point, with it."""
+        chance = self._random.random()
+        if chance < 0.6:
+            return (*self._operations(), sync())
+        if chance < 0.9:
+            return (query(self._sql()),)
+        return self._one(lines.CALLS) if chance < 0.97 else (sync(),)
+
+    # --- shapes ---
+
+    def _shape(self) -> Steps:
+        shapes: tuple[Callable[[], Steps], ...] = (
+            self._single, self._single, self._single, self._one_group, self._one_group, self._one_group, self._pipeline,
+            self._pipeline, self._flushed, self._prepare, self._prepare, self._again, self._copy_in,
+            self._copy_out, self._neighbour,
+        )  # fmt: skip
+        return self._one(shapes)()
+
+    def _single(self) -> Steps:
+        return (chunk(query(self._sql())),)
+
+    def _one_group(self) -> Steps:
+        return (chunk(*self._group()),)
+
+    def _pipeline(self) -> Steps:
+        return (chunk(*(say for _ in range(self._random.randint(2, 5)) for say in self._group())),)
+
+    def _again(self) -> Steps:
+        """The unnamed statement of an earlier group."""
+        return (chunk(*self._one(lines.UNNAMED), sync()),)
+
+    def _flushed(self) -> Steps:
+        """A group whose answers are asked for before its Sync."""
+        rest = self._one(((), (execute("", 1),), (execute("p", 1), flush())))
+        return chunk(*self._unnamed(), flush(), until=Until.FLUSHED), chunk(*rest, sync())
+
+    def _prepare(self) -> Steps:
+        """Parse of a named statement, alone in its group, after a Close of that name; perhaps its use."""
+        number = self._random.randrange(len(lines.PREPARED))
+        name, sql = lines.NAMES[number], lines.PREPARED[number][0]
+        close, make = (close_statement(name), sync()), (parse(name, sql), sync())
+        chunks = [chunk(*close, *make)] if self._once_in(2) else [chunk(*close), chunk(*make)]
+        while self._once_in(2):
+            chunks.append(chunk(bind("", name, *self._values(number)), execute("", self._one((0, 2))), sync()))
+        return tuple(chunks)
+
+    def _transaction(self) -> Steps:
+        """Some shapes between a BEGIN and an end, in either protocol."""
+        begin = self._one(("begin", "begin", "start transaction isolation level serializable"))
+        end = self._one(("commit", "commit", "rollback", "commit and chain", "prepare transaction 'one'", "end"))
+        within = [step for _ in range(self._random.randint(1, 4)) for step in self._shape()]
+        if self._once_in(3):
+            first, last = ((parse("", sql), bind("", ""), execute(), sync()) for sql in (begin, end))
+            return chunk(*first), *within, chunk(*last)
+        return chunk(query(begin)), *within, chunk(query(end))
+
+    def _scene(self) -> Steps:
+        if self._once_in(4):
+            number = self._random.randrange(len(lines.PREPARED))
+            made = parse(lines.NAMES[number], lines.PREPARED[number][0])
+            return lines.apart(NAME_IN_USE, (made, sync()))
+        scene = self._one(lines.TOPICS)
+        return lines.at_once(scene) if self._once_in(3) else scene
+
+    def _neighbour(self) -> Steps:
+        return (self._one(lines.NEIGHBOURS),)
+
+    # --- COPY ---
+
+    def _rows(self) -> tuple[Say, ...]:
+        """Rows in several messages, cut anywhere, good or bad, and the end: CopyDone or CopyFail."""
+        good = (lines.GOOD_ROW, "40\tforty\t4\n", "41,5\n")
+        rows = "".join(self._some((*good, *good, *lines.BAD_ROWS), 0, 3))
+        cut = self._random.randint(0, len(rows))
+        end = copy_fail("the client gives up") if self._once_in(4) else copy_done()
+        return (*(copy_data(part) for part in (rows[:cut], rows[cut:]) if part), end)
+
+    def _copy_in(self) -> Steps:
+        """COPY FROM STDIN: the data with the query or behind the answer, by both protocols."""
+        sql, rows = self._one(lines.COPY_IN), self._rows()
+        asked = (parse("", sql), bind("", ""), execute())
+        return self._one((
+            (chunk(query(sql), *rows),),
+            (chunk(query(sql), until=Until.COPY_OR_READY), chunk(*rows, until=Until.READY_IF_COPYING)),
+            (chunk(*asked, *rows, sync()),),
+            (chunk(*asked, sync(), until=Until.COPY_OR_READY), chunk(*rows, sync())),
+            (chunk(*asked, flush(), until=Until.FLUSHED), chunk(*rows, sync())),
+        ))  # fmt: skip
+
+    def _copy_out(self) -> Steps:
+        sql = self._one(lines.COPY_OUT)
+        if self._once_in(2):
+            return (chunk(parse("", sql), bind("", ""), execute(), sync()),)
+        return (chunk(query(sql)),)
+
+
+_RESET: Final = re.compile(r"\breset (?:all|datestyle|timezone|search_path|client_encoding)|set datestyle to default")
+
+
+def _without_reset(step: Chunk | Neighbour) -> Chunk | Neighbour:
+    """Another RESET in the place of one that may be about a startup parameter."""
+    if isinstance(step, Neighbour) or step.topic or not any(_RESET.search(say.sql) for say in step.says):
+        return step
+    says = (_said_instead(say, _RESET.sub("reset onetrip.word", say.sql)) for say in step.says)
+    return attrs.evolve(step, says=tuple(says))
+
+
+def _said_instead(say: Say, sql: str) -> Say:
+    return say if not say.sql else query(sql) if say.tag == "Q" else parse(str(say.arguments[0]), sql)
+
+
+def conversations() -> SearchStrategy[Conversation]:
+    """Any conversation, drawn by one seed of Hypothesis's."""
+    return st.randoms(use_true_random=True).map(lambda random: Author(random).conversation())

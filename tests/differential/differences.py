@@ -1,0 +1,299 @@
+"""What may differ between Onetrip and PostgreSQL: the closed table, and what is made equal before comparing.
+
+Normalised are object ids, process ids, transaction ids, timestamps, and the place in the source code (F, L, R) of
+errors. Everything else must be equal message by message, but for what a row of `ROWS` excuses. A row looks at both
+answers from the first difference on and says how many messages of each side it explains; what comes after them must
+be equal again. A row's name is its line in the table of differences of docs/architecture.md.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from struct import Struct
+from typing import Final
+
+import attrs
+
+from protos.errors import RemoteProtocolError
+from protos.pg.messages import data_row, parameter_status
+from protos.pg.parsers import error_fields
+from tests.differential.player import Answer, Played
+from tests.differential.script import Chunk
+
+# Of each answer in a complaint.
+MAX_SHOWN: Final = 40
+MAX_SHOWN_BYTES: Final = 200
+
+FIRST_USER_OID: Final = 16384
+_column = Struct(">IhIhih")
+_OUR_PLACE: Final = frozenset("FLR")
+# Of processes, transactions, and rows by their place on disk.
+_IDS: Final = re.compile(r"\b(process|transaction|tuple) (?:\d+|\(\d+,\d+\))")
+
+
+# --- what is made equal ---
+
+
+def normalised(message: bytes) -> bytes:
+    """The same message without what differs from one connection to another."""
+    kind = message[:1]
+    if kind in {b"E", b"N"}:
+        return _error(message)
+    if kind == b"T":
+        return _row_description(message)
+    if kind == b"t":
+        return message[:7] + b"".join(_oid(message[at : at + 4]) for at in range(7, len(message), 4))
+    if kind == b"A":
+        return message[:5] + b"\0\0\0\0" + message[9:]
+    return message
+
+
+def _error(message: bytes) -> bytes:
+    try:
+        fields = error_fields(message)
+    except RemoteProtocolError:
+        return message
+    kept = {code: _IDS.sub(r"\1 N", text) for code, text in fields.items() if code not in _OUR_PLACE}
+    return message[:1] + repr(sorted(kept.items())).encode()
+
+
+def _row_description(message: bytes) -> bytes:
+    out, at = [message[5:7]], 7
+    while at < len(message):
+        end = message.index(0, at) + 1
+        table, number, kind, *rest = _column.unpack_from(message, end)
+        out += [message[at:end], _column.pack(min(table, FIRST_USER_OID), number, min(kind, FIRST_USER_OID), *rest)]
+        at = end + _column.size
+    return b"T" + b"".join(out)
+
+
+def _oid(raw: bytes) -> bytes:
+    return min(int.from_bytes(raw, "big"), FIRST_USER_OID).to_bytes(4, "big")
+
+
+# --- the table ---
+
+
+@attrs.frozen
+class Point:
+    """Where two answers to one chunk differ first; messages are normalised."""
+
+    chunk: Chunk
+    here: Sequence[bytes]
+    """Onetrip's messages from there on."""
+    there: Sequence[bytes]
+    """PostgreSQL's."""
+
+
+Explained = tuple[int, int]
+"""How many messages of each side a row explains."""
+
+
+@attrs.frozen
+class Row:
+    """One line of the table."""
+
+    name: str
+    explains: Callable[[Point], Explained | None]
+
+
+def _code(messages: Sequence[bytes]) -> str:
+    """The SQLSTATE of an error at the front."""
+    if not messages or messages[0][:1] != b"E":
+        return ""
+    found = re.search(rb"\('C', '(\w+)'\)", messages[0])
+    return found[1].decode() if found else ""
+
+
+def _up_to_ready(messages: Sequence[bytes]) -> int:
+    """How many messages come before ReadyForQuery."""
+    return next((index for index, message in enumerate(messages) if message[:1] == b"Z"), len(messages))
+
+
+def _of_topic(topic: str, *codes: str) -> Callable[[Point], Explained | None]:
+    """Onetrip answers a chunk that was made to show this row with one of these errors; with ReadyForQuery's status."""
+
+    def explains(point: Point) -> Explained | None:
+        if point.chunk.topic != topic:
+            return None
+        if {point.here[0][:1], point.there[0][:1]} == {b"Z"}:
+            return 1, 1  # the transaction failed for Onetrip alone
+        if _code(point.here) in codes:
+            return _up_to_ready(point.here), _up_to_ready(point.there)
+        return None
+
+    return explains
+
+
+def _lost_with_lease(topic: str, notice: bytes, *codes: str) -> Callable[[Point], Explained | None]:
+    """Onetrip says once, in a notice, that something ends with the transaction; then it is not there."""
+    of_topic = _of_topic(topic, *codes)
+
+    def explains(point: Point) -> Explained | None:
+        return (1, 0) if point.here[0][:1] == b"N" and notice in point.here[0] else of_topic(point)
+
+    return explains
+
+
+def _reset(point: Point) -> Explained | None:
+    """A parameter that was given at startup has the server's default up to the end of the transaction."""
+    if point.chunk.topic == RESET_STARTUP and point.here[0][:1] in {b"S", b"D"}:
+        return _up_to_ready(point.here), _up_to_ready(point.there)
+    return None
+
+
+def _name_in_use(point: Point) -> Explained | None:
+    """The second Parse of a name, alone in its group."""
+    if point.chunk.topic == NAME_IN_USE and point.here[0][:1] == b"1" and _code(point.there) == "42P05":
+        return _up_to_ready(point.here), _up_to_ready(point.there)
+    return None
+
+
+def _parse_failed(point: Point) -> Explained | None:
+    """A Bind or Describe of a statement whose Parse failed."""
+    if _code(point.there) == "26000" and _code(point.here) in {"42P01", "42601", "42703", "25P02"}:
+        return 1, 1
+    return None
+
+
+def _in_failed_transaction(point: Point) -> Explained | None:
+    """A named statement that this connection has to parse first, which a failed transaction does not allow."""
+    ends = [message[5:6] for message in (*point.here, *point.there) if message[:1] == b"Z"]
+    is_named = any(say.name.startswith(("bind", "describe_statement")) for say in point.chunk.says)
+    if _code(point.here) != "25P02" or not is_named or b"E" not in ends or point.there[0][:1] not in {b"E", b"t"}:
+        return None
+    return _up_to_ready(point.here), _up_to_ready(point.there)
+
+
+def _forgotten_parameter(point: Point) -> Explained | None:
+    """current_setting() of a custom parameter that is not set: PostgreSQL itself says "" once it has been set."""
+    if not any("current_setting('onetrip.word', true)" in say.sql for say in point.chunk.says):
+        return None
+    empty, null = data_row([b""]), data_row([None])
+    return (1, 1) if (point.here[0], point.there[0]) == (empty, null) else None
+
+
+def _named_by_us(point: Point) -> Explained | None:
+    """Where application_name is shown to a client that gave none, or reported when it is set back."""
+    shown = point.here[0] == data_row([b"Onetrip"]) and point.there[0] == data_row([b""])
+    reported = point.here[0] == parameter_status("application_name", "Onetrip")
+    if shown or (reported and point.there[0] == parameter_status("application_name", "")):
+        return 1, 1
+    return None
+
+
+def _shared_name(point: Point) -> Explained | None:
+    """An error that differs by nothing but the name of the statement that it is about."""
+    if point.here[0][:1] != b"E" or b'prepared statement "onetrip:' not in point.here[0]:
+        return None
+    named = re.compile(rb'prepared statement "[^"]*"')
+    ours, theirs = (named.sub(b"?", messages[0]) for messages in (point.here, point.there))
+    return (1, 1) if ours == theirs else None
+
+
+NAME_IN_USE: Final = "`Parse` of a name that is in use"
+PARSE_FAILED: Final = "`Bind` after a `Parse` that failed"
+REFUSED: Final = "`LISTEN`, session advisory locks and `WITH HOLD` cursors"
+TEMPORARY: Final = "temporary tables that outlive their transaction"
+SQL_PREPARE: Final = "SQL `PREPARE`"
+DEALLOCATED: Final = "`DISCARD ALL`, `DEALLOCATE name` for a statement prepared by the protocol"
+SEQUENCES: Final = "`currval` and `lastval` after the transaction of `nextval`"
+APPLICATION_NAME: Final = "`application_name` of a client that gives none"
+
+SHARED_NAME: Final = "errors that name a prepared statement"
+RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup"
+FAILED: Final = "a statement that is first used in a failed transaction"
+CUSTOM: Final = "a custom parameter that the session has not set"
+
+ROWS: Final = (
+    Row(NAME_IN_USE, _name_in_use),
+    Row(PARSE_FAILED, _parse_failed),
+    Row(REFUSED, _of_topic(REFUSED, "0A000", "25P02")),
+    Row(TEMPORARY, _lost_with_lease(TEMPORARY, b"temporary tables last until", "42P01")),
+    Row(SQL_PREPARE, _lost_with_lease(SQL_PREPARE, b"statements of SQL's PREPARE last until", "26000")),
+    Row(DEALLOCATED, _of_topic(DEALLOCATED, "26000")),
+    Row(SEQUENCES, _of_topic(SEQUENCES, "55000")),
+    Row(APPLICATION_NAME, _named_by_us),
+    Row(SHARED_NAME, _shared_name),
+    Row(RESET_STARTUP, _reset),
+    Row(FAILED, _in_failed_transaction),
+    Row(CUSTOM, _forgotten_parameter),
+)
+NAMES: Final = tuple(row.name for row in ROWS)
+
+
+# --- the comparison ---
+
+
+@attrs.define
+class Excused:
+    """How often each row has explained messages: those of both sides."""
+
+    messages: dict[str, int] = attrs.field(factory=lambda: dict.fromkeys(NAMES, 0))
+    compared: int = 0
+    conversations: int = 0
+
+    def add(self, name: str, number: int) -> None:
+        self.messages[name] += number
+
+    @property
+    def lines(self) -> list[str]:
+        """The table, as it is printed."""
+        rows = [f"{count:8}  {name}" for name, count in self.messages.items()]
+        return [f"{self.conversations} conversations, {self.compared} messages compared; excused, by row:", *rows]
+
+
+class UnexcusedError(AssertionError):
+    """Onetrip and PostgreSQL differ, and no row explains it."""
+
+
+def compare(here: Played, there: Played, excused: Excused) -> None:
+    """Hold what Onetrip answered against what PostgreSQL answered."""
+    excused.conversations += 1
+    if (here.refusal and _refusal(here)) != (there.refusal and _refusal(there)):
+        raise UnexcusedError(f"login\n  Onetrip:    {here.refusal}\n  PostgreSQL: {there.refusal}")
+    _greetings(here.greeting, there.greeting, excused)
+    for one, other in zip(here.answers, there.answers, strict=False):
+        _answers(one, other, excused)
+    if len(here.answers) != len(there.answers):
+        raise UnexcusedError(f"Onetrip answered {len(here.answers)} chunks, PostgreSQL {len(there.answers)}")
+
+
+def _refusal(played: Played) -> dict[str, str]:
+    return {code: text for code, text in played.refusal.items() if code not in _OUR_PLACE}
+
+
+def _greetings(here: dict[str, str], there: dict[str, str], excused: Excused) -> None:
+    if here.get("application_name") == "Onetrip" and there.get("application_name") == "":
+        excused.add(APPLICATION_NAME, 2)
+        here = {**here, "application_name": ""}
+    if here != there:
+        raise UnexcusedError(f"login\n  Onetrip:    {here}\n  PostgreSQL: {there}")
+
+
+def _answers(here: Answer, there: Answer, excused: Excused) -> None:
+    if here.is_said != there.is_said:
+        raise UnexcusedError(f"{here.chunk}\n  was left out on one side: their transactions are not in the same state")
+    ours, theirs = ([normalised(message) for message in answer.messages] for answer in (here, there))
+    excused.compared += len(theirs)
+    at = other = 0
+    while at < len(ours) or other < len(theirs):
+        if at < len(ours) and other < len(theirs) and ours[at] == theirs[other]:
+            at, other = at + 1, other + 1
+            continue
+        point = Point(here.chunk, ours[at:] or [b"?end"], theirs[other:] or [b"?end"])
+        for row in ROWS:
+            explained = row.explains(point)
+            if explained is not None and any(explained):
+                excused.add(row.name, sum(explained))
+                at, other = at + explained[0], other + explained[1]
+                break
+        else:
+            raise UnexcusedError(_told(here, there))
+
+
+def _told(here: Answer, there: Answer) -> str:
+    lines = [repr(here.chunk)]
+    for name, answer in (("Onetrip", here), ("PostgreSQL", there)):
+        lines.append(f"  {name}:")
+        lines += [f"    {normalised(message)[:MAX_SHOWN_BYTES]!r}" for message in answer.messages[:MAX_SHOWN]]
+    return "\n".join(lines)

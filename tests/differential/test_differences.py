@@ -1,0 +1,109 @@
+"""The comparison itself: what it forgives, and that it forgives nothing else."""
+
+from collections.abc import Callable
+
+import pytest
+
+from protos.pg.messages import (
+    command_complete,
+    data_row,
+    error_response,
+    notice_response,
+    parameter_status,
+    parse_complete,
+    ready_for_query,
+    row_description,
+)
+from tests.differential.differences import NAME_IN_USE, SQL_PREPARE, Excused, UnexcusedError, compare, normalised
+from tests.differential.player import Answer, Played
+from tests.differential.script import Chunk, chunk, parse, query, sync
+
+READY = ready_for_query(ord("I"))
+ASKED = chunk(query("select 1"))
+ANSWER = [
+    row_description(["a"]),
+    data_row([b"1"]),
+    parameter_status("TimeZone", "UTC"),
+    command_complete("SELECT 1"),
+    READY,
+]
+REPORTS = {"TimeZone": "UTC", "application_name": "tests"}
+
+
+def played(*messages: bytes, asked: Chunk = ASKED) -> Played:
+    return Played(dict(REPORTS), {}, [Answer(asked, list(messages))])
+
+
+def differs(here: Played, there: Played) -> None:
+    with pytest.raises(UnexcusedError):
+        compare(here, there, Excused())
+
+
+def test_equal_answers_are_equal() -> None:
+    excused = Excused()
+    compare(played(*ANSWER), played(*ANSWER), excused)
+    assert (excused.conversations, excused.compared, sum(excused.messages.values())) == (1, 5, 0)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda answer: answer[:2] + answer[3:],
+        lambda answer: [answer[1], answer[0], *answer[2:]],
+        lambda answer: [*answer[:-1], ready_for_query(ord("T"))],
+        lambda answer: [answer[0], data_row([b"2"]), *answer[2:]],
+        lambda answer: [notice_response({"S": "NOTICE", "C": "00000", "M": "more"}), *answer],
+        lambda answer: answer[:-1],
+        lambda answer: [*answer, READY],
+    ],
+    ids=["left out", "swapped", "other status", "other row", "one more", "cut", "one more at the end"],
+)
+def test_whatever_else_differs_is_found(spoil: Callable[[list[bytes]], list[bytes]]) -> None:
+    differs(played(*spoil(ANSWER)), played(*ANSWER))
+    differs(played(*ANSWER), played(*spoil(ANSWER)))
+
+
+def test_other_reports_at_login_are_found() -> None:
+    other = played(*ANSWER)
+    other.greeting["TimeZone"] = "GMT"
+    differs(other, played(*ANSWER))
+
+
+def test_a_chunk_that_only_one_side_was_told_is_found() -> None:
+    left_out = Played(dict(REPORTS), {}, [Answer(ASKED, [], is_said=False)])
+    differs(left_out, played(*ANSWER))
+
+
+def test_the_place_in_the_source_code_of_an_error_is_not_compared() -> None:
+    fields = {"S": "ERROR", "V": "ERROR", "C": "22012", "M": "division by zero"}
+    here, there = (
+        error_response({**fields, "F": "int.c", "L": "8"}),
+        error_response({**fields, "L": "9", "R": "int4div"}),
+    )
+    assert normalised(here) == normalised(there)
+    assert normalised(here) != normalised(error_response({**fields, "C": "22013"}))
+    assert normalised(here) != normalised(error_response({**fields, "H": "a hint"}))
+
+
+def test_ids_in_the_text_of_an_error_are_not_compared() -> None:
+    texts = [f"process {number} waits for transaction {number}1, tuple ({number},7)" for number in (4, 12)]
+    here, there = (normalised(error_response({"C": "40P01", "M": text})) for text in texts)
+    assert here == there
+
+
+def test_a_row_excuses_what_it_is_about_and_counts_it() -> None:
+    again = chunk(parse("s", "select 1"), sync(), topic=NAME_IN_USE)
+    refused = error_response({"S": "ERROR", "C": "42P05", "M": 'prepared statement "s" already exists'})
+    excused = Excused()
+    compare(played(parse_complete(), READY, asked=again), played(refused, READY, asked=again), excused)
+    assert excused.messages[NAME_IN_USE] == 2
+    differs(played(parse_complete(), READY), played(refused, READY))
+    differs(played(refused, READY, asked=again), played(parse_complete(), READY, asked=again))
+
+
+def test_a_row_excuses_no_other_error() -> None:
+    prepared = chunk(query("execute plan"), topic=SQL_PREPARE)
+    there = played(*ANSWER, asked=prepared)
+    missing, other = (error_response({"S": "ERROR", "C": code, "M": "no"}) for code in ("26000", "XX000"))
+    compare(played(missing, READY, asked=prepared), there, Excused())
+    differs(played(other, READY, asked=prepared), there)
