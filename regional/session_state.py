@@ -90,11 +90,12 @@ def harvest_sql(names: Iterable[str], *, pins: bool) -> bytes:
     return (sql + _HELD if pins else sql).strip().encode("ascii")
 
 
-LOCKS_SQL: Final = (
-    "SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid "
+LEFT_SQL: Final = (
+    "SELECT pg_catalog.count(*),(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql) "
+    "FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid "
     "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
 )
-"""How many session advisory locks this connection holds, outside a transaction."""
+"""How many session advisory locks and statements of SQL's PREPARE this connection has, outside a transaction."""
 
 
 @attrs.frozen

@@ -17,7 +17,7 @@ from regional import complaints
 from regional.exchange import Exchange
 from regional.profile import Profile
 from regional.residue import Residue, reset_sql
-from regional.session_state import LOCKS_SQL, harvest_sql, read
+from regional.session_state import LEFT_SQL, harvest_sql, read
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -85,7 +85,7 @@ def clean(tenant: "Tenant", origin: "Origin") -> None:
         _cleaned(tenant, origin, residue, exchange)
 
     sql = reset_sql(residue)
-    origin.run(LOCKS_SQL.encode() + b";" + sql if residue & Residue.LOCKS else sql, cleaned)
+    origin.run(LEFT_SQL.encode() + b";" + sql if residue & Residue.LOCKS else sql, cleaned)
 
 
 def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exchange) -> None:
@@ -95,10 +95,14 @@ def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exc
         why = error_fields(exchange.error).get("M") if exchange.error else "a transaction is open"
         tenant.discard(origin, f"it could not be cleaned: {why}")
         return
-    if residue & Residue.LOCKS and exchange.rows and exchange.rows[0][0] != b"0":
-        log.warning(
-            "a session advisory lock was held after a transaction, and is released", configuration=_name(tenant)
-        )
+    if residue & Residue.LOCKS and exchange.rows:
+        locks, statements = exchange.rows[0]
+        if locks != b"0":
+            log.warning(
+                "a session advisory lock was held after a transaction, and is released", configuration=_name(tenant)
+            )
+        if statements != b"0" and not residue.statements_lost:
+            origin.residue |= Residue.STATEMENTS  # a function has run PREPARE; only this shows it
     if residue.resets_settings:
         origin.profile = Profile.of(())
     tenant.lease_ended(origin)

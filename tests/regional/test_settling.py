@@ -289,3 +289,18 @@ async def test_a_pinned_session_ends_with_its_connection(side: PoolSide, origin:
     await until(lambda: one.session.is_pinned)
     side.tenant.retire(lambda origin: True)
     assert (await one.ended()).code == "57P01"
+
+
+@pytest.mark.parametrize("mode", ["track", "reset", "pin"])
+@beside
+async def test_what_a_function_prepares_ends_with_the_lease_or_the_session(
+    side: PoolSide, origin: Origin, mode: str
+) -> None:
+    one, other = await pair(side, origin, mode)
+    await one.ask(query(b"do $$ begin execute 'pre' || 'pare something as select 1'; end $$"))
+    if mode == "pin":
+        await until(lambda: one.session.is_pinned)
+        one.leave(Reason.LOST)
+    await side.quiet()
+    for _ in range(3):
+        assert (await other.ask(query(b"select count(*) from pg_prepared_statements where from_sql"))).value == b"0"
