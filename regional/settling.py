@@ -52,10 +52,9 @@ def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
             return
         holds = harvest.holds
         if pins and holds and not channel.has_left and not tenant.is_retired(origin):
-            origin.kept, origin.residue = origin.residue, Residue.CLEAN
-            origin.profile = profile
             log.debug("a session keeps its connection", configuration=_name(tenant), holds=holds)
-            channel.settled(profile, origin)
+            origin.profile = harvest.applied_to({}, {}, origin.scrutiny.login)
+            _pin(tenant, origin, channel, profile)
             return
         if pins and holds:
             channel.unsettled(complaints.unpinned())
@@ -64,6 +63,26 @@ def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
         tenant.lease_ended(origin)
 
     origin.run(harvest_sql(dict.fromkeys([*own, *tenant.names]), pins=pins), harvested)
+
+
+def _pin(tenant: "Tenant", origin: "Origin", channel: "Channel", profile: Profile) -> None:
+    """Leave the session its connection. What it has reset gets the value of its startup, which RESET does not know."""
+
+    def restored(exchange: Exchange) -> None:
+        if not exchange.status:
+            channel.unsettled(complaints.unread("the connection was lost"))
+        elif exchange.error:
+            channel.unsettled(complaints.unread(error_fields(exchange.error).get("M", "")))
+            tenant.lease_ended(origin)
+        elif channel.has_left:
+            channel.settled(profile, None)
+            tenant.lease_ended(origin)
+        else:
+            origin.profile = profile
+            origin.kept, origin.residue = origin.residue, Residue.CLEAN
+            channel.settled(profile, origin)
+
+    tenant.restore(origin, profile, restored)
 
 
 def clean(tenant: "Tenant", origin: "Origin") -> None:

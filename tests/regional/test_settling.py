@@ -304,3 +304,17 @@ async def test_what_a_function_prepares_ends_with_the_lease_or_the_session(
     await side.quiet()
     for _ in range(3):
         assert (await other.ask(query(b"select count(*) from pg_prepared_statements where from_sql"))).value == b"0"
+
+
+@beside
+async def test_reset_leads_a_pinned_session_back_to_its_start(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin, "pin", work_mem="8MB")
+    await one.ask(query(b"listen news; set work_mem = '5MB'"))
+    await until(lambda: one.session.is_pinned)
+    assert await show(one, "work_mem") == b"5MB"
+    await one.ask(query(b"reset work_mem"))
+    assert await show(one, "work_mem") == b"8MB"
+    await one.ask(query(b"reset all"))
+    one.leave(Reason.LOST)
+    await side.quiet()
+    assert not side.tenant.pool.leased
