@@ -86,6 +86,20 @@ async def test_what_a_function_sets_is_kept(side: PoolSide, origin: Origin) -> N
 
 
 @beside
+async def test_what_a_function_sets_by_a_name_that_it_is_told_is_kept(side: PoolSide, origin: Origin) -> None:
+    with origin.connect(origin.database) as connection:
+        connection.execute(
+            "create or replace function remember(name text, value text) returns text language sql as"
+            " $$ select set_config(name, value, false) $$"
+        )
+    one, other = await pair(side, origin)
+    await one.ask(query(b"select remember('own.first', 'mine')"))
+    await shuffle(side, one, other)
+    assert await show(one, "own.first") == b"mine"
+    assert await show(other, "own.first") == b""
+
+
+@beside
 async def test_reset_leads_back_to_the_start_of_the_session(side: PoolSide, origin: Origin) -> None:
     one, other = await pair(side, origin, work_mem="8MB")
     await one.ask(query(b"set work_mem = '5MB'; set statement_timeout = 5000"))
