@@ -95,11 +95,12 @@ def harvest_sql(names: Iterable[str], *, pins: bool) -> bytes:
 
 
 LEFT_SQL: Final = (
-    "SELECT pg_catalog.count(*),(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql) "
+    "SELECT pg_catalog.count(*),(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql),"
+    "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql) "
     "FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid "
     "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
 )
-"""How many session advisory locks and statements of SQL's PREPARE this connection has, outside a transaction."""
+"""Of this connection, outside a transaction: its session advisory locks, statements of SQL's PREPARE, and the others."""
 
 
 @attrs.frozen

@@ -115,13 +115,13 @@ def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exc
         tenant.discard(origin, f"it could not be cleaned: {why}")
         return
     if residue & Residue.LOCKS and exchange.rows:
-        locks, statements = exchange.rows[0]
+        locks, statements, shared = exchange.rows[0]
         if locks != b"0":
             log.warning(
                 "a session advisory lock was held after a transaction, and is released", configuration=_name(tenant)
             )
-        if statements != b"0" and not residue.statements_lost:
-            origin.residue |= Residue.STATEMENTS  # a function has run PREPARE; only this shows it
+        if not residue.statements_lost and (statements != b"0" or int(shared or b"0") < len(origin.prepared)):
+            origin.residue |= Residue.STATEMENTS  # a function has run PREPARE or DEALLOCATE; only this shows it
     if residue.resets_settings:
         origin.profile = Profile.of(())
     tenant.lease_ended(origin)

@@ -321,6 +321,16 @@ async def test_what_a_function_prepares_ends_with_the_lease_or_the_session(
 
 
 @beside
+async def test_what_a_function_deallocates_is_made_again_for_others(side: PoolSide, origin: Origin) -> None:
+    one, other = await pair(side, origin)
+    await one.ask(parse(b"p", b"select 'one'"), bind(b"", b"p"), execute(), sync())
+    await side.quiet()
+    await other.ask(query(b"do $$ begin execute 'dealloc' || 'ate all'; end $$"))
+    await side.quiet()
+    assert (await one.ask(bind(b"", b"p"), execute(), sync())).value == b"one"
+
+
+@beside
 async def test_reset_leads_a_pinned_session_back_to_its_start(side: PoolSide, origin: Origin) -> None:
     one, _ = await pair(side, origin, "pin", work_mem="8MB")
     await one.ask(query(b"listen news; set work_mem = '5MB'"))
