@@ -81,6 +81,10 @@ class Transfer:
         return ["BEGIN", f"SELECT pg_advisory_xact_lock({self.key})", *updates, line, "COMMIT"]
 
 
+class KilledError(Exception):
+    """The client has vanished, as it was told."""
+
+
 class FailedError(Exception):
     """A statement has failed; its transaction is rolled back with the connection or by hand."""
 
@@ -197,9 +201,11 @@ class Mover:
                 await self._try(transfer)
                 self._report.acknowledged += 1
                 break
+            except KilledError:
+                self._drop()
             except (LostError, FailedError) as error:
                 sqlstate = error.sqlstate if isinstance(error, LostError) else str(error)
-                self._report.outcomes[f"errors {sqlstate or 'connection'}"] += 1
+                self._report.outcomes[f"errors {sqlstate or 'without a word'}"] += 1
                 self._drop()
                 await asyncio.sleep(RETRY_S)
         self._done.add(transfer.id)
@@ -227,7 +233,7 @@ class Mover:
                 self._report.outcomes["killed"] += 1
                 client.send(message)
                 await asyncio.sleep(self._random.random() * MAX_DELAY_S)
-                raise LostError("killed", "by ourselves")
+                raise KilledError
             await self._ask(client, message)
 
     async def _ask(self, client: Client, message: bytes) -> int:

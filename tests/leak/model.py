@@ -114,8 +114,9 @@ class Model:
             self.now.settings[name] = value
 
     def reset(self, name: str) -> None:
-        """RESET."""
-        self.set(name, self.start[name])
+        """RESET. The origin gives its own value until the transaction ends; then it is that of the startup."""
+        self.now.settings[name] = self.start[name]
+        self.now.visible[name] = self.bases[name]
         self.reported[name] = self.bases[name]
 
     @property
