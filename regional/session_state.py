@@ -100,7 +100,7 @@ LEFT_SQL: Final = (
     "FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid "
     "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
 )
-"""Of this connection, outside a transaction: its session advisory locks, statements of SQL's PREPARE, and the others."""
+"""Of this connection, outside a transaction: session advisory locks, statements of SQL's PREPARE, other statements."""
 
 
 @attrs.frozen

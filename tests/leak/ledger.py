@@ -26,6 +26,7 @@ ACCOUNTS: Final = 20
 BALANCE: Final = 1000
 PART_KILLED: Final = 0.05
 PART_EXTENDED: Final = 0.5
+DOUBLE: Final = "23505"
 RETRY_S: Final = 0.05
 PROGRESS_S: Final = 5.0
 GIVE_UP_S: Final = 90.0
@@ -206,6 +207,8 @@ class Mover:
             except (LostError, FailedError) as error:
                 sqlstate = error.sqlstate if isinstance(error, LostError) else str(error)
                 self._report.outcomes[f"errors {sqlstate or 'without a word'}"] += 1
+                if sqlstate == DOUBLE:
+                    self._report.violations.append(f"{transfer} was done, although the log did not have it")
                 self._drop()
                 await asyncio.sleep(RETRY_S)
         self._done.add(transfer.id)

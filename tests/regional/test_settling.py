@@ -69,7 +69,7 @@ async def test_what_a_statement_computes_is_kept(side: PoolSide, origin: Origin)
     await shuffle(side, one, other)
     assert await show(one, "work_mem") == b"7MB"
     assert await show(one, "app.who") == b"me"
-    assert await show(other, "app.who") == b""
+    assert await show(other, "app.who") in {None, b""}  # on another connection nobody has set it
 
 
 @beside
