@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench import idle, leak, local, stream, throughput, wan
+from bench import idle, leak, lease, local, size, storm, stream, throughput, wan
 from bench.longlink import LinkShape, refuse_without_means
 from bench.workspace import UnavailableError
 
@@ -103,6 +103,27 @@ def stream_command(**_: object) -> None:
     stream.run(stream.StreamOptions(shape=_shape(options), **options))
 
 
+@main.command("size")
+@click.option("--clients", type=click.IntRange(1, 400), default=64, help="Clients of the load, and lockers.")
+@click.option("--sizes", default="5,10,20,40", help="Fixed sizes to compare with, by comma.")
+@click.option("--limit", type=click.IntRange(5, 500), default=60, help="Limit of the pool that finds its size.")
+@click.option("--rows", type=click.IntRange(1, 10_000_000), default=20_000, help="Rows that each query sums up.")
+@click.option("--readers", type=click.IntRange(1, 100), default=8, help="Readers beside the lockers.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=5.0, help="Seconds of each measurement.")
+@click.option("--rounds", type=click.IntRange(1, 50), default=3, help="Alternating rounds; medians are shown.")
+@click.option("--settle", type=click.FloatRange(1, 600), default=60.0, help="Seconds for a pool to find its size.")
+@json_option
+def size_command(sizes: str, **_: object) -> None:
+    """Whether the pool finds its size: load on the CPU against fixed sizes, and readers beside one locked row."""
+    try:
+        chosen = tuple(int(part) for part in sizes.split(","))
+    except ValueError as error:
+        raise click.BadParameter(sizes, param_hint="--sizes") from error
+    if not all(5 <= number <= 500 for number in chosen):
+        raise click.BadParameter(f"{sizes}: from 5 to 500 each", param_hint="--sizes")
+    size.run(size.SizeOptions(**{**_given(), "sizes": chosen}))
+
+
 @main.command("idle")
 @click.option("--clients", type=click.IntRange(1, 100_000), default=5000, help="Idle clients.")
 @json_option
@@ -121,6 +142,29 @@ def idle_command(**_: object) -> None:
 def leak_command(**_: object) -> None:
     """No session sees another's state, and a ledger keeps its total; clients are killed. Status 1 if not so."""
     leak.run(leak.LeakOptions(**_given()))
+
+
+@main.command("storm")
+@link_options
+@click.option("--clients", type=click.IntRange(1, 2000), default=256, help="Connected clients that ask at once.")
+@click.option("--rush", type=click.IntRange(1, 2000), default=1000, help="Clients that connect and ask at once.")
+@click.option("--connections", type=click.IntRange(5, 500), default=20, help="Origin connections of each pooler.")
+@click.option("--repeat", type=click.IntRange(1, 100), default=3, help="Storms of each way.")
+@json_option
+def storm_command(**_: object) -> None:
+    """Many clients ask at once over a long link, and no connection to the database is open yet."""
+    _refuse()
+    options = _given()
+    storm.run(storm.StormOptions(shape=_shape(options), **options))
+
+
+@main.command("lease")
+@click.option("--queries", type=click.IntRange(64, 1_000_000), default=4096, help="Queries of each repetition.")
+@click.option("--repeat", type=click.IntRange(1, 1000), default=15, help="Repetitions; medians are shown.")
+@json_option
+def lease_command(**_: object) -> None:
+    """CPU of the pool node for lending a connection to one query and taking it back, step by step."""
+    lease.run(lease.LeaseOptions(**_given()))
 
 
 def _refuse() -> None:

@@ -38,6 +38,7 @@ class NodesOptions:
     """Whether the edge has a certificate; clients may still come without TLS."""
 
     connection_limit: int = 20
+    connection_min: int = 0
     scram_iterations: int | None = None
     """What a connecting client has to derive its key with; None is the product's default."""
 
@@ -121,6 +122,7 @@ def _create(workspace: Workspace, options: NodesOptions, admin: str, edge: str, 
     )
     argv = [*COMMAND, "config", "create", options.name, "--origin", "-", "--admin", f"http://{admin}"]
     argv += ["--edge", edge, "--origin-connection-limit", str(options.connection_limit), "--no-caching"]
+    argv += ["--origin-connection-min", str(options.connection_min)]
     if options.scram_iterations is not None:
         argv += ["--scram-iterations", str(options.scram_iterations)]
     parts = urlsplit(workspace.run(argv, place, given=url + "\n").strip())

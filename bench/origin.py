@@ -29,9 +29,10 @@ USER: Final = "bench"
 DATABASE: Final = "bench"
 MAX_CONNECTIONS: Final = 600
 START_TIMEOUT_S: Final = 30.0
+CLOSE_TIMEOUT_S: Final = 10.0
+OTHERS: Final = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 HBA: Final = "local all all scram-sha-256\nhost all all all scram-sha-256\n"
-SETTINGS: Final = f"""
-max_connections = {MAX_CONNECTIONS}
+SETTINGS: Final = """
 shared_buffers = '256MB'
 fsync = off
 synchronous_commit = off
@@ -67,6 +68,20 @@ class Origin:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
+    def sessions(self) -> int:
+        """How many clients are connected, but for who asks."""
+        return int(str(self.ask(f"SELECT count(*) {OTHERS}")[0][0]))
+
+    def close_sessions(self) -> None:
+        """Close all connections of clients, and return when they are gone."""
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        self.ask(f"SELECT pg_terminate_backend(pid) {OTHERS}")
+        while self.sessions():
+            if time.monotonic() > deadline:
+                message = "PostgreSQL does not close its connections, or somebody opens them again"
+                raise UnavailableError(message)
+            time.sleep(0.02)
+
     def verifier(self) -> str:
         """The SCRAM verifier of its user, as PostgreSQL keeps it."""
         return str(self.ask(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{USER}'")[0][0])
@@ -77,7 +92,9 @@ class Origin:
 
 
 @contextmanager
-def open_origin(workspace: Workspace, *, hosts: list[str], namespace: str | None, scale: int) -> Iterator[Origin]:
+def open_origin(
+    workspace: Workspace, *, hosts: list[str], namespace: str | None, scale: int, max_connections: int = MAX_CONNECTIONS
+) -> Iterator[Origin]:
     """Run PostgreSQL with pgbench's tables of a scale."""
     place = Place(namespace=namespace, user=unprivileged_account())
     data = workspace.directory("origin", owner=place.user)
@@ -85,7 +102,8 @@ def open_origin(workspace: Workspace, *, hosts: list[str], namespace: str | None
     _initialise(workspace, place, data, password)
     port = free_port()
     argv = [find_program("postgres"), "-D", str(data / "pgdata"), "-p", str(port), "-k", str(data)]
-    server = workspace.spawn("postgres", [*argv, "-c", f"listen_addresses={','.join(hosts)}"], place)
+    argv += ["-c", f"listen_addresses={','.join(hosts)}", "-c", f"max_connections={max_connections}"]
+    server = workspace.spawn("postgres", argv, place)
     origin = Origin(data, port, password, server.pid)
     try:
         _await_ready(workspace, origin)

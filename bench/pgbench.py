@@ -34,7 +34,7 @@ class Load:
 
 @attrs.frozen(kw_only=True)
 class LoadPlan:
-    """What pgbench is asked for: a SELECT by key by the simple protocol."""
+    """What pgbench is asked for: a SELECT by key by the simple protocol, or what a script says."""
 
     clients: int
     seconds: float
@@ -42,6 +42,8 @@ class LoadPlan:
     head_start_s: float = 1.0
     protocol: str = "simple"
     namespace: str | None = None
+    script: str | None = None
+    """A file."""
 
 
 def parse_load(output: str) -> Load:
@@ -74,7 +76,8 @@ def rehearse(workspace: Workspace, endpoint: Endpoint, plan: LoadPlan) -> LoadPl
 
 
 def _run(workspace: Workspace, endpoint: Endpoint, plan: LoadPlan, extent: list[str]) -> Load:
-    argv = [find_program("pgbench"), "-n", "-S", "-M", plan.protocol, "-c", str(plan.clients)]
+    what = ["-S"] if plan.script is None else ["-f", plan.script]
+    argv = [find_program("pgbench"), "-n", *what, "-M", plan.protocol, "-c", str(plan.clients)]
     argv += ["-j", str(min(plan.jobs, plan.clients)), *extent, endpoint.database]
     place = Place(namespace=plan.namespace, environment=endpoint.environment())
     return parse_load(workspace.run(argv, place, timeout_s=plan.seconds + CONNECT_ALLOWANCE_S))

@@ -7,7 +7,7 @@ the edge, and the measuring client, run in the edge's namespace.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ import attrs
 
 from bench.longlink import EDGE_ADDRESS, ORIGIN_ADDRESS, LinkShape, LongLink, open_link
 from bench.onetrip import NodesOptions
-from bench.origin import Origin, open_origin
+from bench.origin import MAX_CONNECTIONS, Origin, open_origin
 from bench.pgbouncer import BouncerOptions
 from bench.workspace import Place, UnavailableError, Workspace, answer_of, open_workspace, stop
 
@@ -29,21 +29,23 @@ class Scene:
     origin: Origin
 
     @contextmanager
-    def client(self) -> "Iterator[subprocess.Popen[str]]":
+    def client(self, module: str = "bench.client") -> "Iterator[subprocess.Popen[str]]":
         """A measuring client in the edge's namespace."""
-        argv = [sys.executable, "-m", "bench.client"]
+        argv = [sys.executable, "-m", module]
         process = self.workspace.spawn("client", argv, Place(namespace=self.link.edge_namespace))
         try:
             yield process
         finally:
             stop(process)
 
-    def request(self, client: "subprocess.Popen[str]", request: dict[str, str]) -> dict[str, Any]:
+    def request(
+        self, client: "subprocess.Popen[str]", request: Mapping[str, str | int], timeout_s: float = 60.0
+    ) -> dict[str, Any]:
         """One request to a measuring client and its answer."""
         assert client.stdin is not None
         client.stdin.write(json.dumps(request) + "\n")
         client.stdin.flush()
-        answer: dict[str, Any] = json.loads(answer_of(self.workspace, "client", client))
+        answer: dict[str, Any] = json.loads(answer_of(self.workspace, "client", client, timeout_s))
         if "refused" in answer:
             raise UnavailableError(answer["refused"])
         return answer
@@ -77,11 +79,13 @@ class Scene:
 
 
 @contextmanager
-def open_scene(shape: LinkShape, scale: int) -> Iterator[Scene]:
+def open_scene(shape: LinkShape, scale: int, *, max_connections: int = MAX_CONNECTIONS) -> Iterator[Scene]:
     """Lay the link and start the origin at its far end."""
     with open_workspace() as workspace, open_link(workspace, shape) as link:
         hosts = ["127.0.0.1", ORIGIN_ADDRESS]
-        with open_origin(workspace, hosts=hosts, namespace=link.origin_namespace, scale=scale) as origin:
+        with open_origin(
+            workspace, hosts=hosts, namespace=link.origin_namespace, scale=scale, max_connections=max_connections
+        ) as origin:
             yield Scene(workspace, link, origin)
 
 

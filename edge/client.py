@@ -8,7 +8,6 @@ after the wait timeout (`Limits`).
 Credit for the pool node follows what the client has taken: bytes that still wait in our own buffer are not consumed.
 """
 
-import secrets
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -49,8 +48,8 @@ class Client:
         self.peer = ""
         self.entry = entry
         """The configuration as it was when the client logged in."""
-        self.process_id = edge.new_process_id()
-        self.secret_key = secrets.token_bytes(SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0)
+        secret_bytes = SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0
+        self.process_id, self.secret_key = edge.new_cancel_key(secret_bytes)
         self._session = Session(entry.scope_of(accepted.settings))
         self._settings = tuple(accepted.settings)
         self._present: list[Setting] = []
@@ -58,6 +57,11 @@ class Client:
         self._uplink: Uplink | None = None
         self._held: list[bytes] = []
         self._ending: ServiceError | None = None
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether what the session has set is still being read."""
+        return self._session.is_settling
 
     # --- the connection's side ---
 

@@ -7,6 +7,7 @@ their next transaction boundary; whoever is left after the drain timeout gets FA
 
 import asyncio
 import contextlib
+import hmac
 import os
 import secrets
 import signal
@@ -65,7 +66,7 @@ class Edge:
         self._pump = pump
         self._max_clients = max_clients
         self._tls: ssl.SSLContext | None = None
-        self._process_ids: set[int] = set()
+        self._cancel_keys: dict[int, bytes] = {}
         self._is_draining = False
         self._last_refusal_s = -60.0
         hello = Hello(
@@ -104,12 +105,12 @@ class Edge:
         checking = loop.run_in_executor(None, verifies, password, verifier)
         checking.add_done_callback(lambda future: done(future.result()))
 
-    def new_process_id(self) -> int:
-        """What BackendKeyData and a CancelRequest name a session by; random, and unique at this edge."""
-        while (process_id := secrets.randbelow((1 << 31) - 1) + 1) in self._process_ids:
+    def new_cancel_key(self, secret_bytes: int) -> tuple[int, bytes]:
+        """What BackendKeyData and a CancelRequest name a session by; random, the number unique at this edge."""
+        while (process_id := secrets.randbelow((1 << 31) - 1) + 1) in self._cancel_keys:
             pass
-        self._process_ids.add(process_id)
-        return process_id
+        secret = self._cancel_keys[process_id] = secrets.token_bytes(secret_bytes)
+        return process_id, secret
 
     def admit(self, newcomer: Newcomer, client: Client) -> None:
         """The newcomer has become a client."""
@@ -125,7 +126,7 @@ class Edge:
         if client in self.clients:
             self.clients.discard(client)
             self.directory.clients[client.entry.name] -= 1
-            self._process_ids.discard(client.process_id)
+            self._cancel_keys.pop(client.process_id, None)
             self.limits.stop_holding(client)
 
     def route(self, configuration: str) -> Uplink | None:
@@ -135,8 +136,12 @@ class Edge:
                 return uplink
         return None
 
-    def cancel(self, process_id: int, secret_key: bytes) -> None:
+    def cancel(self, process_id: int, secret_key: bytes, peer: str) -> None:
         """Any edge understands any cancel key: the pool node that has the channel knows it."""
+        is_ours = hmac.compare_digest(self._cancel_keys.get(process_id, b""), secret_key)
+        if not is_ours and not self.throttle.may_cancel(peer, time.monotonic()):
+            log.info("cancel request dropped: too many of unknown sessions", peer=peer)
+            return
         for uplink in self.uplinks:
             uplink.cancel(process_id, secret_key)
 

@@ -198,6 +198,10 @@ class OriginRefusedError(ServiceError):
     public_message = "could not connect to the database"
 
 
+class OriginFullError(OriginRefusedError):
+    """The origin has no room for another connection (its own 53300): those that there are must do for a while."""
+
+
 class OriginRejectedError(OriginRefusedError):
     """The origin said no to the login itself (password, database): trying again will not help."""
 

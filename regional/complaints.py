@@ -20,7 +20,7 @@ def overdue(tenant: "Tenant") -> CheckoutTimeoutError:
     """No connection came free in time."""
     return CheckoutTimeoutError(
         detail=_state_of(tenant),
-        hint="Shorten transactions, raise origin_connection_limit, or look whether the database is reachable.",
+        hint=_hint_of(tenant),
     )
 
 
@@ -66,9 +66,31 @@ def lost(pipeline: Pipeline, why: str) -> ConnectionLostError:
 
 def _state_of(tenant: "Tenant") -> str:
     pool = tenant.pool
-    state = (
+    sizing = tenant.sizing
+    said = [
         f"Configuration {tenant.configuration.name}: {len(pool.leased)} of {pool.size} origin connections in use, "
         f"limit {pool.limits.max_size}, {len(pool.waiters)} waiting."
-    )
-    last = tenant.opener.last_error
-    return f"{state} The last attempt to open one failed: {last}" if last else state
+    ]
+    if sizing.is_holding:
+        said.append(f"The pool does not grow beyond {sizing.control.size}: more get no more done.")
+    if sizing.share < pool.limits.max_size:
+        said.append(f"Its share of origin_total_limit is {sizing.share} now.")
+    if sizing.is_short:
+        said.append(f"The database has refused more than {pool.dial_ceiling}.")
+    if sizing.suspected:
+        said.append(f"{sizing.suspected} of its connections are suspected dead.")
+    if tenant.opener.last_error:
+        said.append(f"The last attempt to open one failed: {tenant.opener.last_error}")
+    return " ".join(said)
+
+
+def _hint_of(tenant: "Tenant") -> str:
+    """What to do against waiting, by what makes clients wait."""
+    sizing = tenant.sizing
+    if sizing.is_holding:
+        return "The database is what is slow: look for what loads it; more connections would not help."
+    if sizing.is_short:
+        return "Raise the database's max_connections, or let others who use it take fewer."
+    if sizing.share < tenant.pool.limits.max_size:
+        return "Raise origin_total_limit, or let the other configurations of this database use less."
+    return "Shorten transactions, raise origin_connection_limit, or look whether the database is reachable."

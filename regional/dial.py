@@ -9,7 +9,10 @@ database) is final: another host of the same cluster would say the same.
 import os
 import secrets
 import socket
+import ssl
+from functools import partial
 from itertools import product
+from time import monotonic
 from typing import Final
 
 import attrs
@@ -23,9 +26,9 @@ from protos.pg.startup import cancel_request, ssl_request
 from protos.runtime.connection import Connection
 from protos.runtime.pump import Pump
 from regional.configuration import Address, Configuration, OriginSecret
-from regional.login_shells import CancelShell, LoginShell, is_wanted, refused
+from regional.login_shells import CancelShell, Derivations, LoginShell, is_wanted, refused
 from regional.origin import Origin
-from regional.origin_tls import tls_context
+from regional.origin_tls import SharedContexts
 
 MAX_INLINE_ITERATIONS: Final = 16_384  # of PBKDF2, some 10 ms; more is done in a thread
 APPLICATION_NAME: Final = "Onetrip"
@@ -64,6 +67,8 @@ class Dialer:
     def __init__(self, pump: Pump) -> None:
         self._pump = pump
         self._keys = KeyCache()
+        self._derivations = Derivations()
+        self._contexts = SharedContexts()
 
     async def dial(self, configuration: Configuration, secret: OriginSecret) -> LoginConnection:
         """Log in once. Raises ServiceError. Cancellation: safe, the connection is closed."""
@@ -118,7 +123,7 @@ class Dialer:
             max_inline_iterations=MAX_INLINE_ITERATIONS,
         )
         sock = await _connect(endpoint)
-        shell = LoginShell(login, configuration, secret, endpoint.host)
+        shell = LoginShell(login, endpoint.host, partial(self._context, configuration, secret), self._derivations)
         connection = Connection(self._pump, sock, shell)
         shell.connection = connection
         try:
@@ -151,12 +156,15 @@ class Dialer:
             if origin.connection.tls is None:
                 shell.secured()
             else:
-                shell.context = tls_context(configuration.origin, secret.client_key)
+                shell.context = self._context(configuration, secret)
                 shell.hostname = endpoint.host.host
                 connection.write(ssl_request())
             await shell.ended_event.wait()
         finally:
             connection.close()
+
+    def _context(self, configuration: Configuration, secret: OriginSecret) -> ssl.SSLContext:
+        return self._contexts.get(configuration.origin, secret.client_key, monotonic())
 
 
 async def _resolve(host: Address, sslmode: str) -> list[Endpoint]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from regional.tenant import Tenant
 
 CATALOG_AGE_S: Final = 30.0
+CATALOG_GRACE_S: Final = 30.0  # for reading it again
 
 # Reported, but not a matter of configuration: they say who we are.
 _PER_CONNECTION: Final = frozenset({"session_authorization", "is_superuser", "application_name", "in_hot_standby"})
@@ -34,6 +35,7 @@ class Borrower:
 
     def __init__(self) -> None:
         self.profile = BASE
+        self.mux = None  # in the queue all of us share one turn
         self.origin: Origin | None = None
         self.error: ServiceError | None = None
         self._decided = trio.Event()
@@ -115,6 +117,11 @@ class Knowledge:
         if self._due <= now and not self._is_loading:
             self._is_loading = True
             nursery.start_soon(self._load)
+
+    def expire(self, now: float) -> None:
+        """A catalogue that could not be read again, for there was no connection, proves nothing in the end."""
+        if self._due + CATALOG_GRACE_S <= now and self.judge.catalog is not None:
+            self.judge.catalog = None
 
     def drop_catalog(self) -> None:
         """It has just changed: until it is read again nothing is proven."""

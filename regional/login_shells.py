@@ -4,34 +4,53 @@ carries a cancel request. Each is a thin shell: bytes go to a core, what it deci
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import trio
 
-from protos.errors import OriginRefusedError, OriginRejectedError, ServiceError
+from protos.errors import OriginFullError, OriginRefusedError, OriginRejectedError, ServiceError
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import DeriveKeys, Event, LoggedIn, Login, Refused, Send, StartTls
 from protos.pg.messages import query
 from protos.pg.parsers import data_row_of
-from protos.pg.scram import Challenge, derive_keys
+from protos.pg.scram import Challenge, ScramKeys, derive_keys
 from protos.pg.tags import Backend
 from protos.runtime.connection import Connection
-from regional.configuration import Address, Configuration, OriginSecret
-from regional.origin_tls import tls_context
+from regional.configuration import Address
 
 FINAL_CLASSES: Final = ("28", "3D", "42")  # SQLSTATE classes of a refusal that the next host or try would repeat
+TOO_MANY_CONNECTIONS: Final = "53300"
+
+
+class Derivations:
+    """PBKDF2 of many iterations takes long, so a thread does it: once for all who want the same keys meanwhile."""
+
+    def __init__(self) -> None:
+        self._running: dict[tuple[str | bytes, Challenge], asyncio.Future[ScramKeys]] = {}
+
+    def start(self, password: str | bytes, challenge: Challenge, done: Callable[[ScramKeys], object]) -> None:
+        """Let done have the keys, later."""
+        wanted = (password, challenge)
+        running = self._running.get(wanted)
+        if running is None:
+            running = asyncio.get_running_loop().run_in_executor(None, derive_keys, password, challenge)
+            self._running[wanted] = running
+            running.add_done_callback(lambda _: self._running.pop(wanted))
+        running.add_done_callback(lambda future: done(future.result()))
 
 
 class LoginShell:
     """The receiver of a connection that logs in."""
 
-    def __init__(self, login: Login, configuration: Configuration, secret: OriginSecret, host: Address) -> None:
+    def __init__(
+        self, login: Login, host: Address, context: Callable[[], ssl.SSLContext], derivations: Derivations
+    ) -> None:
         self.connection: Connection
         self._login = login
-        self._configuration = configuration
-        self._secret = secret
         self._host = host
+        self._context = context
+        self._derivations = derivations
         self._decided = trio.Event()
         self._logged_in: LoggedIn | None = None
         self._error: ServiceError | None = None
@@ -58,20 +77,21 @@ class LoginShell:
                     self._logged_in = event
                     self._decided.set()
                 case Refused(error, fields):
-                    final = fields.get("C", "")[:2] in FINAL_CLASSES
-                    self._fail(_final(error) if final else error)
+                    code = fields.get("C", "")
+                    if code == TOO_MANY_CONNECTIONS:
+                        error = _as(OriginFullError, error)
+                    elif code[:2] in FINAL_CLASSES:
+                        error = _as(OriginRejectedError, error)
+                    self._fail(error)
                 case DeriveKeys(password, challenge):
-                    self._derive(password, challenge)
+                    self._derivations.start(password, challenge, self._derived)
 
-    def _derive(self, password: str | bytes, challenge: Challenge) -> None:
-        """PBKDF2 of many iterations takes long, so a thread does it."""
-        deriving = asyncio.get_running_loop().run_in_executor(None, derive_keys, password, challenge)
-        deriving.add_done_callback(lambda future: self._take(self._login.derived(future.result())))
+    def _derived(self, keys: ScramKeys) -> None:
+        self._take(self._login.derived(keys))
 
     def _start_tls(self) -> None:
         try:
-            context = tls_context(self._configuration.origin, self._secret.client_key)
-            self.connection.start_tls(context, server_side=False, server_hostname=self._host.host)
+            self.connection.start_tls(self._context(), server_side=False, server_hostname=self._host.host)
         except (ssl.SSLError, ValueError) as error:
             self._fail(refused(f"TLS cannot be set up: {error}", "Look at the configuration's certificates."))
 
@@ -160,8 +180,8 @@ async def is_wanted(connection: Connection, wanted: str) -> bool:
     }[wanted]  # fmt: skip
 
 
-def _final(error: ServiceError) -> OriginRejectedError:
-    return OriginRejectedError(str(error), detail=error.detail, hint=error.hint)
+def _as(kind: type[OriginRefusedError], error: ServiceError) -> OriginRefusedError:
+    return kind(str(error), detail=error.detail, hint=error.hint)
 
 
 def refused(message: str, hint: str | None) -> OriginRefusedError:

@@ -2,7 +2,8 @@
 
 An origin that cannot be reached is tried again, with exponential backoff, for as long as somebody waits: a database
 that restarts costs its clients only time. One that says no to the login itself (password, database) will not mend
-while they wait, so they are told at once, unless other connections are there to serve them.
+while they wait, so they are told at once, unless other connections are there to serve them. One that has no room for
+another connection has told how large the pool may be for a while, and they wait on (`sizing.py`).
 """
 
 import random
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from protos.errors import OriginRefusedError, ServiceError
+from protos.errors import OriginFullError, OriginRefusedError, ServiceError
 from regional.configuration import OriginSecret
 from regional.dial import Dialer
 from regional.origin import Origin
@@ -94,6 +95,8 @@ class Opener:
     def _failed(self, error: ServiceError) -> None:
         tenant = self._tenant
         tenant.total_errors += 1
+        if isinstance(error, OriginFullError):
+            tenant.sizing.refused(monotonic())
         first = not self.last_error
         self.last_error = error.detail or error.public_message
         self._retry_at = monotonic() + self._retry_s * random.uniform(0.5, 1.0)

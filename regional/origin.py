@@ -205,7 +205,10 @@ class Origin:
             channel.settling()
         elif self.kept and not channel.has_left:
             channel.lease_goes_on()
-            self.lend(channel)
+            if self.tenant.is_retired(self):
+                channel.end(complaints.unpinned())
+            else:
+                self.lend(channel)
             return
         self.channel = None
         self.residue |= self.kept

@@ -5,24 +5,27 @@ Theory of operation: each origin connection is in exactly one place, and that pl
     dialing ──► idle ⇄ leased ──► resetting ──► idle
                   └──► (gone)  ◄──┘
 
-`dialing` is a count, for a connection that does not exist yet has no object. Waiters queue first-come first-served; a
-matching profile only decides *which* idle connection the head of the queue gets. Nothing here waits or does I/O:
+`dialing` is a count, for a connection that does not exist yet has no object. Who of the waiters is next, the queue says
+(`queueing.py`); a matching profile only decides *which* idle connection that one gets. Nothing here waits or does I/O:
 methods change the places at once and say what follows (a lease granted, how many connections to dial), so no await
 stands between looking and changing, and a waiter that leaves in the tick of its grant finds the lease in the answer
 of `leave`.
 
-Growth: a connection is dialled for each waiter that no dial in progress will serve, up to max_size, several at once.
+Growth: a connection is dialled for each waiter that no dial in progress will serve, up to `top`, several at once. What
+`top` is at the moment, and for how many leases at once, `sizing.py` decides and writes into the fields for it here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
 from protos.errors import LocalProtocolError
 from regional.profile import Profile
+from regional.queueing import Queue
 
 MIN_SIZE: Final = 5  # a configuration's limit is never lower (design §2, §7)
+UNBOUNDED: Final = 1 << 30
 
 
 class Pooled(Protocol):
@@ -41,6 +44,8 @@ class Waiting(Protocol):
 
     @property
     def profile(self) -> Profile: ...
+    @property
+    def mux(self) -> Hashable: ...
 
 
 O = TypeVar("O", bound=Pooled)  # noqa: E741 - an origin connection
@@ -66,17 +71,41 @@ class Pool(Generic[O, W]):
         self.idle: list[O] = []  # the most recently used last: it is the warmest, and the others may expire
         self.leased: set[O] = set()
         self.resetting: set[O] = set()
-        self.waiters: dict[W, float] = {}  # in order of arrival, with its time
+        self.waiters: Queue[W] = Queue()
         self.total_leases = 0
+        self.queued_leases = 0
+        """Those of them whose client had to wait."""
+        self.extra = 0
+        """How many connections beyond max_size there may be now (rules 14: the limit is soft)."""
+        self.ceiling = UNBOUNDED
+        """What there may be otherwise: more are closed when they are idle."""
+        self.dial_ceiling = UNBOUNDED
+        """What there may be for one more to be dialled: more are not closed."""
+        self.lease_cap = UNBOUNDED
+        """How many may be leased at once."""
 
     @property
     def size(self) -> int:
         return self.dialing + len(self.idle) + len(self.leased) + len(self.resetting)
 
     @property
+    def top(self) -> int:
+        """How many connections there may be now."""
+        return min(self.limits.max_size + self.extra, self.ceiling)
+
+    @property
+    def is_over(self) -> bool:
+        return self.size > self.top
+
+    @property
+    def room(self) -> int:
+        """How many more may be dialled now."""
+        return max(0, min(self.top, self.dial_ceiling) - self.size)
+
+    @property
     def is_full(self) -> bool:
         """Whether nobody may queue; whom a connection that is or may be dialled will serve does not count."""
-        served = self.dialing + max(0, self.limits.max_size - self.size)
+        served = self.dialing + self.room + len(self.idle)
         return len(self.waiters) - served >= self.limits.max_waiters
 
     def all(self) -> Iterable[O]:
@@ -86,38 +115,29 @@ class Pool(Generic[O, W]):
 
     def checkout(self, waiter: W, now: float) -> O | None:
         """A lease now, or None: the waiter is queued, and `to_dial` says whether that takes a new connection."""
-        if self.idle and not self.waiters:
+        if self.idle and not self.waiters and len(self.leased) < self.lease_cap:
             return self._lease(waiter)
-        self.waiters[waiter] = now
+        self.waiters.put(waiter, now)
         return None
 
     def leave(self, waiter: W) -> bool:
         """The waiter gives up its place; False if it has none (any more)."""
-        return self.waiters.pop(waiter, None) is not None
+        return self.waiters.leave(waiter)
 
     def to_dial(self) -> int:
         """How many connections to dial now; they count as dialing from here on."""
         wanted = max(len(self.waiters) - self.dialing, self.limits.min_size - self.size)
-        number = max(0, min(wanted, self.limits.max_size - self.size))
+        number = max(0, min(wanted, self.room))
         self.dialing += number
         return number
 
     def overdue(self, now: float, timeout_s: float) -> list[W]:
         """Take out the waiters that have waited for timeout_s."""
-        over = []
-        for waiter, since in self.waiters.items():
-            if now - since < timeout_s:
-                break
-            over.append(waiter)
-        for waiter in over:
-            del self.waiters[waiter]
-        return over
+        return self.waiters.overdue(now, timeout_s)
 
     def waited_s(self, now: float) -> float:
         """How long the head of the queue has waited."""
-        for since in self.waiters.values():
-            return now - since
-        return 0.0
+        return self.waiters.waited_s(now)
 
     # --- connections coming and going ---
 
@@ -131,12 +151,11 @@ class Pool(Generic[O, W]):
 
     def grant(self) -> tuple[O, W] | None:
         """The next lease that can be given out, if somebody waits and something is idle."""
-        if not self.idle or not self.waiters:
+        if not self.idle or not self.waiters or len(self.leased) >= self.lease_cap:
             return None
-        waiter = next(iter(self.waiters))
-        origin = self._lease(waiter)
-        del self.waiters[waiter]
-        return origin, waiter
+        waiter = self.waiters.take()
+        self.queued_leases += 1
+        return self._lease(waiter), waiter
 
     def reset(self, origin: O) -> None:
         """A leased connection has to be cleaned before anybody else may have it."""
@@ -172,9 +191,9 @@ class Pool(Generic[O, W]):
         return gone
 
     def over_limit(self) -> list[O]:
-        """Take out idle connections beyond max_size, after the limit was lowered."""
+        """Take out idle connections beyond what there may be now, the longest idle first."""
         gone = []
-        while self.idle and self.size > self.limits.max_size:
+        while self.idle and self.is_over:
             gone.append(self.idle.pop(0))
         return gone
 

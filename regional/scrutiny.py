@@ -35,7 +35,7 @@ class Scrutiny:
 
     __slots__ = (
         "_generation", "_has_own_settings", "_is_utf8", "_parameters", "_refusals", "_tenant", "_told", "asked",
-        "last_fatal", "login", "must_close", "prepared", "residue",
+        "last_fatal", "login", "must_close", "prepared", "refused_write", "residue", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -57,6 +57,10 @@ class Scrutiny:
         """Why the connection may not be used again after this lease; empty if it may."""
         self.last_fatal = b""
         """The FATAL ErrorResponse that the origin said before it closed."""
+        self.refused_write = False
+        """Whether the origin has said 25006 in this lease: perhaps it has been demoted."""
+        self.was_read_only = "on" in map(parameters.get, ("in_hot_standby", "default_transaction_read_only"))
+        """Whether it said so when we logged in."""
 
     def begin(self, client_encoding: str, *, has_own_settings: bool) -> None:
         """A lease begins; has_own_settings: its statements have names that do not tell of the session's settings."""
@@ -185,6 +189,8 @@ class Scrutiny:
         if not piece.whole:
             return
         fields = error_fields(piece.data)
+        if fields.get("C") == "25006":
+            self.refused_write = True
         if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
             self.last_fatal = piece.data
 

@@ -16,6 +16,7 @@ import trio
 
 from protos.pg.tags import TransactionStatus
 from regional import complaints
+from regional.asking import ask_whether_read_only, count_lock_waits, survey
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
 from regional.dial import Dialer
@@ -28,6 +29,7 @@ from regional.profile import Profile, difference
 from regional.residue import Residue
 from regional.session_state import NamesSeen
 from regional.settling import BETWEEN, clean, settle
+from regional.sizing import Sizing
 
 CANCEL_LIMIT_S: Final = 10.0  # rules 16
 UNCANCELLED_LIMIT_S: Final = 30.0  # then the origin, or the way to it, is taken for dead
@@ -47,6 +49,7 @@ class Tenant:
         self.channels: dict[tuple[int, bytes], Channel] = {}
         """By cancel key."""
         self.pool: Pool[Origin, Channel | Borrower] = Pool(_limits(configuration))
+        self.sizing = Sizing(self.pool)
         self.opener = Opener(self, secret, dialer, self._opened)
         self.knowledge = Knowledge(self, dict(configuration.server_parameters))
         self.judge = self.knowledge.judge.verdict
@@ -139,13 +142,13 @@ class Tenant:
             origin.residue |= Residue.SETTINGS  # a signal that comes late hits our own cleaning
         elif origin.residue:
             clean(self, origin)
+        elif origin.scrutiny.refused_write:
+            ask_whether_read_only(origin, self.lease_ended)
         else:
             origin.idle_since = origin.last_activity
             pool.checkin(origin)
             if pool.waiters:
                 self._give_out()
-            elif pool.size > pool.limits.max_size:
-                self._shrink()
 
     def _reason_to_close(self, origin: Origin) -> str:
         if origin in self._retired:
@@ -154,9 +157,7 @@ class Tenant:
             return "lifetime is over"
         if origin.residue.closes:
             return "a statement left something that cannot be cleaned"
-        if self.pool.size > self.pool.limits.max_size:
-            return "the limit was lowered"
-        return ""
+        return "there are more than there may be now" if self.pool.is_over else ""
 
     def discard(self, origin: Origin, why: str) -> None:
         """Close a connection, wherever it is."""
@@ -186,7 +187,8 @@ class Tenant:
             origin, waiter = grant
             waiter.granted(origin)
 
-    def _shrink(self) -> None:
+    def fit(self) -> None:
+        """Close the idle connections beyond what there may be now."""
         for origin in self.pool.over_limit():
             origin.hang_up()
 
@@ -197,13 +199,15 @@ class Tenant:
         moved = configuration.origin != self.configuration.origin or secret != self.opener.secret
         self.configuration = configuration
         self.pool.limits = _limits(configuration)
+        self.sizing.limits_changed()
         if moved:
             self.opener.secret = secret
             self.opener.forget_failures()
+            self.sizing.forget()
             self.knowledge.parameters = dict(configuration.server_parameters)
             self.knowledge.drop_catalog()
             self.retire(lambda origin: True)
-        self._shrink()
+        self.fit()
         self.opener.grow(self._nursery)
 
     def learned(self, configuration: Configuration) -> None:
@@ -260,9 +264,15 @@ class Tenant:
                 self._tick_lease(origin, origin.channel, now)
         for origin in self.pool.expired(now):
             origin.hang_up()
+        self.sizing.tick(now, *survey(self.pool, now))
+        self.fit()
         if not self.is_withdrawn:
+            self._give_out()
             self.opener.grow(self._nursery)
-            if self.pool.idle:
+            if self.sizing.control.wants_locks:
+                self._nursery.start_soon(count_lock_waits, self)
+            self.knowledge.expire(now)
+            if self.pool.idle or (self.pool.waiters and self.pool.leased):  # no reason to open a connection
                 self.knowledge.refresh(self._nursery, now)
 
     def _tick_lease(self, origin: Origin, channel: Channel, now: float) -> None:

@@ -15,6 +15,7 @@ from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
 from regional.dial import Dialer
 from regional.resolving import Resolver
+from regional.shares import share_out
 from regional.tenant import Tenant
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ class Tenants:
         self._tenants: dict[str, Tenant] = {}
         self._leaving: set[Tenant] = set()  # withdrawn, with leases that may end
         self._resolvers: dict[str, Resolver] = {}
+        self._turn = 0
 
     def __iter__(self) -> Iterator[Tenant]:
         return iter([*self._tenants.values(), *self._leaving])
@@ -56,6 +58,7 @@ class Tenants:
             if configuration.origin != tenant.configuration.origin:
                 self._forget_answers(configuration.name)
             tenant.change(configuration, secret)
+        self._share_out()
         self.push(Frame(configuration=self._pushed(tenant)))
 
     def withdraw(self, name: str, version: int) -> None:
@@ -72,11 +75,20 @@ class Tenants:
         return [self._pushed(tenant) for tenant in self._tenants.values()]
 
     def tick(self, now: float) -> None:
+        self._share_out()
         for tenant in list(self):
             tenant.tick(now)
         for tenant in [tenant for tenant in self._leaving if not tenant.is_busy]:
             tenant.close()
             self._leaving.discard(tenant)
+
+    def _share_out(self) -> None:
+        """Divide what origins give between the configurations that have one in common."""
+        self._turn += 1
+        share_out(self, self._turn)
+        for tenant in self:
+            tenant.sizing.apply()
+            tenant.fit()
 
     def close(self) -> None:
         for tenant in list(self):

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from bench.__main__ import main
 
 
-@pytest.mark.parametrize("command", [[], ["wan"], ["local"], ["stream"], ["idle"]])
+@pytest.mark.parametrize("command", [[], ["wan"], ["local"], ["stream"], ["idle"], ["storm"], ["lease"], ["size"]])
 def test_every_command_explains_itself(command: list[str]) -> None:
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
@@ -17,13 +17,20 @@ def test_every_command_explains_itself(command: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["local", "--clients", "many"], ["local", "--clients", "0"], ["local", "--rounds", "0"], ["wan", "--mtu", "3"]],
+    [
+        ["local", "--clients", "many"],
+        ["local", "--clients", "0"],
+        ["local", "--rounds", "0"],
+        ["wan", "--mtu", "3"],
+        ["size", "--sizes", "4"],
+        ["size", "--sizes", "few"],
+    ],
 )
 def test_wrong_use_is_status_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["wan", "stream"])
+@pytest.mark.parametrize("command", ["wan", "stream", "storm"])
 def test_without_root_a_long_link_is_skipped_by_name(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     result = CliRunner().invoke(main, [command])

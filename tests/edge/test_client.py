@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from edge.client import MAX_BACKLOG_BYTES
 from edge.limits import LINGER_S, WRITE_TIMEOUT_S
+from edge.session import SETTLING
 from edge.statements import MAX_SESSION_BYTES
 from protos.errors import DrainingError
 from protos.link.lane import INITIAL_CREDIT_BYTES
@@ -164,6 +165,85 @@ def test_a_session_that_has_asked_nothing_outlives_its_link(stage: Stage, driver
     stage.down()
     stage.up()
     ask(driver, pool)
+
+
+# --- what a session has set (rules 4) ---
+
+
+def set_something(driver: Driver, pool: PlayedPool) -> None:
+    driver.send(query(b"set datestyle = german"))
+    pool.answer(done("SET"), status=IDLE | SETTLING)
+    assert driver.tags() == "CZ"
+
+
+def test_what_a_session_has_set_is_said_again_on_another_link(stage: Stage, driver: Driver, pool: PlayedPool) -> None:
+    set_something(driver, pool)
+    pool.state({"datestyle": "German, DMY"})
+    stage.settle()
+    (confirmed,) = [frame.state for frame in pool.heard if frame.HasField("state")]
+    assert not confirmed.settings
+    stage.down()
+    pool = stage.up()
+    ask(driver, pool)
+    assert [(one.name, one.value) for one in pool.channel.opening.present] == [(b"datestyle", b"German, DMY")]
+
+
+def test_a_session_whose_settings_are_not_known_yet_ends_with_its_link(
+    stage: Stage, driver: Driver, pool: PlayedPool
+) -> None:
+    set_something(driver, pool)
+    stage.down()
+    assert driver.fields()["C"] == "08006"
+    driver.read()
+    assert driver.is_closed
+
+
+def test_a_pinned_session_ends_with_its_link_and_one_that_was_does_not(
+    stage: Stage, driver: Driver, pool: PlayedPool
+) -> None:
+    other = stage.connect()
+    for one in (driver, other):
+        set_something(one, pool)
+        pool.state({}, pinned=True)
+        stage.settle()
+    set_something(other, pool)
+    pool.state({}, pinned=False)
+    stage.settle()
+    stage.down()
+    assert driver.fields()["C"] == "08006"
+    assert other.read() == b""
+    assert not other.is_closed
+
+
+def test_a_session_that_has_to_end_does_so_once_its_settings_are_known(
+    stage: Stage, driver: Driver, pool: PlayedPool
+) -> None:
+    set_something(driver, pool)
+    pool.say(withdraw=Withdraw(name="app", version=9))
+    stage.settle()
+    assert driver.read() == b""
+    pool.state({})
+    stage.settle()
+    assert driver.fields()["C"] == "57P01"
+
+
+def test_statements_are_named_by_the_settings_that_the_session_has(
+    stage: Stage, driver: Driver, pool: PlayedPool
+) -> None:
+    first = parse(b"s", b"select date '01/02/2024'")
+    driver.send(first + sync())
+    before = messages.parse_of(pool.channel.take()[: -len(sync())]).name
+    pool.answer(parse_complete() + ready())
+    driver.read()
+    set_something(driver, pool)
+    pool.channel.take()
+    pool.state({"datestyle": "German, DMY"})
+    stage.settle()
+    driver.send(bind(b"", b"s") + execute() + sync())
+    sent = pool.channel.take()
+    _, used = messages.bind_names_of(sent[: 1 + int.from_bytes(sent[1:5], "big")])
+    assert used != before
+    assert used in pool.channel.texts
 
 
 @pytest.mark.parametrize(
@@ -670,6 +750,6 @@ def test_a_session_over_its_statement_bound_ends_with_53200(driver: Driver) -> N
 
 def test_a_cancelled_key_of_a_session_is_free_again(stage: Stage, driver: Driver) -> None:
     (client,) = stage.edge.clients
-    assert client.process_id in stage.edge._process_ids
+    assert client.process_id in stage.edge._cancel_keys
     driver.send(terminate())
-    assert not stage.edge._process_ids
+    assert not stage.edge._cancel_keys

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 from structlog.testing import capture_logs
 
+from edge.throttle import CANCEL_BURST
 from protos.link.link_pb2 import Invalidate, Resolution, Resolved, Withdraw
 from protos.pg import messages
 from protos.pg.login import LoggedIn, Send
@@ -389,6 +390,16 @@ def test_a_cancel_request_goes_to_every_pool_node_and_gets_no_answer() -> None:
         for pool in stage.pools:
             (cancel,) = [one.cancel for one in pool.heard if one.HasField("cancel")]
             assert (cancel.process_id, cancel.secret_key) == (7, b"secr")
+
+
+def test_cancel_requests_of_unknown_sessions_are_limited_and_those_of_ours_never_are(stage: Stage) -> None:
+    pool = stage.up()
+    told = stage.finish(*stage.begin())
+    for _ in range(CANCEL_BURST + 5):
+        stage.dial().send(cancel_request(7, b"secr"))
+    stage.dial().send(cancel_request(told.process_id, told.secret_key))
+    cancels = [one.cancel.process_id for one in pool.heard if one.HasField("cancel")]
+    assert cancels == [7] * CANCEL_BURST + [told.process_id]
 
 
 # --- TLS ---

@@ -1,6 +1,6 @@
 """Failed logins of one address: a burst is free, then each connection waits, and few wait at a time."""
 
-from edge.throttle import BURST, DELAY_S, MAX_ADDRESSES, MAX_DELAYED, REFILL_S, Throttle
+from edge.throttle import BURST, CANCEL_BURST, CANCEL_REFILL_S, DELAY_S, MAX_ADDRESSES, MAX_DELAYED, REFILL_S, Throttle
 
 HERE = "192.0.2.1"
 
@@ -48,3 +48,12 @@ def test_the_memory_of_addresses_is_bounded() -> None:
     for number in range(MAX_ADDRESSES):
         throttle.failed(f"host-{number}", 0.0)
     assert throttle.delay(HERE, 0.0) == 0.0  # forgotten, as the one that failed longest ago
+
+
+def test_cancel_requests_of_unknown_sessions_are_limited_apart_from_logins() -> None:
+    throttle = Throttle()
+    _empty(throttle)
+    assert [throttle.may_cancel(HERE, 0.0) for _ in range(CANCEL_BURST + 1)] == [True] * CANCEL_BURST + [False]
+    assert throttle.may_cancel("192.0.2.2", 0.0)
+    assert throttle.may_cancel(HERE, 1.1 * CANCEL_REFILL_S)
+    assert not throttle.may_cancel(HERE, 1.1 * CANCEL_REFILL_S)

@@ -1,5 +1,7 @@
 """Nodes come and go: an edge alone, a pool node that dies and returns, draining, a taken port, the link with TLS."""
 
+import base64
+import hashlib
 import signal
 import socket
 import threading
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from protos.pg.scram import Challenge, ScramVerifier, derive_keys
 from tests.support.activity import wait_until_active
 from tests.support.cluster import Origin
 from tests.support.onetrip import House, Workplace, open_house
@@ -37,6 +40,22 @@ def test_an_edge_without_a_pool_node_serves_and_says_so(place: Workplace) -> Non
     assert "FATAL" in str(caught.value)
     assert "pool node" in str(caught.value)
     assert edge.stop() == 0
+
+
+def test_the_keys_of_an_origins_password_are_kept_in_memory_only(own_house: House, origin: Origin) -> None:
+    target = target_of(own_house.create("app", origin.url()))
+    with connect(target, autocommit=True) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    with origin.connect("postgres") as connection:
+        row = connection.execute("select rolpassword from pg_authid where rolname = 'by_scram'").fetchone()
+    assert row is not None
+    verifier = ScramVerifier.parse(row[0])
+    keys = derive_keys(origin.password, Challenge(verifier.salt, verifier.iterations))
+    salted = hashlib.pbkdf2_hmac("sha256", origin.password.encode(), verifier.salt, verifier.iterations)
+    needles = [form for key in (salted, keys.client_key) for form in (key, key.hex().encode(), base64.b64encode(key))]
+    written = [path for path in own_house.place.directory.rglob("*") if path.is_file()]
+    assert any(path.name == "store.db" for path in written)
+    assert [path for path in written if any(needle in path.read_bytes() for needle in needles)] == []
 
 
 def test_a_taken_port_is_an_error_that_says_so(place: Workplace) -> None:

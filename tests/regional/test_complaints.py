@@ -21,6 +21,30 @@ async def test_the_state_of_the_pool_is_told(side: PoolSide, origin: Origin) -> 
 
 
 @beside
+async def test_what_keeps_the_pool_from_growing_is_told_and_what_to_do_about_it(side: PoolSide, origin: Origin) -> None:
+    side.serve(origin, origin_connection_limit=9)
+    await side.alone()
+    sizing = side.tenant.sizing
+
+    def said() -> tuple[str, str]:
+        error = complaints.overdue(side.tenant)
+        return error.detail or "", error.hint or ""
+
+    sizing.suspected = 2
+    assert "2 of its connections are suspected dead" in said()[0]
+    sizing.share = 6
+    assert "share of origin_total_limit is 6" in said()[0]
+    assert "origin_total_limit" in said()[1]
+    sizing.refused(0.0)
+    assert "The database has refused more than 1." in said()[0]
+    assert "max_connections" in said()[1]
+    sizing.control.is_holding = True
+    sizing.control.limit = sizing.control.floor = 1
+    assert "does not grow beyond 1: more get no more done" in said()[0]
+    assert "more connections would not help" in said()[1]
+
+
+@beside
 async def test_the_last_failure_is_told_without_what_only_operators_may_know(side: PoolSide, origin: Origin) -> None:
     side.put(configuration_for(origin), "wrong")
     await side.edge().client().ask(query(b"select 1"))

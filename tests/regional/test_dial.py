@@ -1,14 +1,17 @@
 """Opening connections to a real PostgreSQL: every way to log in, every way to fail, several hosts."""
 
+import hashlib
 import socket
 
 import msgspec
 import pytest
 import trio
+from psycopg import sql
 
 from protos.errors import OriginRefusedError, OriginRejectedError
+from protos.pg.scram import DEFAULT_ITERATIONS, make_verifier
 from regional.configuration import Address, Configuration, OriginSecret
-from regional.dial import LoginConnection
+from regional.dial import MAX_INLINE_ITERATIONS, LoginConnection
 from tests.support.beside import PoolSide, beside, configuration_for, until
 from tests.support.cluster import Origin
 
@@ -48,6 +51,63 @@ async def test_every_method_works_inside_verified_tls(side: PoolSide, origin: Or
 async def test_scram_works_without_tls(side: PoolSide, origin: Origin) -> None:
     login = await dial(side, configuration_for(origin), origin.password)
     assert login.connection.tls is None
+
+
+# --- the price of a login ---
+
+
+@pytest.fixture
+def derived(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The iterations of each PBKDF2 from here on."""
+    iterations: list[int] = []
+    real = hashlib.pbkdf2_hmac
+
+    def counted(name: str, password: bytes, salt: bytes, count: int) -> bytes:
+        iterations.append(count)
+        return real(name, password, salt, count)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
+    return iterations
+
+
+@beside
+async def test_connections_opened_one_after_the_other_pay_one_key_derivation(
+    side: PoolSide, origin: Origin, derived: list[int]
+) -> None:
+    for _ in range(3):
+        await dial(side, configuration_for(origin), origin.password)
+    assert derived == [DEFAULT_ITERATIONS]
+
+
+@pytest.mark.parametrize("iterations", [MAX_INLINE_ITERATIONS, MAX_INLINE_ITERATIONS + 1], ids=["here", "in a thread"])
+@beside
+async def test_connections_opened_at_once_pay_one_key_derivation(
+    side: PoolSide, origin: Origin, derived: list[int], iterations: int
+) -> None:
+    verifier = make_verifier(origin.password, iterations, b"0123456789abcdef").format()
+    with origin.connect("postgres") as connection:
+        connection.execute(sql.SQL("drop role if exists dear; create role dear login password {}").format(verifier))
+    derived.clear()
+    made = moved(configuration_for(origin), user="dear")
+    logins: list[LoginConnection] = []
+
+    async def open_one() -> None:
+        logins.append(await dial(side, made, origin.password))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(open_one)
+    assert len(logins) == 10
+    assert derived == [iterations]
+
+
+@beside
+async def test_another_password_or_salt_is_another_kind(side: PoolSide, origin: Origin, derived: list[int]) -> None:
+    await dial(side, configuration_for(origin), origin.password)
+    await dial(side, moved(configuration_for(origin), user=origin.superuser), origin.password)
+    with pytest.raises(OriginRejectedError):
+        await dial(side, configuration_for(origin), "wrong")
+    assert len(derived) == 3
 
 
 # --- ways to fail ---

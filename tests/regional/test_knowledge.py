@@ -8,7 +8,7 @@ import trio
 from protos.errors import CheckoutTimeoutError, OriginRefusedError
 from protos.pg.messages import command_complete, data_row, error_response, parameter_status, query, ready_for_query
 from regional.exchange import Exchange
-from regional.knowledge import CATALOG_AGE_S, Borrower, borrow
+from regional.knowledge import CATALOG_AGE_S, CATALOG_GRACE_S, Borrower, borrow
 from regional.origin import Origin
 from regional.profile import BASE, Profile
 from regional.residue import Residue
@@ -133,6 +133,23 @@ async def test_the_catalogue_is_read_when_a_connection_is_there_and_again_when_i
     assert side.tenant.pool.total_leases == leases
     side.tick(CATALOG_AGE_S + 1)
     await until(lambda: judge.catalog is not first)
+
+
+@beside
+async def test_a_catalogue_that_cannot_be_read_again_proves_nothing_in_the_end(side: PoolSide, origin: Server) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    judge = side.tenant.knowledge.judge
+    side.tenant.retire(lambda origin: True)  # as after hours without a client
+    assert not side.tenant.pool.size
+    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S - 1)
+    assert judge.catalog is not None
+    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S + 1)
+    assert judge.catalog is None
+    await edge.client().ask(query(b"select 1"))
+    await side.quiet()
+    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S + 1)
+    await until(lambda: judge.catalog is not None)
 
 
 @beside

@@ -1,15 +1,18 @@
 """The receivers of connections that belong to nobody yet, fed by hand."""
 
+import asyncio
+import ssl
+
 import pytest
 import trio
 
-from protos.errors import OriginRefusedError, OriginRejectedError
+from protos.errors import OriginFullError, OriginRefusedError, OriginRejectedError
 from protos.pg.login import Login, LoginTarget
 from protos.pg.messages import authentication_ok, backend_key_data, data_row, error_response, ready_for_query
-from protos.pg.scram import KeyCache
-from regional.configuration import Address, OriginSecret
-from regional.login_shells import CancelShell, LoginShell, QuestionShell
-from tests.regional.samples import configuration
+from protos.pg.scram import Challenge, KeyCache, ScramKeys, derive_keys
+from regional.configuration import Address
+from regional.login_shells import CancelShell, Derivations, LoginShell, QuestionShell
+from tests.support.host import on_host, until
 
 IDLE = ord("I")
 READY = authentication_ok() + backend_key_data(7, b"key!") + ready_for_query(IDLE)
@@ -35,9 +38,9 @@ def login_shell() -> tuple[LoginShell, FakeConnection]:
     )
     shell = LoginShell(
         Login(target, nonce=lambda: b"n" * 18, keys=KeyCache()),
-        configuration(),
-        OriginSecret("secret"),
         Address(host="db", port=1),
+        ssl.create_default_context,
+        Derivations(),
     )
     connection = FakeConnection()
     shell.connection = connection  # type: ignore[assignment]
@@ -66,7 +69,7 @@ async def test_a_login_ends_with_what_the_origin_said(autojump_clock: object) ->
         ("28000", OriginRejectedError),
         ("3D000", OriginRejectedError),
         ("42501", OriginRejectedError),
-        ("53300", OriginRefusedError),
+        ("53300", OriginFullError),
         ("57P03", OriginRefusedError),
     ],
 )
@@ -126,3 +129,17 @@ async def test_a_question_has_one_row_or_none() -> None:
     other.ended("closed")
     assert other.answered.is_set()
     assert other.row == []
+
+
+@on_host
+async def test_who_wants_the_same_keys_at_once_shares_one_derivation() -> None:
+    derivations, challenge = Derivations(), Challenge(b"salt", 4)
+    found: list[ScramKeys] = []
+    for password in ["pencil"] * 20 + ["pen"]:
+        derivations.start(password, challenge, found.append)
+    assert len(derivations._running) == 2
+    await until(lambda: len(found) == 21)
+    assert found.count(derive_keys("pencil", challenge)) == 20
+    assert found.count(derive_keys("pen", challenge)) == 1
+    await asyncio.sleep(0)
+    assert not derivations._running

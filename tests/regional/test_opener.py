@@ -3,11 +3,13 @@
 import time
 
 import pytest
+from psycopg import sql
 
 from protos.pg.messages import authentication_ok, error_response, notice_response, query
 from regional.configuration import OriginSecret
 from regional.opener import LIFETIME_JITTER, MAX_RETRY_S
-from tests.support.beside import PoolSide, beside, configuration_for, until
+from regional.sizing import SHORTAGE_S
+from tests.support.beside import PoolSide, beside, configuration_for, turns, until
 from tests.support.cluster import Origin
 
 
@@ -72,6 +74,37 @@ async def test_who_comes_while_a_rejected_login_pauses_is_told_too(side: PoolSid
         side.tenant.opener._retry_at = 0.0
         await until(lambda: side.tick() is None and not client.session.owed)  # type: ignore[func-returns-value] # noqa: B023
         assert client.take().code == "08006"
+
+
+@beside
+async def test_an_origin_without_room_makes_clients_wait_and_fails_none(side: PoolSide, origin: Origin) -> None:
+    with origin.connect() as connection:
+        connection.execute("drop role if exists narrow")
+        connection.execute(
+            sql.SQL("create role narrow login connection limit 3 password {}").format(sql.Literal(origin.password))
+        )
+    edge = side.serve(origin, user="narrow", origin_connection_limit=8, wait_timeout_s=600)
+    clients = [edge.client() for _ in range(12)]
+    for client in clients:
+        client.send(query(b"select pg_sleep(0.01)"))
+    for client in clients:
+        assert (await client.answer()).errors == []
+    assert side.tenant.pool.size == 3
+    assert side.tenant.sizing.is_short
+    failures = side.tenant.total_errors
+    side.tick(SHORTAGE_S - 1)
+    holders = [edge.client() for _ in range(4)]
+    for holder in holders:
+        holder.send(query(b"begin"))
+    await until(lambda: sum(holder.is_in_transaction for holder in holders) == 3)
+    side.tick()
+    await turns()
+    assert side.tenant.total_errors == failures, "it is not asked again for a while"
+    assert not holders[3].take().messages
+    side.tenant.opener.forget_failures()
+    side.tick(SHORTAGE_S + 1)
+    await until(lambda: side.tenant.total_errors > failures)
+    assert not holders[3].is_over
 
 
 @beside

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from regional.configuration import Origin, SslMode
-from regional.origin_tls import tls_context
+from regional.origin_tls import CONTEXT_AGE_S, MAX_CONTEXTS, SharedContexts, tls_context
 from tests.support.certificates import self_signed
 
 WHERE = Origin(host="db.internal", database="app", user="app")
@@ -54,3 +54,31 @@ def test_a_client_certificate_is_used_and_its_key_left_nowhere(tmp_path: Path, m
 def test_an_authority_that_is_none_is_an_error_of_tls() -> None:
     with pytest.raises((ssl.SSLError, ValueError)):
         tls_context(origin("verify-full", sslrootcert="no certificate"), None)
+
+
+def test_connections_with_the_same_settings_share_a_context_for_a_while() -> None:
+    contexts = SharedContexts()
+    verified, plain = origin("verify-full"), origin("require")
+    first = contexts.get(verified, None, 0.0)
+    assert contexts.get(origin("verify-full"), None, CONTEXT_AGE_S - 1) is first
+    assert contexts.get(plain, None, 0.0) is not first
+    assert contexts.get(verified, None, CONTEXT_AGE_S) is not first, "renewed authorities are read"
+
+
+def test_a_client_certificate_has_a_context_of_its_own(tmp_path: Path) -> None:
+    contexts = SharedContexts()
+    pair, other = self_signed(tmp_path, "client"), self_signed(tmp_path, "other")
+    with_certificate = origin("require", sslcert=pair.cert_file.read_text())
+    mine = contexts.get(with_certificate, pair.key_file.read_text(), 0.0)
+    assert contexts.get(with_certificate, pair.key_file.read_text(), 0.0) is mine
+    with pytest.raises(ssl.SSLError):
+        contexts.get(with_certificate, other.key_file.read_text(), 0.0)
+
+
+def test_the_number_of_contexts_is_bounded() -> None:
+    contexts = SharedContexts()
+    for number in range(MAX_CONTEXTS + 5):
+        contexts.get(origin("require"), f"key {number}", 0.0)
+    assert len(contexts._made) == MAX_CONTEXTS
+    contexts.get(origin("require"), "later", CONTEXT_AGE_S)
+    assert len(contexts._made) == 1, "what is too old makes room first"

@@ -1,5 +1,7 @@
 """The pool core: whatever happens in whatever order, each connection is in one place and nobody waits in vain."""
 
+from collections import Counter
+
 import attrs
 import pytest
 from hypothesis import settings
@@ -7,9 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from protos.errors import LocalProtocolError
-from regional.pool import Pool, PoolLimits
+from regional.pool import UNBOUNDED, Pool, PoolLimits
 from regional.profile import BASE, Profile
 
+LINKS = ["near", "far", "third"]
+NO_BOUND = st.just(UNBOUNDED)
 PROFILES = [BASE, Profile.of([("timezone", "UTC")]), Profile.of([("timezone", "Asia/Tokyo")])]
 
 
@@ -23,6 +27,7 @@ class Connected:
 @attrs.define(eq=False)
 class Waiter:
     profile: Profile = BASE
+    mux: object = None
 
 
 def pool_of(max_size: int = 5, **limits: int) -> Pool[Connected, Waiter]:
@@ -137,6 +142,42 @@ def test_a_dial_that_was_never_begun_cannot_end() -> None:
         pool_of().dial_failed()
 
 
+def test_what_may_be_over_the_limit_is_dialled_and_then_given_back() -> None:
+    pool = pool_of(2)
+    for _ in range(6):
+        pool.checkout(Waiter(), 0.0)
+    assert pool.to_dial() == 2
+    pool.extra = 2
+    assert pool.to_dial() == 2
+    pool.extra = 0
+    assert pool.is_over
+    assert pool.to_dial() == 0
+
+
+def test_what_the_origin_refuses_is_not_dialled_but_nothing_is_closed_for_it() -> None:
+    pool = pool_of(4)
+    filled(pool, *[BASE] * 3)
+    pool.dial_ceiling = 2
+    assert not pool.is_over
+    assert pool.over_limit() == []
+    for _ in range(5):
+        pool.checkout(Waiter(), 0.0)
+    assert pool.to_dial() == 0
+
+
+def test_a_trial_holds_leases_back_and_not_connections() -> None:
+    pool = pool_of(4)
+    connected = filled(pool, *[BASE] * 3)
+    pool.lease_cap = 1
+    assert pool.checkout(Waiter(), 0.0) is connected[2]
+    waiter = Waiter()
+    assert pool.checkout(waiter, 0.0) is None
+    assert pool.grant() is None
+    assert pool.to_dial() == 1, "the pool does not know of the trial's end"
+    pool.lease_cap = UNBOUNDED
+    assert pool.grant() == (connected[1], waiter)
+
+
 class PoolMachine(RuleBasedStateMachine):
     """A tenant in small: it dials when asked to, and gives out whenever something may have become idle."""
 
@@ -145,7 +186,8 @@ class PoolMachine(RuleBasedStateMachine):
         limits = PoolLimits(max_size=max_size, min_size=min(min_size, max_size), max_waiters=max_waiters)
         self.pool: Pool[Connected, Waiter] = Pool(limits)
         self.now = 0.0
-        self.most = max_size  # the largest limit that what is open now was opened under
+        self.turns: Counter[object] = Counter()
+        self.most = max_size  # the largest size that was allowed for what is open now
         self.waiting: list[Waiter] = []
         self.served: dict[Connected, Waiter] = {}
         self.resetting: list[Connected] = []
@@ -153,21 +195,32 @@ class PoolMachine(RuleBasedStateMachine):
     def follow(self) -> None:
         while (grant := self.pool.grant()) is not None:
             connected, waiter = grant
-            assert waiter is self.waiting.pop(0), "first come, first served"
+            flow = [other for other in self.waiting if other.mux == waiter.mux]
+            assert waiter is flow[0], "first come, first served in a flow"
+            self.waiting.remove(waiter)
             self.served[connected] = waiter
+            for mux in {other.mux for other in self.waiting} - {waiter.mux}:
+                self.turns[mux, waiter.mux] += 1
+                assert self.turns[mux, waiter.mux] <= 1, "another flow had two turns while this one waited"
+            for mux in LINKS:
+                self.turns[waiter.mux, mux] = 0
+        for mux in set(LINKS) - {other.mux for other in self.waiting}:
+            for other in LINKS:
+                self.turns[mux, other] = 0
         self.pool.to_dial()
 
-    @rule(profile=st.sampled_from(PROFILES), passes_s=st.floats(0, 5))
-    def checkout(self, profile: Profile, passes_s: float) -> None:
+    @rule(profile=st.sampled_from(PROFILES), mux=st.sampled_from(LINKS), passes_s=st.floats(0, 5))
+    def checkout(self, profile: Profile, mux: str, passes_s: float) -> None:
         self.now += passes_s
         if self.pool.is_full and not self.pool.idle:
             return
-        waiter = Waiter(profile)
+        waiter = Waiter(profile, mux)
         connected = self.pool.checkout(waiter, self.now)
         if connected is None:
             self.waiting.append(waiter)
         else:
             assert not self.waiting
+            assert len(self.pool.leased) <= self.pool.lease_cap
             self.served[connected] = waiter
         self.follow()
 
@@ -177,6 +230,7 @@ class PoolMachine(RuleBasedStateMachine):
         waiter = data.draw(st.sampled_from(self.waiting))
         self.waiting.remove(waiter)
         assert self.pool.leave(waiter)
+        self.follow()
 
     @precondition(lambda self: self.pool.dialing)
     @rule(works=st.booleans())
@@ -196,7 +250,7 @@ class PoolMachine(RuleBasedStateMachine):
         if how == "reset":
             self.pool.reset(connected)
             self.resetting.append(connected)
-        elif how == "checkin" and self.pool.size <= self.pool.limits.max_size:
+        elif how == "checkin" and not self.pool.is_over:
             self.pool.checkin(connected)
         else:
             self.pool.discard(connected)
@@ -227,6 +281,7 @@ class PoolMachine(RuleBasedStateMachine):
         overdue = self.pool.overdue(self.now, 15.0)
         assert overdue == self.waiting[: len(overdue)]
         del self.waiting[: len(overdue)]
+        self.follow()
         before = self.pool.size
         gone = self.pool.expired(self.now)
         too_old = [one for one in gone if one.expires_at <= self.now]
@@ -237,7 +292,20 @@ class PoolMachine(RuleBasedStateMachine):
     def limit_changes(self, max_size: int) -> None:
         self.pool.limits = attrs.evolve(self.pool.limits, max_size=max_size, min_size=min(1, max_size))
         self.pool.over_limit()
-        self.most = max(max_size, self.pool.size)
+        self._limits_have_changed()
+
+    @rule(
+        extra=st.integers(0, 2), ceiling=st.integers(1, 4) | NO_BOUND, dial_ceiling=st.integers(1, 4) | NO_BOUND,
+        lease_cap=st.integers(1, 4) | NO_BOUND,
+    )  # fmt: skip
+    def sizes_change(self, extra: int, ceiling: int, dial_ceiling: int, lease_cap: int) -> None:
+        pool = self.pool
+        pool.extra, pool.ceiling, pool.dial_ceiling, pool.lease_cap = extra, ceiling, dial_ceiling, lease_cap
+        pool.over_limit()
+        self._limits_have_changed()
+
+    def _limits_have_changed(self) -> None:
+        self.most = max(self.pool.top, self.pool.size)
         self.follow()
 
     @invariant()
@@ -253,7 +321,8 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_idle_while_somebody_waits(self) -> None:
-        assert not (self.pool.idle and self.pool.waiters)
+        held_back = len(self.pool.leased) >= self.pool.lease_cap
+        assert held_back or not (self.pool.idle and self.pool.waiters)
 
     @invariant()
     def whoever_waits_is_in_the_queue_in_order(self) -> None:
@@ -261,8 +330,10 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def whoever_waits_has_hope(self) -> None:
-        if self.pool.waiters:
-            assert self.pool.dialing or self.pool.size >= self.pool.limits.max_size
+        pool = self.pool
+        if pool.waiters:
+            full = pool.size >= min(pool.limits.max_size + pool.extra, pool.ceiling, pool.dial_ceiling)
+            assert pool.dialing or full or (pool.idle and len(pool.leased) >= pool.lease_cap)
 
     @invariant()
     def nobody_is_dialled_for_in_vain(self) -> None:

@@ -342,3 +342,21 @@ async def test_reset_leads_a_pinned_session_back_to_its_start(side: PoolSide, or
     one.leave(Reason.LOST)
     await side.quiet()
     assert not side.tenant.pool.leased
+
+
+@beside
+async def test_a_pinned_session_whose_connection_is_retired_finishes_its_transaction(
+    side: PoolSide, origin: Origin
+) -> None:
+    edge = side.serve(origin, session_state="pin")
+    one = edge.client()
+    await side.known()
+    await one.ask(query(b"listen news"))
+    await until(lambda: one.session.is_pinned)
+    await one.ask(query(b"begin"))
+    side.tenant.retire(lambda origin: True)
+    assert (await one.ask(query(b"select 1"))).value == b"1"
+    one.send(query(b"commit"))
+    answer = await one.ended()
+    assert answer.tags == "CZE"
+    assert answer.code == "57P01"

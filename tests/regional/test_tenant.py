@@ -150,6 +150,52 @@ async def test_a_plain_statement_costs_no_cleaning(side: PoolSide, origin: Origi
     assert (await last_words(side, origin, client, b"set work_mem = '64kB'")).startswith("SET SESSION AUTHORIZATION")
 
 
+CLEAN_REQUESTS = {
+    "select": [query(b"select a from plain where a = 1")],
+    "insert": [query(b"insert into plain values (1)")],
+    "unnamed": [parse(b"", b"update plain set a = $1 where a = $1") + bind(b"", b"", [b"1"]) + execute() + sync()],
+    "transaction": [
+        query(b"begin"),
+        query(b"set local work_mem = '64kB'"),
+        query(b"delete from plain"),
+        query(b"commit"),
+    ],
+    "rolled back": [query(b"begin"), query(b"insert into plain values (2)"), query(b"rollback")],
+    "error": [query(b"select 1/0")],
+}
+
+
+@pytest.mark.parametrize("requests", CLEAN_REQUESTS.values(), ids=CLEAN_REQUESTS)
+@beside
+async def test_a_clean_return_sends_nothing_to_the_origin(
+    side: PoolSide, origin: Origin, requests: list[bytes]
+) -> None:
+    with origin.connect(origin.database) as connection:
+        connection.execute("drop table if exists plain; create table plain (a int); grant all on plain to public")
+    forwarder = await side.forwarder(origin)
+    edge = side.serve(origin, port=forwarder.port)
+    await side.known()
+    client = edge.client()
+    for _ in range(3):
+        forwarder.heard.clear()
+        for request in requests:
+            await client.ask(request)
+        await side.quiet()
+        assert bytes(forwarder.heard) == b"".join(requests)
+
+
+@beside
+async def test_a_return_that_is_not_clean_is_heard_by_the_origin(side: PoolSide, origin: Origin) -> None:
+    """So that the test before this one would notice."""
+    forwarder = await side.forwarder(origin)
+    edge = side.serve(origin, port=forwarder.port)
+    await side.known()
+    forwarder.heard.clear()
+    await edge.client().ask(query(b"create temp table left_behind (a int)"))
+    await side.quiet()
+    assert b"DISCARD TEMP" in forwarder.heard
+
+
 @beside
 async def test_the_answer_goes_out_before_the_cleaning(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin)
@@ -187,7 +233,7 @@ async def test_who_waits_too_long_is_told_the_state_of_the_pool(side: PoolSide, 
     waiter = edge.client()
     waiter.send(parse(b"", b"select 1"), bind(b"", b""), execute(), sync())
     await turns()
-    side.tick(14)
+    side.tick(0.5)
     await turns()
     assert not waiter.refusals
     side.tick(16)
@@ -199,6 +245,74 @@ async def test_who_waits_too_long_is_told_the_state_of_the_pool(side: PoolSide, 
     assert "H" in answer.error
     await holders[0].ask(query(b"commit"))
     assert (await waiter.ask(query(b"select 1"))).value == b"1", "the session lives on"
+
+
+@beside
+async def test_an_edge_with_a_crowd_does_not_starve_another(side: PoolSide, origin: Origin) -> None:
+    crowded, quiet = side.serve(origin, origin_connection_limit=5), side.edge()
+    holders = await full(side, crowded)
+    crowd, few = [crowded.client() for _ in range(200)], [quiet.client() for _ in range(5)]
+    for client in crowd:
+        client.send(query(b"select 1"))
+    await until(lambda: len(side.tenant.pool.waiters) == 200)
+    for client in few:
+        client.send(query(b"select 1"))
+    await until(lambda: len(side.tenant.pool.waiters) == 205)
+    ahead: list[int] = []
+    for client in few:
+        client.on_settled = lambda: ahead.append(sum(other.settled for other in crowd))
+    for holder in holders:
+        await holder.ask(query(b"commit"))
+    for client in [*few, *crowd]:
+        assert (await client.answer()).errors == []
+    assert max(ahead) <= 40
+
+
+@beside
+async def test_the_limit_is_passed_a_little_when_clients_wait_for_over_a_second(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin, origin_connection_limit=5)
+    holders = await full(side, edge)
+    waiters = [edge.client() for _ in range(4)]
+    for waiter in waiters:
+        waiter.send(query(b"begin"))
+    await turns()
+    side.tick(0.5)
+    assert side.tenant.pool.size == 5
+    side.tick(1.5)
+    await until(lambda: sum(waiter.is_in_transaction for waiter in waiters) == 2)
+    assert side.tenant.pool.size == 7
+    for client in [*holders, *waiters[:2]]:
+        await client.ask(query(b"commit"))
+    for waiter in waiters[2:]:
+        await until(lambda: waiter.is_in_transaction)  # noqa: B023 - asked at once
+        await waiter.ask(query(b"commit"))
+    await side.quiet()
+    side.tick()
+    assert side.tenant.pool.size == 5
+
+
+@beside
+async def test_a_lock_that_everybody_waits_for_leaves_connections_to_the_others(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin, origin_connection_limit=60)
+    await side.known()
+    with origin.connect(origin.database) as connection:
+        connection.execute("drop table if exists hot; create table hot as select 1 as a; grant all on hot to public")
+    holder, reader = edge.client(), edge.client()
+    await holder.ask(query(b"begin; update hot set a = 2"))
+    lockers = [edge.client() for _ in range(40)]
+    for locker in lockers:
+        locker.send(query(b"update hot set a = a + 1"))
+    await until(lambda: len(side.tenant.pool.leased) == 20)
+    reader.send(query(b"select 1"))
+    for second in range(2, 30):
+        side.tick(second)
+        await turns()
+        await side.settled()
+    assert (await reader.answer()).value == b"1"
+    assert not side.tenant.sizing.is_holding
+    await holder.ask(query(b"commit"))
+    for locker in lockers:
+        assert (await locker.answer()).errors == []
 
 
 @beside

@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import pytest
 
 from protos.link.link_pb2 import Frame
@@ -201,6 +202,23 @@ async def test_a_deleted_configuration_is_kept_while_its_transactions_run(side: 
     assert list(side.tenants) == []
     resolved = await edge.resolve()
     assert b"57P03" in resolved.error or b"57P01" in resolved.error
+
+
+@beside
+async def test_configurations_of_one_origin_share_its_connections(side: PoolSide, origin: Origin) -> None:
+    mine = configuration_for(origin, origin_connection_min=10, origin_total_limit=7)
+    side.put(mine)
+    side.tick()
+    await side.quiet()
+    assert side.tenant.pool.size == 7
+    side.tenants.put(msgspec.structs.replace(mine, name="other"), side.tenant.opener.secret)
+    other = side.tenants.get("other")
+    assert other is not None
+    side.tick()
+    assert {side.tenant.pool.size, other.pool.size} == {3, 4}
+    await until(lambda: not other.pool.dialing)
+    side.tenants.withdraw("other", 2)
+    await until(lambda: side.tick() is None and side.tenant.pool.size == 7)  # type: ignore[func-returns-value]
 
 
 @beside

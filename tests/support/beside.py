@@ -405,6 +405,11 @@ class PoolSide:
         await turns()
         await until(lambda: not self.tenant.is_busy and not self.tenant.pool.resetting and not self.tenant.pool.dialing)
 
+    async def settled(self) -> None:
+        """Wait until nothing is being opened."""
+        await until(lambda: not self.tenant.pool.dialing)
+        await turns()
+
     async def known(self) -> None:
         """Wait until the origin's catalogue is known, so that plain statements are proven clean."""
         if self.tenant.knowledge.judge.catalog is None:

@@ -14,6 +14,8 @@ class Forwarder:
         self.port = 0
         self.accepted = 0
         """Connections taken so far."""
+        self.heard = bytearray()
+        """All that was sent to PostgreSQL since the test cleared it."""
         self._passes = asyncio.Event()
         self._passes.set()
         self._origin = origin
@@ -47,14 +49,15 @@ class Forwarder:
         self.accepted += 1
         there, back = await asyncio.open_connection(self._origin.host, self._origin.port)
         self._writers += [writer, back]
-        for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.ensure_future(self._pass(source, sink))
+        for source, sink, heard in ((reader, back, self.heard), (there, writer, bytearray())):
+            task = asyncio.ensure_future(self._pass(source, sink, heard))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, heard: bytearray) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
+                heard += data
                 await self._passes.wait()
                 sink.write(data)
                 await sink.drain()

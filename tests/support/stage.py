@@ -22,7 +22,18 @@ from edge.options import EdgeOptions
 from edge.uplink import PROTOCOL_VERSION, Uplink
 from protos.link.credit import Budget
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Close, Configuration, Frame, Open, Reason, Resolution, Resolve, Resolved, Welcome
+from protos.link.link_pb2 import (
+    Close,
+    Configuration,
+    Frame,
+    Open,
+    Reason,
+    Resolution,
+    Resolve,
+    Resolved,
+    State,
+    Welcome,
+)
 from protos.link.link_pb2 import Setting as WireSetting
 from protos.link.mux import MAX_MESSAGE_BYTES, Mux
 from protos.pg import messages
@@ -207,6 +218,12 @@ class PlayedPool:
     ) -> None:
         """Send bytes of an origin, which settle so many sync points."""
         self.mux.send((channel or self.channel).lane, data, settled, status, last=True)
+
+    def state(self, pairs: Mapping[str, str], *, pinned: bool = False, channel: PlayedChannel | None = None) -> None:
+        """Say what the session has set for itself."""
+        lane = (channel or self.channel).lane
+        state = State(settings=settings(pairs), pinned=pinned)
+        self.mux.send_in_order(lane, Frame(channel=lane.id, state=state))
 
     def close(self, reason: "Reason", error: bytes = b"", channel: PlayedChannel | None = None) -> None:
         lane = (channel or self.channel).lane

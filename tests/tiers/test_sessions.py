@@ -96,6 +96,32 @@ async def test_a_statement_whose_link_is_lost_is_cancelled_and_its_outcome_unkno
 
 
 @beside
+async def test_what_a_session_has_set_goes_with_it_over_a_lost_link(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        await driver.ask(query(b"set datestyle = german; set app.tenant = '42'"))
+        await until(lambda: not any(client.is_settling for client in tiers.edge.clients))
+        tiers.cut()
+        await driver.send(query(b"select date '2024-02-01', current_setting('app.tenant')"))  # held
+        await tiers.link()
+        assert rows(await driver.until_ready()) == [[b"01.02.2024", b"42"]]
+
+
+@beside
+async def test_setting_something_costs_one_crossing_and_so_does_what_comes_next(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        other = await tiers.connect()
+        _, seen = await tiers.crossings(lambda: driver.ask(query(b"set work_mem = '7MB'")))
+        assert len([kinds for _, kinds in seen if "data" in kinds]) == 2
+        await until(lambda: not any(client.is_settling for client in tiers.edge.clients))
+        await other.ask(query(b"select 1"))
+        answer, seen = await tiers.crossings(lambda: driver.ask(query(b"show work_mem")))
+        assert rows(answer) == [[b"7MB"]]
+        assert len(seen) == 2
+
+
+@beside
 async def test_a_quiet_session_keeps_its_settings_and_statements_over_a_lost_link(
     side: PoolSide, origin: Origin
 ) -> None:
