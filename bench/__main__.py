@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench import differential, idle, lease, local, size, storm, stream, throughput, wan
+from bench import differential, idle, leak, lease, local, size, storm, stream, throughput, wan
 from bench.longlink import LinkShape, refuse_without_means
 from bench.workspace import UnavailableError
 
@@ -130,6 +130,18 @@ def size_command(sizes: str, **_: object) -> None:
 def idle_command(**_: object) -> None:
     """Memory of the edge node for each idle client, plain and with TLS."""
     idle.run(idle.IdleOptions(**_given()))
+
+
+@main.command("leak")
+@click.option("--sessions", type=click.IntRange(3, 128), default=64, help="Sessions at once, in three modes.")
+@click.option("--actions", type=click.IntRange(1, 10_000_000), default=20_000, help="What they do in all.")
+@click.option("--transfers", type=click.IntRange(1, 1_000_000), default=10_000, help="Transfers of the ledger.")
+@click.option("--restarts", type=click.IntRange(0, 100), default=3, help="Restarts of the origin meanwhile.")
+@click.option("--seed", type=int, default=1, help="Repeats a run, as far as concurrency allows.")
+@json_option
+def leak_command(**_: object) -> None:
+    """No session sees another's state, and a ledger keeps its total; clients are killed. Status 1 if not so."""
+    leak.run(leak.LeakOptions(**_given()))
 
 
 @main.command("storm")

@@ -98,9 +98,9 @@ class Cluster:
             write_private(self._unfinished / "server.crt", pair.certificate, self.account)
         self._unfinished.rename(self.directory)
 
-    def spawn_server(self) -> subprocess.Popen[bytes]:
-        """Start the server on a free port; poll `is_ready`."""
-        self.port = free_port()
+    def spawn_server(self, *, port: int = 0) -> subprocess.Popen[bytes]:
+        """Start the server on a port, or on a free one; poll `is_ready`."""
+        self.port = port or free_port()
         settings = _SETTINGS | {"port": str(self.port), "ssl": "on" if self.programs.has_tls else "off"}
         settings |= {} if self.durable else _THROWAWAY
         with self._seen(self.directory) as (data, fds):

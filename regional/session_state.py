@@ -56,6 +56,7 @@ FROM pg_catalog.pg_prepared_statements WHERE from_sql
 UNTRACKABLE: Final = Residue.LOCKS | Residue.CHANNELS | Residue.CURSORS | Residue.TEMPORARY | Residue.STATEMENTS
 
 _DOTTED: Final = re.compile(rb"[A-Za-z_\x80-\xff][\w$\x80-\xff]*(?:\.[A-Za-z_\x80-\xff][\w$\x80-\xff]*)+")
+_QUOTED: Final = re.compile(rb"'(" + _DOTTED.pattern + rb")'")
 _MAY_NAME: Final = re.compile(rb"\bset\b|set_config|current_setting|\bshow\b", re.IGNORECASE)
 
 
@@ -72,9 +73,12 @@ class NamesSeen:
         return len(self._names)
 
     def see(self, text: bytes, *, always: bool = False) -> None:
-        """Take the names in a statement, if it may be about settings, or (always) in its arguments."""
-        if b"." in text and (always or _MAY_NAME.search(text)):
-            for match in _DOTTED.findall(text):
+        """Take the names in a statement, if it may be about settings, or (always) in its arguments.
+
+        In any other it may still be a string constant, for a function that sets what it is told.
+        """
+        if b"." in text:
+            for match in (_DOTTED if always or _MAY_NAME.search(text) else _QUOTED).findall(text):
                 if match.isascii() and not match.lower().startswith(b"pg_catalog."):
                     name = match.decode("ascii").lower()
                     self._names.pop(name, None)
@@ -90,11 +94,13 @@ def harvest_sql(names: Iterable[str], *, pins: bool) -> bytes:
     return (sql + _HELD if pins else sql).strip().encode("ascii")
 
 
-LOCKS_SQL: Final = (
-    "SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid "
+LEFT_SQL: Final = (
+    "SELECT pg_catalog.count(*),(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql),"
+    "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql) "
+    "FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid "
     "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
 )
-"""How many session advisory locks this connection holds, outside a transaction."""
+"""Of this connection, outside a transaction: session advisory locks, statements of SQL's PREPARE, other statements."""
 
 
 @attrs.frozen

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from protos.pg.messages import parameter_status
 from protos.pg.parsers import error_fields
 from protos.pg.tags import TransactionStatus
 from regional import complaints
 from regional.exchange import Exchange
 from regional.profile import Profile
 from regional.residue import Residue, reset_sql
-from regional.session_state import LOCKS_SQL, harvest_sql, read
+from regional.session_state import LEFT_SQL, harvest_sql, read
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -50,20 +51,50 @@ def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
             channel.unsettled(complaints.unread(str(error)))
             tenant.lease_ended(origin)
             return
-        holds = harvest.holds
-        if pins and holds and not channel.has_left and not tenant.is_retired(origin):
-            origin.kept, origin.residue = origin.residue, Residue.CLEAN
-            origin.profile = profile
-            log.debug("a session keeps its connection", configuration=_name(tenant), holds=holds)
-            channel.settled(profile, origin)
-            return
-        if pins and holds:
+        holds = pins and bool(harvest.holds)
+        here = harvest.applied_to({}, {}, origin.scrutiny.login)
+        has_reset = bool(channel.settings.startup.settings.keys() - here.settings.keys())
+        if holds and tenant.is_retired(origin):
             channel.unsettled(complaints.unpinned())
+            tenant.lease_ended(origin)
+        elif (holds or has_reset) and not channel.has_left:
+            origin.profile = here
+            _lead_back(tenant, origin, channel, profile, keeps=holds)
         else:
             channel.settled(profile, None)
-        tenant.lease_ended(origin)
+            tenant.lease_ended(origin)
 
     origin.run(harvest_sql(dict.fromkeys([*own, *tenant.names]), pins=pins), harvested)
+
+
+def _lead_back(tenant: "Tenant", origin: "Origin", channel: "Channel", profile: Profile, *, keeps: bool) -> None:
+    """Give what the session has reset the value of its startup, which the origin's RESET does not know.
+
+    The client is told of those that PostgreSQL reports. keeps: the session keeps the connection.
+    """
+
+    def restored(exchange: Exchange) -> None:
+        if not exchange.status:
+            channel.unsettled(complaints.unread("the connection was lost"))
+        elif exchange.error:
+            channel.unsettled(complaints.unread(error_fields(exchange.error).get("M", "")))
+            tenant.lease_ended(origin)
+        elif keeps and not channel.has_left:
+            _report(channel, exchange)
+            origin.profile = profile
+            origin.kept, origin.residue = origin.residue, Residue.CLEAN
+            channel.settled(profile, origin)
+        else:
+            _report(channel, exchange)
+            channel.settled(profile, None)
+            tenant.lease_ended(origin)
+
+    tenant.restore(origin, profile, restored)
+
+
+def _report(channel: "Channel", exchange: Exchange) -> None:
+    """Tell the client which values are reported now."""
+    channel.answer(b"".join(parameter_status(*pair) for pair in exchange.parameters.items()), 0, 0, last=True)
 
 
 def clean(tenant: "Tenant", origin: "Origin") -> None:
@@ -85,7 +116,7 @@ def clean(tenant: "Tenant", origin: "Origin") -> None:
         _cleaned(tenant, origin, residue, exchange)
 
     sql = reset_sql(residue)
-    origin.run(LOCKS_SQL.encode() + b";" + sql if residue & Residue.LOCKS else sql, cleaned)
+    origin.run(LEFT_SQL.encode() + b";" + sql if residue & Residue.LOCKS else sql, cleaned)
 
 
 def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exchange) -> None:
@@ -95,10 +126,14 @@ def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exc
         why = error_fields(exchange.error).get("M") if exchange.error else "a transaction is open"
         tenant.discard(origin, f"it could not be cleaned: {why}")
         return
-    if residue & Residue.LOCKS and exchange.rows and exchange.rows[0][0] != b"0":
-        log.warning(
-            "a session advisory lock was held after a transaction, and is released", configuration=_name(tenant)
-        )
+    if residue & Residue.LOCKS and exchange.rows:
+        locks, statements, shared = exchange.rows[0]
+        if locks != b"0":
+            log.warning(
+                "a session advisory lock was held after a transaction, and is released", configuration=_name(tenant)
+            )
+        if not residue.statements_lost and (statements != b"0" or int(shared or b"0") < len(origin.prepared)):
+            origin.residue |= Residue.STATEMENTS  # a function has run PREPARE or DEALLOCATE; only this shows it
     if residue.resets_settings:
         origin.profile = Profile.of(())
     tenant.lease_ended(origin)

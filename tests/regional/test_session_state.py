@@ -41,6 +41,12 @@ def test_other_statements_cost_nothing() -> None:
     assert list(seen) == ["app.user"]
 
 
+def test_a_name_that_is_told_to_a_function_is_seen() -> None:
+    seen = NamesSeen()
+    seen.see(b"select remember('app.user', 'a.b c') from a.b")
+    assert list(seen) == ["app.user"]
+
+
 def test_their_number_is_bounded_and_the_latest_stay() -> None:
     seen = NamesSeen()
     for number in range(MAX_NAMES + 10):

@@ -87,6 +87,20 @@ async def test_what_a_function_sets_is_kept(side: PoolSide, origin: Origin) -> N
 
 
 @beside
+async def test_what_a_function_sets_by_a_name_that_it_is_told_is_kept(side: PoolSide, origin: Origin) -> None:
+    with origin.connect(origin.database) as connection:
+        connection.execute(
+            "create or replace function remember(name text, value text) returns text language sql as"
+            " $$ select set_config(name, value, false) $$"
+        )
+    one, other = await pair(side, origin)
+    await one.ask(query(b"select remember('own.first', 'mine')"))
+    await shuffle(side, one, other)
+    assert await show(one, "own.first") == b"mine"
+    assert await show(other, "own.first") == b""
+
+
+@beside
 async def test_reset_leads_back_to_the_start_of_the_session(side: PoolSide, origin: Origin) -> None:
     one, other = await pair(side, origin, work_mem="8MB")
     await one.ask(query(b"set work_mem = '5MB'; set statement_timeout = 5000"))
@@ -96,6 +110,21 @@ async def test_reset_leads_back_to_the_start_of_the_session(side: PoolSide, orig
     await shuffle(side, one, other)
     assert await show(one, "work_mem") == b"8MB"
     assert await show(one, "statement_timeout") == b"0"
+
+
+@beside
+async def test_who_resets_what_was_given_at_startup_is_told_the_value_of_the_startup(
+    side: PoolSide, origin: Origin
+) -> None:
+    one, other = await pair(side, origin, timezone="Asia/Tokyo", client_encoding="LATIN1")
+    await one.ask(query(b"set timezone = 'UTC'"))
+    await side.quiet()
+    await one.ask(query(b"reset all"))
+    await side.quiet()
+    reported = [message.data[5:-1] for message in one.take().messages if message.tag == ord("S")]
+    assert reported[-2:] == [b"client_encoding\0LATIN1", b"TimeZone\0Asia/Tokyo"]
+    await shuffle(side, one, other)
+    assert await show(one, "TimeZone") == b"Asia/Tokyo"
 
 
 @beside
@@ -290,6 +319,45 @@ async def test_a_pinned_session_ends_with_its_connection(side: PoolSide, origin:
     await until(lambda: one.session.is_pinned)
     side.tenant.retire(lambda origin: True)
     assert (await one.ended()).code == "57P01"
+
+
+@pytest.mark.parametrize("mode", ["track", "reset", "pin"])
+@beside
+async def test_what_a_function_prepares_ends_with_the_lease_or_the_session(
+    side: PoolSide, origin: Origin, mode: str
+) -> None:
+    one, other = await pair(side, origin, mode)
+    await one.ask(query(b"do $$ begin execute 'pre' || 'pare something as select 1'; end $$"))
+    if mode == "pin":
+        await until(lambda: one.session.is_pinned)
+        one.leave(Reason.LOST)
+    await side.quiet()
+    for _ in range(3):
+        assert (await other.ask(query(b"select count(*) from pg_prepared_statements where from_sql"))).value == b"0"
+
+
+@beside
+async def test_what_a_function_deallocates_is_made_again_for_others(side: PoolSide, origin: Origin) -> None:
+    one, other = await pair(side, origin)
+    await one.ask(parse(b"p", b"select 'one'"), bind(b"", b"p"), execute(), sync())
+    await side.quiet()
+    await other.ask(query(b"do $$ begin execute 'dealloc' || 'ate all'; end $$"))
+    await side.quiet()
+    assert (await one.ask(bind(b"", b"p"), execute(), sync())).value == b"one"
+
+
+@beside
+async def test_reset_leads_a_pinned_session_back_to_its_start(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin, "pin", work_mem="8MB")
+    await one.ask(query(b"listen news; set work_mem = '5MB'"))
+    await until(lambda: one.session.is_pinned)
+    assert await show(one, "work_mem") == b"5MB"
+    await one.ask(query(b"reset work_mem"))
+    assert await show(one, "work_mem") == b"8MB"
+    await one.ask(query(b"reset all"))
+    one.leave(Reason.LOST)
+    await side.quiet()
+    assert not side.tenant.pool.leased
 
 
 @beside
