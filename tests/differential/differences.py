@@ -7,7 +7,7 @@ be equal again. A row's name is its line in the table of differences of docs/arc
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from typing import Final
 
@@ -82,6 +82,8 @@ class Point:
     """Onetrip's messages from there on."""
     there: Sequence[bytes]
     """PostgreSQL's."""
+    greeting: Mapping[str, str] = attrs.field(factory=dict)
+    """What was reported at login, once some of it has been reset."""
 
 
 Explained = tuple[int, int]
@@ -135,7 +137,14 @@ def _lost_with_lease(topic: str, notice: bytes, *codes: str) -> Callable[[Point]
 
 
 def _reset(point: Point) -> Explained | None:
-    """A parameter that was given at startup has the server's default up to the end of the transaction."""
+    """A parameter that was given at startup has the server's default up to the end of the transaction.
+
+    Then it is as at startup, and the client is told, perhaps in the next answer only.
+    """
+    if point.here[0][:1] == b"S":
+        name, value, _ = point.here[0][5:].decode().split("\0")
+        if point.greeting.get(name) == value:
+            return 1, 0
     if point.chunk.topic == RESET_STARTUP and point.here[0][:1] in {b"S", b"D"}:
         return _up_to_ready(point.here), _up_to_ready(point.there)
     return None
@@ -252,8 +261,11 @@ def compare(here: Played, there: Played, excused: Excused) -> None:
     if (here.refusal and _refusal(here)) != (there.refusal and _refusal(there)):
         raise UnexcusedError(f"login\n  Onetrip:    {here.refusal}\n  PostgreSQL: {there.refusal}")
     _greetings(here.greeting, there.greeting, excused)
+    greeting: Mapping[str, str] = {}
     for one, other in zip(here.answers, there.answers, strict=False):
-        _answers(one, other, excused)
+        if one.chunk.topic == RESET_STARTUP:
+            greeting = here.greeting
+        _answers(one, other, excused, greeting)
     if len(here.answers) != len(there.answers):
         raise UnexcusedError(f"Onetrip answered {len(here.answers)} chunks, PostgreSQL {len(there.answers)}")
 
@@ -270,7 +282,7 @@ def _greetings(here: dict[str, str], there: dict[str, str], excused: Excused) ->
         raise UnexcusedError(f"login\n  Onetrip:    {here}\n  PostgreSQL: {there}")
 
 
-def _answers(here: Answer, there: Answer, excused: Excused) -> None:
+def _answers(here: Answer, there: Answer, excused: Excused, greeting: Mapping[str, str]) -> None:
     if here.is_said != there.is_said:
         raise UnexcusedError(f"{here.chunk}\n  was left out on one side: their transactions are not in the same state")
     ours, theirs = ([normalised(message) for message in answer.messages] for answer in (here, there))
@@ -280,7 +292,7 @@ def _answers(here: Answer, there: Answer, excused: Excused) -> None:
         if at < len(ours) and other < len(theirs) and ours[at] == theirs[other]:
             at, other = at + 1, other + 1
             continue
-        point = Point(here.chunk, ours[at:] or [b"?end"], theirs[other:] or [b"?end"])
+        point = Point(here.chunk, ours[at:] or [b"?end"], theirs[other:] or [b"?end"], greeting)
         for row in ROWS:
             explained = row.explains(point)
             if explained is not None and any(explained):

@@ -4,6 +4,7 @@ import pytest
 
 from protos.link.link_pb2 import Reason
 from protos.pg.messages import bind, execute, parse, query, sync
+from regional import settling
 from tests.support.beside import Client, PoolSide, beside, until
 from tests.support.cluster import Origin
 
@@ -164,11 +165,15 @@ async def test_the_edge_learns_what_it_has_to_say_again(side: PoolSide, origin: 
 
 
 @beside
-async def test_a_lost_connection_costs_a_session_whose_settings_were_not_read(side: PoolSide, origin: Origin) -> None:
+async def test_a_lost_connection_costs_a_session_whose_settings_were_not_read(
+    side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, _ = await pair(side, origin)
-    lease = next(iter(side.tenant.pool.all()))
-    one.on_settled = lambda: lease.lost("the test says so")
+    monkeypatch.setattr(settling, "harvest_sql", lambda names, *, pins: b"select pg_sleep(60)")
     one.send(query(b"set work_mem = '7MB'"))
+    await until(lambda: any(lease.settling for lease in side.tenant.pool.all()))
+    for lease in side.tenant.pool.all():
+        lease.lost("the test says so")
     answer = await one.ended()
     assert answer.tags == "CZE"
     assert answer.code == "08006"
