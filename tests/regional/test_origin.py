@@ -111,6 +111,7 @@ async def test_an_origin_that_restarts_costs_waiters_only_time(side: PoolSide, o
     edge = side.serve(origin, port=forwarder.port)
     client, late = edge.client(), edge.client()
     await client.ask(query(b"select 1"))
+    await side.quiet()
     forwarder.stop()
     await until(lambda: not side.tenant.pool.size)
     client.send(query(b"select 2"))
