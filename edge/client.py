@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from edge.directory import Entry, Pair, raw, text
+from edge.directory import Entry
 from edge.handshake import Accepted
 from edge.session import Session
 from protos.errors import ConnectionLostError, ServiceError
 from protos.link.lane import Lane
 from protos.link.link_pb2 import Open, Reason, Setting, State
+from protos.link.settings import from_wire, to_wire
 from protos.pg.messages import service_error
 from protos.runtime.connection import Connection
 
@@ -117,7 +118,7 @@ class Client:
         opening = Open(
             configuration=self.entry.name,
             credentials_version=self.entry.credentials_version,
-            settings=_wire_settings(self._settings),
+            settings=to_wire(self._settings),
             process_id=self.process_id,
             secret_key=self.secret_key,
             present=self._present,
@@ -168,7 +169,7 @@ class Client:
     def state_known(self, state: State) -> None:
         """What the session has set for itself; it is said again when another channel is opened."""
         self._present = list(state.settings)
-        scope = self.entry.scope_of((text(setting.name), text(setting.value)) for setting in state.settings)
+        scope = self.entry.scope_of(from_wire(state.settings))
         self._session.state_known(scope, is_pinned=state.pinned)
         if self._lane is not None and self._uplink is not None:
             self._uplink.state_applied(self._lane)
@@ -268,7 +269,3 @@ class Client:
         self.connection.finish(linger=reason != Reason.TERMINATED)
         if self.connection.pending_bytes:
             self._edge.limits.linger(self.connection, monotonic())
-
-
-def _wire_settings(pairs: tuple[Pair, ...]) -> list[Setting]:
-    return [Setting(name=raw(name), value=raw(value)) for name, value in pairs]

@@ -18,6 +18,7 @@ import attrs
 from edge.handshake import Credential
 from protos.errors import InvalidParameterError
 from protos.link.link_pb2 import Configuration, Resolution, Setting
+from protos.link.settings import from_wire
 from protos.pg.messages import error_fields
 from protos.pg.scram import ScramVerifier
 
@@ -61,15 +62,15 @@ class Entry:
         return blake2b(repr(meaning).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def set_parameters(self, reported: Iterable[Setting]) -> None:
-        self.parameters = {text(setting.name): text(setting.value) for setting in reported}
+        self.parameters = dict(from_wire(reported))
 
     def learn(self, resolutions: Iterable[Resolution]) -> None:
         """Keep what the origin takes. What it refuses today (a role that is not there) it may take tomorrow."""
         for resolution in resolutions:
             if not resolution.refusal:
-                pair = (text(resolution.setting.name), text(resolution.setting.value))
+                (pair,) = from_wire([resolution.setting])
                 self.known.pop(pair, None)
-                self.known[pair] = {text(setting.name): text(setting.value) for setting in resolution.reported}
+                self.known[pair] = dict(from_wire(resolution.reported))
         while len(self.known) > MAX_KNOWN_PAIRS:
             del self.known[next(iter(self.known))]
 
@@ -138,7 +139,7 @@ class Directory:
             credential=Credential(verifier=ScramVerifier.parse(pushed.verifier), client_auth=pushed.client_auth),
             max_client_connections=pushed.max_client_connections,
             wait_timeout_s=pushed.wait_timeout_s,
-            parameters={text(setting.name): text(setting.value) for setting in pushed.parameters},
+            parameters=dict(from_wire(pushed.parameters)),
         )
         entry.learn(pushed.known)
         if old is not None:
@@ -165,14 +166,6 @@ class RefusedSettingError(InvalidParameterError):
         fields = error_fields(response)
         super().__init__(public=fields.get("M"), detail=fields.get("D"), hint=fields.get("H"))
         self.sqlstate = fields.get("C", InvalidParameterError.sqlstate)  # type: ignore[misc]
-
-
-def text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def raw(value: str) -> bytes:
-    return value.encode("utf-8", "surrogateescape")
 
 
 def _fact_of(pair: Pair) -> dict[str, str] | None:

@@ -22,6 +22,7 @@ from typing import Final
 
 from edge.statements import Statement, Statements
 from protos.errors import RemoteProtocolError
+from protos.link.settings import SETTLING
 from protos.pg.framer import FRONTEND_LIMITS, Framer
 from protos.pg.messages import ready_for_query
 from protos.pg.tags import Frontend, TransactionStatus
@@ -39,7 +40,6 @@ _WHOLE_BETWEEN: Final = _WHOLE | _VOID_BETWEEN
 _ENDS: Final = frozenset({
     Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
 })  # fmt: skip
-SETTLING: Final = 0x100  # see Frame.status in link.proto
 _READY_IDLE: Final = ready_for_query(TransactionStatus.IDLE)
 
 

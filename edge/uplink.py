@@ -19,14 +19,15 @@ import structlog
 import trio
 from grpc import aio
 
-from edge.directory import Directory, Pair, raw
+from edge.directory import Directory, Pair
 from edge.statements import Statement
 from protos.errors import RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting, State
+from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, State
 from protos.link.link_pb2 import Statement as StatementFrame
+from protos.link.settings import to_wire
 from protos.link.tls import LinkTls
 from protos.runtime.address import authority
 from protos.runtime.guest import call_host
@@ -162,8 +163,7 @@ class Uplink:
         assert self._stream is not None
         number, self._next_resolve = self._next_resolve, self._next_resolve + 1
         self._resolving[number] = callback
-        pairs = [Setting(name=raw(name), value=raw(value)) for name, value in settings]
-        question = Resolve(id=number, configuration=configuration, settings=pairs)
+        question = Resolve(id=number, configuration=configuration, settings=to_wire(settings))
         self._stream.mux.send_control(Frame(resolve=question))
 
     # --- the life of the link ---

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from protos.errors import RemoteProtocolError
+from protos.link.settings import SETTLING
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
 from protos.pg.parsers import error_fields, parameter_status_of
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 # Of a conversation of our own everything is seen, rows included.
 _EXCHANGE: Final = WHOLE_WHEN_WATCHED | {Backend.DATA_ROW}
-SETTLING: Final = 0x100
-"""In the status that goes to the edge: a State of the session follows (link.proto)."""
-
 _UNASKED: Final = frozenset({Backend.NOTICE_RESPONSE, Backend.NOTIFICATION_RESPONSE})
 
 

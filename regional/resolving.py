@@ -12,6 +12,7 @@ import structlog
 
 from protos.errors import ServiceError
 from protos.link.link_pb2 import Resolution, Resolve, Resolved, Setting
+from protos.link.settings import to_wire
 from protos.pg.messages import service_error
 from regional.exchange import Exchange
 from regional.knowledge import borrow
@@ -48,10 +49,7 @@ class Resolver:
             log.exception("a question to the origin failed unforeseen", configuration=question.configuration)
             answer(Resolved(id=question.id, error=service_error(ServiceError(repr(error)), "FATAL")))
             return
-        resolved.parameters.extend(
-            Setting(name=name.encode(), value=value.encode("utf-8", "surrogateescape"))
-            for name, value in self._tenant.knowledge.parameters.items()
-        )
+        resolved.parameters.extend(to_wire(self._tenant.knowledge.parameters.items()))
         answer(resolved)
 
     async def _resolve_one(self, setting: Setting) -> Resolution:
@@ -93,9 +91,6 @@ class Resolver:
         await borrow(self._tenant, ask)
         return Resolution(
             setting=setting,
-            reported=[
-                Setting(name=name.encode(), value=value.encode("utf-8", "surrogateescape"))
-                for name, value in reported.items()
-            ],
+            reported=to_wire(reported.items()),
             refusal=refusal,
         )

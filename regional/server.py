@@ -10,7 +10,7 @@ Only a peer whose certificate carries the role of an edge is served (rules 29); 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import grpc
@@ -20,8 +20,9 @@ from grpc import aio
 from protos.errors import NotReadyError, RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionaryReceiver
-from protos.link.link_pb2 import Close, Frame, GoAway, Hello, Reason, Setting, Welcome
+from protos.link.link_pb2 import Close, Frame, GoAway, Hello, Reason, Welcome
 from protos.link.mux import Mux
+from protos.link.settings import from_wire
 from protos.pg.messages import service_error
 from protos.release import RELEASE
 from protos.runtime.link_stream import LinkStream
@@ -145,11 +146,11 @@ class EdgeLink:
             error = service_error(NotReadyError(public="the configuration has just been changed"), "FATAL")
             self.mux.close_lane(lane, Close(reason=Reason.ENDED, error=error))
             return
-        startup = Profile.of(_pairs(opening.settings))
+        startup = Profile.of(from_wire(opening.settings))
         key = (opening.process_id, opening.secret_key)
         channel = Channel(tenant, self.mux, lane, startup, key)
         if opening.present:
-            channel.settings.change(Profile.of(_pairs(opening.present)))
+            channel.settings.change(Profile.of(from_wire(opening.present)))
         channel.on_closed = lambda: self.channels.pop(number, None)
         self.channels[number] = channel
         tenant.channels[key] = channel
@@ -224,13 +225,6 @@ class LinkServer:
 
     def _notify(self) -> None:
         self._changed.set()
-
-
-def _pairs(settings: Iterable[Setting]) -> list[tuple[str, str]]:
-    return [
-        (setting.name.decode("utf-8", "surrogateescape"), setting.value.decode("utf-8", "surrogateescape"))
-        for setting in settings
-    ]
 
 
 def _has_edge_role(context: "aio.ServicerContext[bytes, bytes]") -> bool:

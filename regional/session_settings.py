@@ -6,7 +6,8 @@ the edge's word that it names them accordingly, names may come that were made fo
 
 from collections.abc import Callable
 
-from protos.link.link_pb2 import Setting, State
+from protos.link.link_pb2 import State
+from protos.link.settings import to_wire
 from regional.profile import Profile
 from regional.residue import Residue
 
@@ -39,13 +40,8 @@ class SessionSettings:
     def state(self, *, pinned: bool) -> State:
         """What the edge has to know, to be sent to it now."""
         self._unconfirmed += 1
-        settings = [Setting(name=_raw(name), value=_raw(value)) for name, value in self.present.settings.items()]
-        return State(settings=settings, pinned=pinned)
+        return State(settings=to_wire(self.present.settings.items()), pinned=pinned)
 
     def confirmed(self) -> None:
         """The edge names the session's statements by the settings that it was told first of those not confirmed."""
         self._unconfirmed = max(0, self._unconfirmed - 1)
-
-
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

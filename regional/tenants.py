@@ -9,7 +9,8 @@ import trio
 
 from protos.errors import NotReadyError, QueryCancelledError, ServiceError
 from protos.link.link_pb2 import Configuration as Pushed
-from protos.link.link_pb2 import Frame, Invalidate, Resolution, Resolve, Resolved, Setting, Withdraw
+from protos.link.link_pb2 import Frame, Invalidate, Resolution, Resolve, Resolved, Withdraw
+from protos.link.settings import to_wire
 from protos.pg.messages import service_error
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
@@ -159,9 +160,6 @@ class Tenants:
             client_auth=configuration.client_auth,
             max_client_connections=configuration.max_client_connections,
             wait_timeout_s=configuration.wait_timeout_s,
-            parameters=[
-                Setting(name=name.encode(), value=value.encode("utf-8", "surrogateescape"))
-                for name, value in tenant.knowledge.parameters.items()
-            ],
+            parameters=to_wire(tenant.knowledge.parameters.items()),
             known=known[-MAX_PUSHED_RESOLUTIONS:],
         )

@@ -8,11 +8,11 @@ from structlog.testing import capture_logs
 
 from edge.client import MAX_BACKLOG_BYTES
 from edge.limits import LINGER_S, WRITE_TIMEOUT_S
-from edge.session import SETTLING
 from edge.statements import MAX_SESSION_BYTES
 from protos.errors import DrainingError
 from protos.link.lane import INITIAL_CREDIT_BYTES
 from protos.link.link_pb2 import GoAway, Reason, Withdraw
+from protos.link.settings import SETTLING
 from protos.pg import messages
 from protos.pg.messages import (
     bind,

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.directory import MAX_KNOWN_PAIRS, Directory, Entry, Pair, RefusedSettingError, raw, text
+from edge.directory import MAX_KNOWN_PAIRS, Directory, Entry, Pair, RefusedSettingError
 from protos.link.link_pb2 import Resolution, Setting
+from protos.link.settings import raw, text
 from protos.pg.messages import error_response
 from tests.support.stage import NAME, PARAMETERS, USER, configuration, settings
 

@@ -1,0 +1,28 @@
+"""How the settings of a session travel: pairs of text at both ends, bytes between them.
+
+A client may send names and values that are not UTF-8; surrogate escapes carry them, and PostgreSQL is to refuse them.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from protos.link.link_pb2 import Setting
+
+SETTLING: Final = 0x100
+"""Beside the transaction status in a frame: a State of the session follows (link.proto)."""
+
+
+def to_wire(pairs: Iterable[tuple[str, str]]) -> list[Setting]:
+    return [Setting(name=raw(name), value=raw(value)) for name, value in pairs]
+
+
+def from_wire(settings: Iterable[Setting]) -> list[tuple[str, str]]:
+    return [(text(setting.name), text(setting.value)) for setting in settings]
+
+
+def text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def raw(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
