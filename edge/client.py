@@ -59,11 +59,6 @@ class Client:
         self._held: list[bytes] = []
         self._ending: ServiceError | None = None
 
-    @property
-    def is_settling(self) -> bool:
-        """Whether what the session has set is still being read."""
-        return self._session.is_settling
-
     # --- the connection's side ---
 
     def received(self, data: bytes) -> None:

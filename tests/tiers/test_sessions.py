@@ -100,7 +100,7 @@ async def test_what_a_session_has_set_goes_with_it_over_a_lost_link(side: PoolSi
     async with two_tiers(side, origin) as tiers:
         driver = await tiers.connect()
         await driver.ask(query(b"set datestyle = german; set app.tenant = '42'"))
-        await until(lambda: not any(client.is_settling for client in tiers.edge.clients))
+        await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
         tiers.cut()
         await driver.send(query(b"select date '2024-02-01', current_setting('app.tenant')"))  # held
         await tiers.link()
@@ -114,7 +114,7 @@ async def test_setting_something_costs_one_crossing_and_so_does_what_comes_next(
         other = await tiers.connect()
         _, seen = await tiers.crossings(lambda: driver.ask(query(b"set work_mem = '7MB'")))
         assert len([kinds for _, kinds in seen if "data" in kinds]) == 2
-        await until(lambda: not any(client.is_settling for client in tiers.edge.clients))
+        await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
         await other.ask(query(b"select 1"))
         answer, seen = await tiers.crossings(lambda: driver.ask(query(b"show work_mem")))
         assert rows(answer) == [[b"7MB"]]
