@@ -181,24 +181,31 @@ class Origin:
         if pipeline.settled != settled:
             self._busy_from(self.last_activity)
         is_over = pipeline.is_idle and not self.connection.is_closed and not channel.is_inside_message
-        status = pipeline.status
-        if is_over:
-            self.scrutiny.conclude(pipeline)
-            out.insert(len(out) - 1, self.scrutiny.last_words(channel.settings.told))
-            if self._settles(channel):
-                status |= SETTLING
+        settles = is_over and self._conclude(channel, out)
+        status = pipeline.status | SETTLING if settles else pipeline.status
         channel.answer(b"".join(out), pipeline.settled - settled, status, last=pipeline.is_idle)
-        if is_over:
-            self.end_lease()  # else with the rest of that message: a COPY has failed, and its client goes on sending
+        if is_over:  # else with the rest of that message: a COPY has failed, and its client goes on sending
+            self._end_lease(channel, settles=settles)
         for piece in after:
             self._take_own(piece)
+
+    def _conclude(self, channel: "Channel", out: list[bytes]) -> bool:
+        """Add the last words to an answer that ends with ReadyForQuery; whether the session has to settle."""
+        self.scrutiny.conclude(self.pipeline)
+        words = self.scrutiny.last_words(channel.settings.told)
+        if words:
+            out.insert(len(out) - 1, words)
+        return self._settles(channel)
 
     def end_lease(self) -> None:
         """The pipeline is idle: what the client wanted is done."""
         channel = self.channel
         assert channel is not None
         self.scrutiny.conclude(self.pipeline)
-        if self._settles(channel):
+        self._end_lease(channel, settles=self._settles(channel))
+
+    def _end_lease(self, channel: "Channel", *, settles: bool) -> None:
+        if settles:
             self.settling = channel
             channel.settling()
         elif self.kept and not channel.has_left:
