@@ -11,23 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from protos.errors import LocalProtocolError
 from regional.pool import UNBOUNDED, Pool, PoolLimits
 from regional.profile import BASE, Profile
+from tests.support.pooled import Connected, Waiter
 
 LINKS = ["near", "far", "third"]
 NO_BOUND = st.just(UNBOUNDED)
 PROFILES = [BASE, Profile.of([("timezone", "UTC")]), Profile.of([("timezone", "Asia/Tokyo")])]
-
-
-@attrs.define(eq=False)
-class Connected:
-    profile: Profile = BASE
-    idle_since: float = 0.0
-    expires_at: float = 1e9
-
-
-@attrs.define(eq=False)
-class Waiter:
-    profile: Profile = BASE
-    mux: object = None
 
 
 def pool_of(max_size: int = 5, **limits: int) -> Pool[Connected, Waiter]:

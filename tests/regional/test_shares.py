@@ -2,32 +2,18 @@
 
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regional.configuration import Configuration, Origin
 from regional.pool import UNBOUNDED, Pool, PoolLimits
-from regional.profile import BASE, Profile
 from regional.shares import divide, share_out
 from regional.sizing import Sizing
 from tests.regional.samples import ORIGIN, configuration
+from tests.support.pooled import Connected, Waiter
 
 OTHER = Origin(host="other.internal", database="app", user="app_user")
-
-
-@attrs.define(eq=False)
-class Connected:
-    profile: Profile = BASE
-    idle_since: float = 0.0
-    expires_at: float = 1e9
-
-
-@attrs.define(eq=False)
-class Waiter:
-    profile: Profile = BASE
-    mux: object = None
 
 
 class Tenant:

@@ -1,24 +1,9 @@
 """How large a pool may be: the soft limit, an origin that refuses, a share, and what the concurrency control says."""
 
-import attrs
-
 from regional.concurrency import FREE
 from regional.pool import UNBOUNDED, Pool, PoolLimits
-from regional.profile import BASE, Profile
 from regional.sizing import SHORTAGE_S, SOFT_S, Sizing, extra_of
-
-
-@attrs.define(eq=False)
-class Connected:
-    profile: Profile = BASE
-    idle_since: float = 0.0
-    expires_at: float = 1e9
-
-
-@attrs.define(eq=False)
-class Waiter:
-    profile: Profile = BASE
-    mux: object = None
+from tests.support.pooled import Connected, Waiter
 
 
 class Scene:
