@@ -15,6 +15,7 @@ from regional.catalog import Catalog
 from regional.catalog_query import CATALOG_QUERY
 from regional.cleanness import Judge
 from regional.exchange import Exchange
+from regional.names_query import NAMES_QUERY, names_in
 from regional.origin import Origin
 from regional.profile import BASE
 
@@ -134,7 +135,7 @@ class Knowledge:
         try:
             self._due = monotonic() + CATALOG_AGE_S
             due = self._due
-            exchange = await borrow(self._tenant, lambda origin, done: origin.run(CATALOG_QUERY.encode(), done))
+            exchange = await borrow(self._tenant, self._read)
             if exchange.error:
                 why = error_fields(exchange.error).get("M")
                 log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
@@ -146,6 +147,30 @@ class Knowledge:
             log.exception("catalogue not understood; every statement counts as unclean", configuration=name)
         finally:
             self._is_loading = False
+
+    def _read(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
+        """The names of parameters, then the catalogue."""
+
+        def named(exchange: Exchange) -> None:
+            if exchange.status:
+                origin.run(CATALOG_QUERY.encode(), done)
+            else:
+                done(exchange)
+
+        self.read_names(origin, named)
+
+    def read_names(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
+        """Look through the catalogue for names of parameters; done hears what came of it, when that is known here."""
+
+        def named(exchange: Exchange) -> None:
+            if exchange.error:  # those that are known stay
+                why = error_fields(exchange.error).get("M")
+                log.warning("names of parameters not read", configuration=self._tenant.configuration.name, why=why)
+            if exchange.status and not (exchange.error and self._tenant.names.knows_catalog):
+                self._tenant.names.found(names_in(exchange.rows))
+            done(exchange)
+
+        origin.run(NAMES_QUERY.encode(), named)
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

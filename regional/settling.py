@@ -33,6 +33,21 @@ BETWEEN = Profile.between()
 
 def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
     """Read what the session has on this connection; then the lease ends for good, or the session keeps it."""
+    if tenant.names.knows_catalog:
+        _harvest(tenant, origin, channel)
+        return
+
+    def named(exchange: Exchange) -> None:
+        if exchange.status:
+            _harvest(tenant, origin, channel)
+        else:
+            origin.settling = None
+            channel.unsettled(complaints.unread("the connection was lost"))
+
+    tenant.knowledge.read_names(origin, named)
+
+
+def _harvest(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
     pins = tenant.configuration.session_state == "pin"
     own = [name for name in channel.profile.settings if "." in name and name.isascii()]
 

@@ -101,6 +101,28 @@ async def test_what_a_function_sets_by_a_name_that_it_is_told_is_kept(side: Pool
     assert await show(other, "own.first") == b""
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["catalogue read", "first lease"])
+@beside
+async def test_what_only_a_function_names_is_kept(side: PoolSide, origin: Origin, is_known: bool) -> None:  # noqa: FBT001
+    with origin.connect(origin.database) as connection:
+        connection.execute(
+            "create or replace function takes_tenant(tenant text) returns void language plpgsql as"
+            " $$ begin perform set_config('hidden.tenant', tenant, false); end $$"
+        )
+    edge = side.serve(origin, origin_connection_limit=5)
+    if is_known:
+        await side.known()
+    one, other = edge.client(), edge.client()
+    await one.ask(query(b"select takes_tenant('mine')"))
+    await one.ask(query(b"begin"))
+    await until(lambda: one.present)
+    assert (b"hidden.tenant", b"mine") in [(setting.name, setting.value) for setting in one.present]
+    await one.ask(query(b"commit"))
+    await shuffle(side, one, other)
+    assert await show(one, "hidden.tenant") == b"mine"
+    assert not await show(other, "hidden.tenant")
+
+
 @beside
 async def test_reset_leads_back_to_the_start_of_the_session(side: PoolSide, origin: Origin) -> None:
     one, other = await pair(side, origin, work_mem="8MB")
