@@ -83,7 +83,7 @@ def _harvest(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
 
 
 def _lead_back(tenant: "Tenant", origin: "Origin", channel: "Channel", profile: Profile, *, keeps: bool) -> None:
-    """Give what the session has reset the value of its startup, which the origin's RESET does not know.
+    """Give what the session has reset the value of its startup, which the origin's RESET does not know (`resets.py`).
 
     The client is told of those that PostgreSQL reports. keeps: the session keeps the connection.
     """

@@ -136,13 +136,13 @@ async def test_reset_leads_back_to_the_start_of_the_session(side: PoolSide, orig
 
 
 @beside
-async def test_who_resets_what_was_given_at_startup_is_told_the_value_of_the_startup(
+async def test_who_resets_what_was_given_at_startup_in_a_longer_text_is_told_its_value(
     side: PoolSide, origin: Origin
 ) -> None:
     one, other = await pair(side, origin, timezone="Asia/Tokyo", client_encoding="LATIN1")
     await one.ask(query(b"set timezone = 'UTC'"))
     await side.quiet()
-    await one.ask(query(b"reset all"))
+    await one.ask(query(b"reset all; select 1"))
     await side.quiet()
     reported = [message.data[5:-1] for message in one.take().messages if message.tag == ord("S")]
     assert reported[-2:] == [b"client_encoding\0LATIN1", b"TimeZone\0Asia/Tokyo"]
