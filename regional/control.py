@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from regional.configuration import Configuration, OriginSecret
+from regional.sizing import BoundBy
 
 
 class Acknowledgement(Struct, frozen=True, kw_only=True):
@@ -44,7 +45,11 @@ class PoolStatus(Struct, frozen=True, kw_only=True):
     #: Seconds that the head of the queue has waited.
     maxwait: float
     size: int
+    #: origin_connection_limit.
     limit: int
+    #: How many connections may be in use at once now, and where that comes from (`regional/sizing.py`).
+    bound: int
+    bound_by: BoundBy
     #: Counters since the node's start.
     total_leases: int = 0
     total_errors: int = 0

@@ -122,6 +122,8 @@ def _pool_status(tenant: Tenant, now: float) -> PoolStatus:
         maxwait=pool.waited_s(now),
         size=pool.size,
         limit=pool.limits.max_size,
+        bound=tenant.sizing.bound,
+        bound_by=tenant.sizing.bound_by,
         total_leases=pool.total_leases,
         total_errors=tenant.total_errors,
     )

@@ -118,6 +118,7 @@ async def test_the_status_counts_like_pgbouncer(side: PoolSide, origin: Origin) 
     (pool,), (link,) = status.pools, status.links
     assert (pool.cl_active, pool.cl_waiting, pool.sv_active, pool.sv_idle) == (5, 1, 5, 0)
     assert pool.maxwait > 0
+    assert (pool.bound, pool.bound_by) == (5, "limit")
     assert pool.total_leases >= 5
     assert status.ready
     assert (link.edge, link.channels) == ("edge-test", 6)
