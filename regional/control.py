@@ -72,6 +72,8 @@ class Control(Protocol):
     async def check(self, configuration: Configuration, secret: OriginSecret) -> dict[str, str]:
         """Log in at the origin once and return the parameters it reports.
 
+        What else a first lease needs is read as well, so that the first clients find it once this is published.
+
         Raises ServiceError, whose message says what is wrong, when the origin cannot be reached or refuses.
         Cancellation: safe.
         """

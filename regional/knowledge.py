@@ -117,7 +117,7 @@ class Knowledge:
         """Read the catalogue if what we have of it is too old."""
         if self._due <= now and not self._is_loading:
             self._is_loading = True
-            nursery.start_soon(self._load)
+            nursery.start_soon(self.load)
 
     def expire(self, now: float) -> None:
         """A catalogue that could not be read again, for there was no connection, proves nothing in the end."""
@@ -129,7 +129,15 @@ class Knowledge:
         self.judge.catalog = None
         self._due = 0.0
 
-    async def _load(self) -> None:
+    def take_over(self, other: "Knowledge") -> None:
+        """What another tenant has just learnt of the same origin."""
+        if self.judge.catalog is None:
+            self.judge.catalog = other.judge.catalog
+            self._due = other._due
+            self._tenant.names.take_over(other._tenant.names)
+
+    async def load(self) -> None:
+        """Read the catalogue. Cancellation: safe."""
         name = self._tenant.configuration.name
         due = 0.0
         try:

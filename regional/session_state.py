@@ -86,6 +86,10 @@ class NamesSeen:
         names = dict.fromkeys(name for text in texts for name in _names_in(_DOTTED, text))
         self._found = tuple(islice(names, MAX_FOUND))
 
+    def take_over(self, other: "NamesSeen") -> None:
+        """What the catalogue names, as another has found it."""
+        self._found = other._found
+
     def forget_catalog(self) -> None:
         """It was another origin's."""
         self._found = None
