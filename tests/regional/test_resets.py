@@ -190,3 +190,13 @@ async def test_a_function_that_resets_is_put_right_when_its_transaction_has_ende
     assert await show(one, "TimeZone") != b"Asia/Tokyo"
     await one.ask(query(b"commit"))
     assert await show(one, "TimeZone") == b"Asia/Tokyo"
+
+
+@pytest.mark.parametrize("sql", [b"set search_path to default", b"set role to default", b"reset search_path"])
+@beside
+async def test_what_leads_back_is_not_refused_where_it_would_be_forgotten(
+    side: PoolSide, origin: Origin, sql: bytes
+) -> None:
+    one = await client_of(side, origin, "reset")
+    assert (await one.ask(query(sql))).tags == "CZ"
+    assert (await one.ask(query(b"set search_path to public"))).code == "0A000"
