@@ -112,6 +112,7 @@ class Knowledge:
         self._tenant = tenant
         self._due = 0.0
         self._is_loading = False
+        self._for_names: list[Callable[[bool], None]] | None = None  # who waits for the first reading of names
 
     def refresh(self, nursery: trio.Nursery, now: float) -> None:
         """Read the catalogue if what we have of it is too old."""
@@ -167,18 +168,44 @@ class Knowledge:
 
         self.read_names(origin, named)
 
+    def find_names(self, origin: Origin, then: Callable[[bool], None]) -> None:
+        """Read the names for the first time, on this connection or on another that is at it; then go on.
+
+        then is told False if this connection was lost over it. Names may be unknown still.
+        """
+        if self._for_names is not None:
+            self._for_names.append(then)
+            return
+        self._for_names = []
+
+        def named(exchange: Exchange) -> None:
+            others, self._for_names = self._for_names or [], None
+            then(exchange.status != 0)
+            for other in others:
+                other(True)  # noqa: FBT003 - of their connections nothing is known
+
+        self.read_names(origin, named)
+
     def read_names(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
         """Look through the catalogue for names of parameters; done hears what came of it, when that is known here."""
 
         def named(exchange: Exchange) -> None:
-            if exchange.error:  # those that are known stay
-                why = error_fields(exchange.error).get("M")
-                log.warning("names of parameters not read", configuration=self._tenant.configuration.name, why=why)
-            if exchange.status and not (exchange.error and self._tenant.names.knows_catalog):
-                self._tenant.names.found(names_in(exchange.rows))
+            if exchange.status:
+                self._take_names(exchange)
             done(exchange)
 
         origin.run(NAMES_QUERY.encode(), named)
+
+    def _take_names(self, exchange: Exchange) -> None:
+        names, why = self._tenant.names, error_fields(exchange.error).get("M") if exchange.error else None
+        try:
+            texts = [] if exchange.error else list(names_in(exchange.rows))
+        except ValueError as error:
+            texts, why = [], str(error)
+        if why is not None:
+            log.warning("names of parameters not read", configuration=self._tenant.configuration.name, why=why)
+        if why is None or not names.knows_catalog:  # else those that are known stay
+            names.found(texts)
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

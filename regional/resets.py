@@ -26,6 +26,7 @@ from regional.prepared import Prepared, name_in
 from regional.profile import quote_literal
 
 NAME: Final = b"onetrip_reset"
+MAX_BYTES: Final = 1000  # of a text that is a RESET, with its comments
 
 _MAY_RESET: Final = re.compile(rb"\breset\b|\bdefault\b|\blocal\b", re.IGNORECASE)
 _RESETS: Final = frozenset({"VAR_RESET", "VAR_SET_DEFAULT"})
@@ -39,7 +40,7 @@ _NOTHING: Final = Piece(0, b"", whole=True)
 
 def follower_of(sql: bytes, startup: Mapping[str, str], *, is_in_transaction: bool) -> bytes:
     """The statement that gives what SQL resets its values of the startup; empty if it resets none of them."""
-    if not _MAY_RESET.search(sql):
+    if len(sql) > MAX_BYTES or not _MAY_RESET.search(sql):
         return b""
     statements = parse_sql(sql)
     if statements is None or len(statements) != 1 or "VariableSetStmt" not in statements[0]:

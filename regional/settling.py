@@ -37,14 +37,14 @@ def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
         _harvest(tenant, origin, channel)
         return
 
-    def named(exchange: Exchange) -> None:
-        if exchange.status:
-            _harvest(tenant, origin, channel)
-        else:
+    def go_on(is_alive: bool) -> None:  # noqa: FBT001
+        if not is_alive:
             origin.settling = None
             channel.unsettled(complaints.unread("the connection was lost"))
+        elif origin.settling is channel and not origin.connection.is_closed:
+            settle(tenant, origin, channel)
 
-    tenant.knowledge.read_names(origin, named)
+    tenant.knowledge.find_names(origin, go_on)
 
 
 def _harvest(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:

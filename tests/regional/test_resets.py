@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from protos.pg.messages import bind, execute, flush, parse, query, sync
-from regional.resets import follower_of
+from regional.resets import MAX_BYTES, follower_of
 from tests.support.beside import Answer, Client, PoolSide, beside
 from tests.support.cluster import Origin
 
@@ -38,6 +38,7 @@ def test_what_resets_a_parameter_of_the_startup_is_followed(sql: bytes) -> None:
         b"reset",
         b"discard all",
         b"set local timezone to default",
+        b"reset timezone --" + b" " * MAX_BYTES,
     ],
 )
 def test_nothing_else_is(sql: bytes) -> None:
