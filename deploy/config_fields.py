@@ -74,6 +74,12 @@ SETTINGS: Final = (
     ),
 )
 
+# What an edge may answer without a crossing.
+EARLY: Final = {
+    "begin": "BEGIN waits at the edge for the first statement of its transaction.",
+    "prepare": "Parse and Describe of a known statement are answered at the edge.",
+}
+
 ORIGIN: Final = (
     Field("--origin-host", ("host",), click.STRING, "Instead of a URL: the host.", "HOST"),
     Field("--origin-port", ("port",), click.INT, "Its port.", "PORT"),
@@ -104,6 +110,10 @@ def field_options(function: _Function) -> _Function:
         ),
         *(_declared(field) for field in SETTINGS),
         setting("--caching/--no-caching", default=None, help="Answer repeated reads at the edge. [caching]"),
+        *(
+            setting(f"--early-{name}/--no-early-{name}", default=None, help=f"{what} [early]")
+            for name, what in EARLY.items()
+        ),
         setting("--no-check", is_flag=True, help="Do not test the origin first."),
     ]
     for option in reversed(options):
@@ -126,6 +136,9 @@ def request_body(given: Mapping[str, Any]) -> dict[str, Any]:
         body["origin_total_limit"] = None
     if given["caching"] is not None:
         _put(body, ("caching", "disabled"), not given["caching"])
+    for name in EARLY:
+        if given[f"early_{name}"] is not None:
+            _put(body, ("early", name), given[f"early_{name}"])
     origin, connect_timeout_s = _origin(given)
     if origin:
         body["origin"] = origin

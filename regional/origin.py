@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from protos.errors import RemoteProtocolError
+from protos.link.link_pb2 import Begin
 from protos.link.settings import SETTLING
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
@@ -106,13 +107,16 @@ class Origin:
         settings = channel.settings
         self.scrutiny.begin(settings.client_encoding, has_own_settings=settings.are_ahead_of_edge)
 
-    def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes]) -> None:
-        """Send messages of the lease's client; texts are the statements that they refer to."""
+    def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], opening: Begin | None = None) -> None:
+        """Send messages of the lease's client; texts are the statements that they refer to.
+
+        opening: the transaction that is to be opened in front of them.
+        """
         pipeline, look = self.pipeline, self.scrutiny.look
         now = self.last_activity = monotonic()
         if not pipeline.owed:
             self._busy_from(now)
-        out: list[bytes] = []
+        out: list[bytes] = [] if opening is None else self.scrutiny.opened_by(opening, pipeline)
         for piece in pieces:
             tag = piece.tag
             if tag in LOOKED_AT:

@@ -8,12 +8,14 @@ answers, errors and changed parameters are. When nothing more is owed, `conclude
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from protos.link.link_pb2 import Begin
 from protos.pg.framer import Piece
-from protos.pg.messages import parameter_status
+from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
+from regional.opening import FAILING, Opening
 from regional.prepared import Prepared, may_set_locally, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.residue import Residue
@@ -34,8 +36,8 @@ class Scrutiny:
     """Of one origin connection, lease by lease; the prepared statements outlive them."""
 
     __slots__ = (
-        "_generation", "_has_own_settings", "_is_utf8", "_parameters", "_refusals", "_tenant", "_told", "asked",
-        "last_fatal", "login", "must_close", "prepared", "refused_write", "residue", "was_read_only",
+        "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_tenant", "_told",
+        "asked", "last_fatal", "login", "must_close", "prepared", "refused_write", "residue", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -49,6 +51,7 @@ class Scrutiny:
         """Who the origin said we are when we logged in."""
         self._refusals = Refusals()
         self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
+        self._opening: Opening | None = None
         self.prepared = Prepared()
         self.residue = Residue.CLEAN
         self.asked = Residue.CLEAN
@@ -56,7 +59,7 @@ class Scrutiny:
         self.must_close = ""
         """Why the connection may not be used again after this lease; empty if it may."""
         self.last_fatal = b""
-        """The FATAL ErrorResponse that the origin said before it closed."""
+        """The FATAL ErrorResponse that the origin said to the client before it closed."""
         self.refused_write = False
         """Whether the origin has said 25006 in this lease: perhaps it has been demoted."""
         self.was_read_only = "on" in map(parameters.get, ("in_hot_standby", "default_transaction_read_only"))
@@ -72,6 +75,7 @@ class Scrutiny:
             self._refusals = Refusals()
         if self._told:
             self._told = {}
+        self._opening = None
 
     # --- towards the origin ---
 
@@ -160,13 +164,26 @@ class Scrutiny:
     def _mode(self) -> SessionState:
         return self._tenant.configuration.session_state
 
+    def opened_by(self, opening: Begin, pipeline: Pipeline) -> list[bytes]:
+        """The messages that open the transaction of a client that has had the answers to them (rules 13)."""
+        self._opening = Opening()
+        out: list[bytes] = []
+        for sql in (*opening.statements, *((FAILING,) if opening.failed else ())):
+            out.append(self._query(Piece(Frontend.QUERY, query(sql), whole=True), pipeline).data)
+            pipeline.inject(Frontend.QUERY)
+        self._opening.is_meant_to_fail = opening.failed
+        return out
+
     # --- from the origin ---
 
     def heard(self, piece: Piece, pipeline: Pipeline) -> Piece:
         """What a reply says about the connection itself; what the client gets."""
         tag = piece.tag
         if tag == Backend.ERROR_RESPONSE:
-            self._failed(piece, pipeline)
+            is_ours = pipeline.is_answering_us
+            self._failed(piece, pipeline, is_ours=is_ours)
+            if self._opening is not None:
+                piece = self._opening.answer(piece, is_ours=is_ours)
             return with_own_words(self._refusals.answer(piece) if self._refusals else piece)
         if tag == Backend.PARAMETER_STATUS:
             # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.
@@ -180,7 +197,7 @@ class Scrutiny:
             self.prepared.confirmed()
         return piece
 
-    def _failed(self, piece: Piece, pipeline: Pipeline) -> None:
+    def _failed(self, piece: Piece, pipeline: Pipeline, *, is_ours: bool) -> None:
         """An error: the rest of its group of extended messages is skipped, with the Parses in it."""
         self.prepared.failed(pipeline.settled)
         if self.prepared.is_unsure:
@@ -190,7 +207,7 @@ class Scrutiny:
         fields = error_fields(piece.data)
         if fields.get("C") == "25006":
             self.refused_write = True
-        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
+        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC") and not is_ours:
             self.last_fatal = piece.data
 
     # --- the end of a lease ---
