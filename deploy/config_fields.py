@@ -5,6 +5,7 @@ only what is given goes into the request, so `update` touches nothing else. Boun
 everything that is wrong at once.
 """
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -49,7 +50,11 @@ SSL_MODES: Final = ("disable", "require", "verify-ca", "verify-full")
 SETTINGS: Final = (
     _number("--origin-connection-limit", "origin_connection_limit", "Size of the pool, soft. [20; 5 to 1500]"),
     _number("--origin-connection-min", "origin_connection_min", "Connections kept warm. [0]"),
-    _number("--origin-total-limit", "origin_total_limit", "Shared by the configurations of one origin; 0 for none."),
+    _number(
+        "--origin-total-limit",
+        "origin_total_limit",
+        "Shared by the configurations of one origin, at least 5; 0 for none.",
+    ),
     Field(
         "--session-state",
         ("session_state",),
@@ -130,6 +135,8 @@ def request_body(given: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for field in SETTINGS:
         value = given[field.parameter]
+        if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
+            raise WrongUseError(f"{field.option} is no number of seconds", "give a number such as 2.5")
         if value is not None:
             _put(body, field.path, value)
     if body.get("origin_total_limit") == 0:

@@ -207,6 +207,7 @@ class Tenant:
             self.sizing.forget()
             self.knowledge.parameters = dict(configuration.server_parameters)
             self.knowledge.drop_catalog()
+            self.names.forget_catalog()
             self.retire(lambda origin: True)
         self.fit()
         self.opener.grow(self._nursery)

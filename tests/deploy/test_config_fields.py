@@ -45,6 +45,12 @@ def test_each_option_sets_its_field() -> None:
     assert body("--origin-total-limit", "0", "--no-check") == {"origin_total_limit": None, "check": False}
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_no_number_of_seconds_is_wrong_use(value: str) -> None:
+    with pytest.raises(WrongUseError, match="--query-timeout"):
+        body("--query-timeout", value)
+
+
 def test_every_setting_of_a_configuration_has_its_option() -> None:
     options = {field.path for field in SETTINGS} | {("early", name) for name in EARLY}
     names = set(Settings.__struct_fields__) - {"caching", "early"}

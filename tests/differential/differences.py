@@ -137,9 +137,9 @@ def _lost_with_lease(topic: str, notice: bytes, *codes: str) -> Callable[[Point]
 
 
 def _reset(point: Point) -> Explained | None:
-    """A parameter that was given at startup has the server's default up to the end of the transaction.
+    """What was given at startup and is reset in a longer text has the server's default up to its transaction's end.
 
-    Then it is as at startup, and the client is told, perhaps in the next answer only.
+    Then it is as at startup, and the client is told, perhaps in the next answer only. A custom one is empty.
     """
     if point.here[0][:1] == b"S":
         name, value, _ = point.here[0][5:].decode().split("\0")
@@ -147,6 +147,8 @@ def _reset(point: Point) -> Explained | None:
             return 1, 0
     if point.chunk.topic == RESET_STARTUP and point.here[0][:1] in {b"S", b"D"}:
         return _up_to_ready(point.here), _up_to_ready(point.there)
+    if point.greeting and (point.here[0], point.there[0]) == (data_row([b""]), data_row([BEGUN])):
+        return 1, 1
     return None
 
 
@@ -225,8 +227,10 @@ DEALLOCATED: Final = "`DISCARD ALL`, `DEALLOCATE name` for a statement prepared 
 SEQUENCES: Final = "`currval` and `lastval` after the transaction of `nextval`"
 APPLICATION_NAME: Final = "`application_name` of a client that gives none"
 
+BEGUN: Final = b"begun"
+"""A custom parameter that is given at startup."""
 SHARED_NAME: Final = "errors that name a prepared statement"
-RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup"
+RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup, not alone in its text, or by a function"
 FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
 PARSED_ANEW: Final = "parameter types of a statement prepared before the session changed `search_path` or its role"

@@ -50,6 +50,7 @@ def test_defaults_are_those_of_the_design() -> None:
         ("origin_connection_limit", "20"),
         ("origin_connection_min", -1),
         ("origin_total_limit", 0),
+        ("origin_total_limit", 4),
         ("session_state", "keep"),
         ("client_auth", "md5"),
         ("scram_iterations", 0),
