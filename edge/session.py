@@ -22,7 +22,7 @@ from typing import Final
 
 from edge.statements import Statement, Statements
 from protos.errors import RemoteProtocolError
-from protos.link.settings import SETTLING
+from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer
 from protos.pg.messages import ready_for_query
 from protos.pg.tags import Frontend, TransactionStatus
@@ -106,6 +106,7 @@ class Session:
     def answered(self, settled: int, status: int) -> None:
         """The origin has answered this many sync points; status is that of the last, perhaps with SETTLING."""
         self.owed -= settled
+        status &= ~UNCERTAIN
         if status & SETTLING:
             status ^= SETTLING
             self.is_settling = True
