@@ -10,11 +10,13 @@ import structlog
 import trio
 
 from protos.errors import OriginRefusedError, ServiceError
+from protos.link.link_pb2 import Description, Frame, Invalidate
 from protos.pg.parsers import error_fields
 from regional.catalog import Catalog
 from regional.catalog_query import CATALOG_QUERY
 from regional.cleanness import Judge
 from regional.exchange import Exchange
+from regional.meaning import Meaning
 from regional.origin import Origin
 from regional.profile import BASE
 
@@ -107,10 +109,14 @@ class Knowledge:
         self.parameters = parameters
         """What the origin reports to a client that has just logged in."""
         self.judge = Judge()
+        self.meaning = Meaning()
+        self.tell: Callable[[Frame], None] = lambda frame: None
+        """To every linked edge."""
         self.on_parameters: Callable[[Tenant], None] = lambda tenant: None
         self._tenant = tenant
         self._due = 0.0
         self._is_loading = False
+        self._shape = ""  # of the catalogue that was read last
 
     def refresh(self, nursery: trio.Nursery, now: float) -> None:
         """Read the catalogue if what we have of it is too old."""
@@ -128,6 +134,18 @@ class Knowledge:
         self.judge.catalog = None
         self._due = 0.0
 
+    def changed_meaning(self) -> None:
+        """Statements may mean something else from here on: DDL was run, or has been by somebody else."""
+        self.meaning.changed()
+        name = self._tenant.configuration.name
+        self.tell(Frame(invalidate=Invalidate(configuration=name, meaning=True)))
+
+    def described(self, statement: bytes, description: bytes) -> None:
+        """Some session was told otherwise of this statement. Empty: how it is described now is not known."""
+        self.meaning.doubt(statement)
+        name = self._tenant.configuration.name
+        self.tell(Frame(description=Description(configuration=name, statement=statement, description=description)))
+
     async def _load(self) -> None:
         name = self._tenant.configuration.name
         due = 0.0
@@ -139,13 +157,19 @@ class Knowledge:
                 why = error_fields(exchange.error).get("M")
                 log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
             elif self._due == due:  # no DDL was seen while we read
-                self.judge.catalog = Catalog.from_rows(exchange.rows)
+                self._loaded(Catalog.from_rows(exchange.rows))
         except ServiceError as error:
             log.info("catalogue not read", configuration=name, why=str(error))
         except Exception:  # whatever the origin answers, the node lives on
             log.exception("catalogue not understood; every statement counts as unclean", configuration=name)
         finally:
             self._is_loading = False
+
+    def _loaded(self, catalog: Catalog) -> None:
+        self.judge.catalog = catalog
+        if self._shape and self._shape != catalog.shape:
+            self.changed_meaning()
+        self._shape = catalog.shape
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

@@ -5,25 +5,28 @@ Each message of the client's is looked at once, on its way to the origin: what m
 answers, errors and changed parameters are. When nothing more is owed, `conclude` has the sum of it, as a residue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from protos.pg.description import split_name
 from protos.pg.framer import Piece
 from protos.pg.messages import parameter_status
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
-from regional.prepared import Prepared, may_set_locally, statement_named_in, with_own_words
+from regional.copies import DESCRIBES
+from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.residue import Residue
 from regional.session_state import UNTRACKABLE, notices, refusal
+from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
 
 if TYPE_CHECKING:
     from regional.tenant import Tenant
 
 #: The messages that are looked at on their way to the origin.
-LOOKED_AT: Final = frozenset({
+_LOOKED_AT: Final = frozenset({
     Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL
 })  # fmt: skip
 _UNKNOWN: Final = Residue.UNKNOWN
@@ -34,8 +37,9 @@ class Scrutiny:
     """Of one origin connection, lease by lease; the prepared statements outlive them."""
 
     __slots__ = (
-        "_generation", "_has_own_settings", "_is_utf8", "_parameters", "_refusals", "_tenant", "_told", "asked",
-        "last_fatal", "login", "must_close", "prepared", "refused_write", "residue", "was_read_only",
+        "_generation", "_has_own_settings", "_is_utf8", "_parameters", "_refusals", "_tenant", "_told", "_used",
+        "asked", "last_fatal", "login", "must_close", "prepared", "refused_write", "residue", "verifying",
+        "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -49,7 +53,9 @@ class Scrutiny:
         """Who the origin said we are when we logged in."""
         self._refusals = Refusals()
         self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
-        self.prepared = Prepared()
+        self.prepared = Prepared(tenant.knowledge.meaning)
+        self.verifying = Verifying(self.prepared, self._told_otherwise)
+        self._used: set[bytes] = set()  # shared statements of this lease
         self.residue = Residue.CLEAN
         self.asked = Residue.CLEAN
         """What the statements of this lease openly asked for."""
@@ -72,14 +78,53 @@ class Scrutiny:
             self._refusals = Refusals()
         if self._told:
             self._told = {}
+        if self._used:
+            self._used = set()
 
     # --- towards the origin ---
 
-    def look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
-        """What to send for this message, behind what is put into out; None for nothing.
+    def forward(
+        self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]
+    ) -> None:
+        """Put into out what goes to the origin for these messages of the client, or for those that wait.
 
         texts are the Parse messages that the client's messages refer to, by shared name.
         """
+        verifying = self.verifying
+        if not verifying.is_holding:
+            self._send(iter(pieces), texts, pipeline, out)
+        else:
+            verifying.hold(pieces)
+            self._go_on(texts, pipeline, out)
+
+    def _send(
+        self, pieces: Iterator[Piece], texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]
+    ) -> None:
+        look, verifying = self._look, self.verifying
+        for piece in pieces:
+            tag = piece.tag
+            if tag in _LOOKED_AT:
+                instead = look(piece, texts, pipeline, out)
+                if instead is None:
+                    if verifying.is_holding:
+                        verifying.hold(pieces)
+                        self._go_on(texts, pipeline, out)
+                    continue
+                piece = instead  # noqa: PLW2901 - what goes out in its place
+            if tag:
+                pipeline.sent(tag)
+            out.append(piece.data)
+
+    def _go_on(self, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> None:
+        """Send what was held until a statement was verified, if it is."""
+        released = iter(self.verifying.go_on(pipeline, out))
+        for first in released:
+            pipeline.sent(first.tag)
+            out.append(first.data)
+            self._send(released, texts, pipeline, out)
+
+    def _look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+        """What to send for this message, behind what is put into out; None for nothing."""
         tag = piece.tag
         if tag == Frontend.QUERY:
             return self._query(piece, pipeline)
@@ -113,21 +158,37 @@ class Scrutiny:
             return instead
         return piece if self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private) else None
 
-    def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece:
-        """A Bind, or a Describe: what it is about must be here."""
+    def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+        """A Bind, or a Describe: what it is about must be here, and be described as the session was told."""
         if piece.tag == Frontend.DESCRIBE and piece.data[5:6] != b"S":
             return piece
-        name = statement_named_in(piece)
-        text = self.prepared.text_of(name) or texts.get(name)
+        prepared = self.prepared
+        name, digest = split_name(statement_named_in(piece))
+        if digest:
+            piece = renamed_statement(piece, name)
+        text = prepared.text_of(name) or texts.get(name)
         if text is not None:
             # Also where it is here already: it runs again, and the catalogue may be another.
             instead = self._judge_parse(text, piece, pipeline)
             if instead is not piece:
                 return instead
-            self.prepared.need(name, text, pipeline, out, is_private=self._is_private)
+            self._used.add(name)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
+        if text is not None:
+            if digest and digest != prepared.copies.digest(name) and not pipeline.is_skipping:
+                self.verifying.claim(Claim(name, digest, text, self._is_private), piece)
+                return None
+            prepared.need(name, text, pipeline, out, is_private=self._is_private)
+        if piece.tag == Frontend.DESCRIBE:
+            prepared.describe(name, pipeline)
         return piece
+
+    def _told_otherwise(self, name: bytes, description: bytes) -> None:
+        """A session was told another description than this one, which is the present one."""
+        if not self.is_uncertain:
+            self._tenant.knowledge.described(name, description)
+            self.prepared.copies.renewed(name)
 
     def _judge_parse(self, message: bytes, piece: Piece, pipeline: Pipeline) -> Piece:
         """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
@@ -160,6 +221,11 @@ class Scrutiny:
     def _mode(self) -> SessionState:
         return self._tenant.configuration.session_state
 
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether statements may mean something in this transaction that they do not mean elsewhere."""
+        return self._has_own_settings or self.residue.changes_meaning
+
     # --- from the origin ---
 
     def heard(self, piece: Piece, pipeline: Pipeline) -> Piece:
@@ -167,7 +233,7 @@ class Scrutiny:
         tag = piece.tag
         if tag == Backend.ERROR_RESPONSE:
             self._failed(piece, pipeline)
-            return with_own_words(self._refusals.answer(piece) if self._refusals else piece)
+            return with_own_words(as_outdated(self._refusals.answer(piece) if self._refusals else piece))
         if tag == Backend.PARAMETER_STATUS:
             # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.
             self.residue |= Residue.SETTINGS
@@ -178,6 +244,8 @@ class Scrutiny:
                 self._is_utf8 = value == "UTF8"
         elif tag == Backend.PARSE_COMPLETE and pipeline.is_watching:
             self.prepared.confirmed()
+        elif tag in DESCRIBES and pipeline.is_watching:
+            self.verifying.described(self.prepared.copies.heard(piece))
         return piece
 
     def _failed(self, piece: Piece, pipeline: Pipeline) -> None:
@@ -190,8 +258,17 @@ class Scrutiny:
         fields = error_fields(piece.data)
         if fields.get("C") == "25006":
             self.refused_write = True
+        if fields.get("C") == "0A000" and fields.get("R") == OUTDATED:
+            self._outdated()
         if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
             self.last_fatal = piece.data
+
+    def _outdated(self) -> None:
+        """One of the statements that the lease has used has another result now than when it was parsed here."""
+        copies = self.prepared.copies
+        for name in self._used:
+            if copies.is_current(name):
+                self._tenant.knowledge.described(name, b"")
 
     # --- the end of a lease ---
 
