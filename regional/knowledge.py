@@ -134,6 +134,11 @@ class Knowledge:
         self.judge.catalog = None
         self._due = 0.0
 
+    def ddl_seen(self) -> None:
+        """DDL was run through us, or may have been."""
+        self.drop_catalog()
+        self.changed_meaning()
+
     def changed_meaning(self) -> None:
         """Statements may mean something else from here on: DDL was run, or has been by somebody else."""
         self.meaning.changed()

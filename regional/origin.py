@@ -200,7 +200,7 @@ class Origin:
         if status != TransactionStatus.IDLE:
             return status | UNCERTAIN if self.kept or self.scrutiny.is_uncertain else status
         if self.residue.makes_catalog_stale:
-            self.tenant.knowledge.changed_meaning()
+            self.tenant.knowledge.ddl_seen()
         return status | SETTLING if settles else status
 
     def _conclude(self, channel: "Channel", out: list[bytes]) -> bool:

@@ -175,8 +175,7 @@ class Tenant:
         self.pool.discard(origin)
         self._retired.discard(origin)
         if origin.residue.makes_catalog_stale:  # whether or not its last transaction was committed
-            self.knowledge.drop_catalog()
-            self.knowledge.changed_meaning()
+            self.knowledge.ddl_seen()
         if self.pool.waiters:
             self.opener.grow(self._nursery)
 
