@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from regional.tenant import Tenant
 
 MAX_BACKLOG_BYTES: Final = 128 << 10  # of an answer queued for the link; then the origin is not read any more
-MAX_ORIGIN_PENDING_BYTES: Final = 256 << 10  # of a request that the origin does not take; then no more credit
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +101,7 @@ class Channel:
         origin = self.origin
         if not requests:
             if origin is not None:
-                self._forward(origin, pieces)
+                self.forward(origin, pieces)
                 return
             pieces = without_copy(pieces)
             if not pieces:
@@ -111,7 +110,8 @@ class Channel:
         if requests.hold(pieces) and origin is None and not self._is_settling:
             self.tenant.checkout(self)
 
-    def _forward(self, origin: "Origin", pieces: list[Piece]) -> None:
+    def forward(self, origin: "Origin", pieces: list[Piece]) -> None:
+        """Hand on what the client sent; nothing, where it may be time for what is held there."""
         opening, self.opening = self.opening, None
         try:
             origin.forward(pieces, self._requests.texts, opening)
@@ -128,11 +128,13 @@ class Channel:
         self.origin_drained()
         if origin.pipeline.is_idle and not self.is_inside_message:
             origin.end_lease()  # a Flush, say: nothing will come that could end it
+        elif self._leaving is not None:
+            self._clean_up_if_quiet()
 
     def origin_drained(self) -> None:
         """Give the edge credit for what the origin has taken."""
         origin = self.origin
-        if origin is not None and origin.connection.pending_bytes <= MAX_ORIGIN_PENDING_BYTES:
+        if origin is not None and not origin.is_behind:
             self._consume()
 
     def _consume(self) -> None:
@@ -192,9 +194,7 @@ class Channel:
         if not self._requests:  # the client has left meanwhile
             self._give_back(origin)
             return
-        self._forward(origin, self._requests.take())
-        if self._leaving is not None:
-            self._clean_up_if_quiet()
+        self.forward(origin, self._requests.take())
 
     def _give_back(self, origin: "Origin") -> None:
         """Nothing of ours has run on it."""

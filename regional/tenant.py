@@ -175,6 +175,8 @@ class Tenant:
     def _forget_origin(self, origin: Origin) -> None:
         self.pool.discard(origin)
         self._retired.discard(origin)
+        if origin.residue.makes_catalog_stale:  # whether or not its last transaction was committed
+            self.knowledge.ddl_seen()
         if self.pool.waiters:
             self.opener.grow(self._nursery)
 
@@ -283,11 +285,12 @@ class Tenant:
                 origin.lost("its client left, and it could not be cleaned up in time")
             return
         pipeline = origin.pipeline
-        if pipeline.owed:
+        is_asked = pipeline.owed or origin.is_verifying
+        if is_asked:
             self._tick_query(origin, channel, now)
         if origin.kept and pipeline.is_idle:
             return  # pinned, and between transactions
-        if not pipeline.owed or pipeline.in_copy_in:  # it is the client's turn
+        if not is_asked or pipeline.in_copy_in:  # it is the client's turn
             limit_s = self.configuration.idle_in_transaction_timeout_s
             if limit_s and now - origin.last_activity > limit_s:
                 channel.end(IdleInTransactionError.after(limit_s))

@@ -25,6 +25,7 @@ TESTED_IN: Final = {
     "protos/link/tls.py": "tests/deploy/test_node_commands.py",
     "regional/control_here.py": "tests/integration/test_configurations.py",
     "regional/departure.py": "tests/regional/test_channel.py",
+    "regional/forwarding.py": "tests/regional/test_verifying_origin.py",
     "regional/node.py": "tests/integration/test_nodes.py",
     "regional/options.py": "tests/deploy/test_node_commands.py",
     "regional/scrutiny.py": "tests/regional/test_origin.py",
