@@ -179,13 +179,14 @@ def differential_command(**_: object) -> None:
 
 
 @main.command("drivers")
-@click.option("--driver", "names", type=click.Choice(list(BY_NAME)), multiple=True, help="This one; repeatable.")
+@click.option("--driver", "drivers", type=click.Choice(list(BY_NAME)), multiple=True, help="This one; repeatable.")
 @click.option("--script", "scripts", type=click.Choice(SCRIPTS), multiple=True, help="This one; repeatable.")
+@click.option("--trace", is_flag=True, help="Show on standard error what each crossing of Onetrip's link carries.")
 @json_option
-def drivers_command(names: tuple[str, ...], scripts: tuple[str, ...], json_file: str | None) -> None:
+def drivers_command(**_: object) -> None:
     """Crossings of each driver and ORM for the same scripts: counted, not timed, and every result checked."""
-    chosen = {"drivers": names or tuple(BY_NAME), "scripts": scripts or SCRIPTS}
-    drivers.run(drivers.DriversOptions(**chosen, json_file=json_file))
+    # None is named: all of them.
+    drivers.run(drivers.DriversOptions(**{name: value for name, value in _given().items() if value != ()}))
 
 
 def _refuse() -> None:

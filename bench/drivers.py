@@ -17,11 +17,10 @@ import attrs
 from bench import machine, pgbouncer
 from bench.driver_list import BY_NAME, Driver
 from bench.driver_scripts.stage import SCRIPTS, SETUP
-from bench.endpoint import Endpoint
 from bench.onetrip import NodesOptions, open_nodes
 from bench.origin import Origin, open_origin
 from bench.pgbouncer import BouncerOptions, open_bouncer
-from bench.played import Counter, Failure, Outcome, Take, open_counter, play, url_of
+from bench.played import Count, Counter, Failure, Outcome, Take, open_counter, play, url_of
 from bench.report import Table, save
 from bench.workspace import UnavailableError, Workspace, open_workspace, say
 
@@ -38,6 +37,8 @@ class DriversOptions:
     drivers: tuple[str, ...] = tuple(BY_NAME)
     scripts: tuple[str, ...] = SCRIPTS
     json_file: str | None = None
+    trace: bool = False
+    """Whether to show what each crossing of Onetrip's link carries."""
 
 
 @attrs.frozen
@@ -64,6 +65,7 @@ def run(options: DriversOptions) -> None:
             origin.ask(statement)
         with ExitStack() as stack:
             ways = list(_open_ways(workspace, origin, stack, missing))
+            ways.append(_open_onetrip(workspace, origin, stack, trace=options.trace))
             for driver in (BY_NAME[name] for name in options.drivers):
                 try:
                     results |= _played(driver, driver.argv(workspace), ways, options.scripts)
@@ -71,11 +73,12 @@ def run(options: DriversOptions) -> None:
                     say(f"{driver.title}: not available: {error}")
                     missing[driver.title] = str(error)
     print(tabulate(results, options, missing).text())
+    print(summarize(results, options).text())
     save(_figures(results, about, missing), options.json_file)
 
 
 def _open_ways(workspace: Workspace, origin: Origin, stack: ExitStack, missing: dict[str, str]) -> Iterator[Way]:
-    """Start what stands on each way."""
+    """The ways without Onetrip: start what stands on them."""
     secured = origin.endpoint(HOST, sslmode="require")
 
     def counted(kind: str, port: int) -> Counter:
@@ -91,21 +94,19 @@ def _open_ways(workspace: Workspace, origin: Origin, stack: ExitStack, missing: 
         yield Way(PGBOUNCER, url_of(bouncer.endpoint), behind.take)
     except UnavailableError as error:
         missing[PGBOUNCER] = str(error)
-    endpoint, link = _open_onetrip(workspace, origin, stack)
-    yield Way(ONETRIP, url_of(endpoint), link.take)
 
 
-def _open_onetrip(workspace: Workspace, origin: Origin, stack: ExitStack) -> tuple[Endpoint, Counter]:
+def _open_onetrip(workspace: Workspace, origin: Origin, stack: ExitStack, *, trace: bool) -> Way:
     counters: list[Counter] = []
 
     def through(pool: str) -> str:
-        counters.append(stack.enter_context(open_counter("grpc", HOST, int(pool.rpartition(":")[2]))))
+        counters.append(stack.enter_context(open_counter("grpc", HOST, int(pool.rpartition(":")[2]), trace=trace)))
         return f"{HOST}:{counters[0].port}"
 
     target = origin.endpoint(HOST, sslmode="disable")
     options = NodesOptions(name="drivers", origin=target, link_tls=False, client_tls=False, link_through=through)
     nodes = stack.enter_context(open_nodes(workspace, options))
-    return nodes.endpoint, counters[0]
+    return Way(ONETRIP, url_of(nodes.endpoint), counters[0].take)
 
 
 def _played(driver: Driver, argv: Sequence[str], ways: Sequence[Way], scripts: tuple[str, ...]) -> Results:
@@ -130,6 +131,27 @@ def tabulate(results: Results, options: DriversOptions, missing: dict[str, str])
     for name, reason in missing.items():
         table.add_missing(name, reason)
     return table
+
+
+def summarize(results: Results, options: DriversOptions) -> Table:
+    """A row for each driver: what a script costs in all, by one way after the other."""
+    ways = list(dict.fromkeys(way for _, way in results))
+    table = Table(f"Crossings in all, to connect and to work: {' / '.join(ways)}", ("driver", *options.scripts))
+    for name in dict.fromkeys(name for name, _ in results):
+        outcomes = [results.get((name, way), {}) for way in ways]
+        cells = [[_sum(by_script.get(script)) for by_script in outcomes] for script in options.scripts]
+        table.add(BY_NAME[name].title, *(" / ".join(cell) if any(cell) else "" for cell in cells))
+    return table
+
+
+def _sum(outcome: Outcome | None) -> str:
+    match outcome:
+        case Count(connect, work):
+            return str(connect + work)
+        case Failure():
+            return outcome.text()
+        case None:
+            return ""
 
 
 def _figures(results: Results, about: dict[str, Any], missing: dict[str, str]) -> dict[str, Any]:

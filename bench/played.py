@@ -72,9 +72,9 @@ class Counter:
 
 
 @contextmanager
-def open_counter(kind: str, host: str, port: int) -> Iterator[Counter]:
+def open_counter(kind: str, host: str, port: int, *, trace: bool = False) -> Iterator[Counter]:
     """A relay to an address of this machine: `tcp` to PostgreSQL, `grpc` to a pool node."""
-    argv = [sys.executable, "-m", "bench.turns", kind, host, str(port)]
+    argv = [sys.executable, "-m", "bench.turns", kind, host, str(port), *(["--trace"] if trace else [])]
     process = subprocess.Popen(
         HERE.command(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=HERE.variables()
     )

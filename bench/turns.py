@@ -30,6 +30,7 @@ from protos.runtime.link_stream import CHANNEL_OPTIONS, Call
 HOST: Final = "127.0.0.1"
 METHOD: Final = "/onetrip.link.v1.Link/Connect"
 MAX_READ_BYTES: Final = 1 << 16
+MAX_SHOWN: Final = 400
 # What keeps a link going, and is on no query's path.
 UPKEEP: Final = frozenset({"ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate"})
 # The edge says these and waits for nothing: a client has left; a session's new settings have arrived.
@@ -41,22 +42,25 @@ NO_ANSWER: Final = frozenset({"state"})
 class Turns:
     """The count."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_crossing: Callable[[list[bytes]], None] = lambda _: None) -> None:
         self.crossings = 0
-        self._is_owed = False
+        self._on_crossing = on_crossing
+        self._owed: list[bytes] = []
 
-    def sent(self) -> None:
+    def sent(self, data: bytes) -> None:
         """Something has gone out that will be answered."""
-        self._is_owed = True
+        self._owed.append(data)
 
     def answered(self) -> None:
         """Something comes back."""
-        self.crossings += self._is_owed
-        self._is_owed = False
+        if self._owed:
+            self.crossings += 1
+            self._on_crossing(self._owed)
+            self._owed = []
 
     def taken(self) -> int:
         """The crossings since this was last asked. Nobody waits now, so what is still owed is not a crossing."""
-        taken, self.crossings, self._is_owed = self.crossings, 0, False
+        taken, self.crossings, self._owed = self.crossings, 0, []
         return taken
 
 
@@ -67,10 +71,10 @@ Write = Callable[[bytes], Awaitable[None]]
 class Relay:
     """What both kinds have: the count, and the time that everything is held back each way."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, turns: Turns) -> None:
         self.host = host
         self.port = port
-        self.turns = Turns()
+        self.turns = turns
         self.delay_s = 0.0
 
     async def carry(self, read: Read, write: Write) -> None:
@@ -117,13 +121,13 @@ class TcpRelay(Relay):
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(self.host, self.port)
-        self.turns.sent()
+        self.turns.sent(b"")
         self.turns.answered()
 
         async def read() -> bytes:
             data = await _read(reader)
             if data:
-                self.turns.sent()
+                self.turns.sent(data)
             return data
 
         async def write_back(data: bytes) -> None:
@@ -159,7 +163,7 @@ class LinkRelay(Relay):
             async def read() -> bytes:
                 message = await _read_message(edge)
                 if matters(message, but=UPKEEP | UNANSWERED):
-                    self.turns.sent()
+                    self.turns.sent(message)
                 return message
 
             async def write_back(message: bytes) -> None:
@@ -208,9 +212,20 @@ async def _answer(relay: TcpRelay | LinkRelay) -> None:
 @click.argument("kind", type=click.Choice(["tcp", "grpc"]))
 @click.argument("host")
 @click.argument("port", type=int)
-def main(kind: str, host: str, port: int) -> None:
+@click.option("--trace", is_flag=True, help="Show on standard error what each crossing of a link carries.")
+def main(kind: str, host: str, port: int, *, trace: bool) -> None:
     """Relay what comes to HOST:PORT and count the crossings."""
-    asyncio.run(_answer(TcpRelay(host, port) if kind == "tcp" else LinkRelay(host, port)))
+    turns = Turns(_show) if trace else Turns()
+    asyncio.run(_answer(TcpRelay(host, port, turns) if kind == "tcp" else LinkRelay(host, port, turns)))
+
+
+def _show(messages: list[bytes]) -> None:
+    """What goes to the database for a crossing: the kinds of frames, and what can be read of PostgreSQL's messages."""
+    words = []
+    for frame in (frame for message in messages for frame in Batch.FromString(message).frames):
+        text = "".join(chr(byte) if 32 <= byte < 127 else " " for byte in frame.data)
+        words.append(" ".join((frame.WhichOneof("control") or text).split()))
+    print(f"crossing: {' | '.join(words)}"[:MAX_SHOWN], file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

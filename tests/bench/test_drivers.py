@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import drivers
-from bench.drivers import ONETRIP, PGBOUNCER, STRAIGHT, DriversOptions, tabulate
+from bench.drivers import ONETRIP, PGBOUNCER, STRAIGHT, DriversOptions, summarize, tabulate
 from bench.played import Count, Failure
 
 
@@ -26,6 +26,16 @@ def test_a_cell_has_the_steps_and_a_failure_its_reason_below() -> None:
         f"asyncpg, {PGBOUNCER}, cold: fails: no such statement",
         "pgx: not available: Go is not installed",
     ]
+
+
+def test_the_summary_has_one_row_for_a_driver() -> None:
+    options = DriversOptions(drivers=("asyncpg",), scripts=("cold", "orm"))
+    results: drivers.Results = {
+        ("asyncpg", STRAIGHT): {"cold": Count(7, 2, 1)},
+        ("asyncpg", PGBOUNCER): {"cold": Failure("no such statement")},
+        ("asyncpg", ONETRIP): {"cold": Count(0, 1, 0)},
+    }
+    assert summarize(results, options).rows == [("asyncpg", "9 / fails / 1", "")]
 
 
 @pytest.mark.postgres

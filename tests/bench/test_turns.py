@@ -18,25 +18,35 @@ DELAY_S = 0.015
 def test_a_burst_and_its_answer_are_one_crossing() -> None:
     turns = Turns()
     for _ in range(3):
-        turns.sent()
+        turns.sent(b"-")
     for _ in range(4):
         turns.answered()
     assert turns.taken() == 1
-    turns.sent()
+    turns.sent(b"-")
     turns.answered()
     assert turns.taken() == 1
     assert turns.taken() == 0
 
 
+def test_what_made_a_crossing_can_be_told() -> None:
+    told: list[list[bytes]] = []
+    turns = Turns(told.append)
+    turns.sent(b"first")
+    turns.sent(b"second")
+    turns.answered()
+    turns.answered()
+    assert told == [[b"first", b"second"]]
+
+
 def test_what_nobody_answers_is_none() -> None:
     turns = Turns()
-    turns.sent()
+    turns.sent(b"-")
     assert turns.taken() == 0
 
 
 def test_what_is_owed_when_nobody_waits_any_more_is_none() -> None:
     turns = Turns()
-    turns.sent()
+    turns.sent(b"-")
     turns.taken()
     turns.answered()
     assert turns.taken() == 0

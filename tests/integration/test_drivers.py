@@ -84,7 +84,7 @@ def counted_edge(house: House, origin: Origin) -> Iterator[CountedEdge]:
 
 
 @pytest.mark.parametrize("name", _expected())
-def test_a_driver_crosses_no_more_often_than_this(name: str, counted_edge: CountedEdge) -> None:
+def test_a_driver_crosses_exactly_so_often(name: str, counted_edge: CountedEdge) -> None:
     try:
         argv = BY_NAME[name].argv()
     except UnavailableError as error:
