@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from protos.errors import RemoteProtocolError
+from protos.link.link_pb2 import Begin
 from protos.link.settings import SETTLING
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
@@ -31,7 +32,7 @@ from regional.exchange import Exchange
 from regional.prepared import Prepared
 from regional.profile import Profile
 from regional.residue import Residue
-from regional.scrutiny import LOOKED_AT, Scrutiny
+from regional.scrutiny import Scrutiny
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -104,19 +105,23 @@ class Origin:
         """A lease begins."""
         self.channel = channel
         settings = channel.settings
-        self.scrutiny.begin(settings.client_encoding, has_own_settings=settings.are_ahead_of_edge)
+        startup = settings.startup.settings
+        self.scrutiny.begin(settings.client_encoding, startup, has_own_settings=settings.are_ahead_of_edge)
 
-    def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes]) -> None:
-        """Send messages of the lease's client; texts are the statements that they refer to."""
-        pipeline, look = self.pipeline, self.scrutiny.look
+    def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], opening: Begin | None = None) -> None:
+        """Send messages of the lease's client; texts are the statements that they refer to.
+
+        opening: the transaction that is to be opened in front of them.
+        """
+        pipeline, scrutiny = self.pipeline, self.scrutiny
         now = self.last_activity = monotonic()
         if not pipeline.owed:
             self._busy_from(now)
-        out: list[bytes] = []
+        out: list[bytes] = [] if opening is None else scrutiny.opened_by(opening, pipeline)
         for piece in pieces:
             tag = piece.tag
-            if tag in LOOKED_AT:
-                instead = look(piece, texts, pipeline, out)
+            if tag in scrutiny.looked_at:
+                instead = scrutiny.look(piece, texts, pipeline, out)
                 if instead is None:
                     continue
                 piece = instead  # noqa: PLW2901 - what goes out in its place
