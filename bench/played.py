@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -21,6 +22,8 @@ from bench.workspace import HERE, UnavailableError
 
 # One way. A burst must have left within both ways together, whatever else the machine does.
 DELAY_S: Final = 0.01
+# After connecting: what a pool node says behind an answer has arrived, whoever was faster.
+SETTLE_S: Final = 3 * DELAY_S
 PLAY_TIMEOUT_S: Final = 120.0
 MARK: Final = re.compile(r"(\w+) (begin|connected|done|released|fails: .*)\n")
 MAX_COMPLAINT: Final = 160
@@ -145,6 +148,8 @@ def _listen(process: "subprocess.Popen[str]", take: Take) -> dict[str, Outcome]:
             take(0.0)
             outcomes[script] = Failure(step.removeprefix("fails: ")[:MAX_COMPLAINT])
         else:
+            if step == "connected":
+                time.sleep(SETTLE_S)
             counted.append(take(DELAY_S if step != "released" else 0.0))
             if step == "released":
                 outcomes[script] = Count(*counted)

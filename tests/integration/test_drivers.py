@@ -35,7 +35,7 @@ EXPECTED: Final = """
 | pg8000                 | 0 + 3     | 0 + 3     | 0 + 7       | 0 + 30     | 0 + 31    |       |
 | sqlalchemy-psycopg     | 8 + 1 + 1 | 0 + 1 + 1 | 8 + 3       | 8 + 11 + 2 | 8 + 2     | 8 + 3 |
 | sqlalchemy-asyncpg     | 9 + 2 + 1 | 0 + 2 + 1 | 9 + 5       | 9 + 11 + 1 | 9 + 3     | 9 + 5 |
-| django                 | 1 + 1     | 1 + 1     | 1 + 3       | 1 + 10     | 1 + 3     | 1 + 3 |
+| django                 | 1 + 1     | 1 + 1     | 1 + 3       | 1 + 10     | 1 + 2     | 1 + 3 |
 | node-postgres          | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 1     |       |
 | node-postgres-named    | 0 + 1     | 0 + 1     |             | 0 + 10     |           |       |
 | node-postgres-pipeline | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 1     |       |
