@@ -79,6 +79,12 @@ SETTINGS: Final = (
     ),
 )
 
+# What an edge may answer without a crossing.
+EARLY: Final = {
+    "begin": "BEGIN waits at the edge for the first statement of its transaction.",
+    "prepare": "Parse and Describe of a known statement are answered at the edge.",
+}
+
 ORIGIN: Final = (
     Field("--origin-host", ("host",), click.STRING, "Instead of a URL: the host.", "HOST"),
     Field("--origin-port", ("port",), click.INT, "Its port.", "PORT"),
@@ -109,6 +115,10 @@ def field_options(function: _Function) -> _Function:
         ),
         *(_declared(field) for field in SETTINGS),
         setting("--caching/--no-caching", default=None, help="Answer repeated reads at the edge. [caching]"),
+        *(
+            setting(f"--early-{name}/--no-early-{name}", default=None, help=f"{what} [early]")
+            for name, what in EARLY.items()
+        ),
         setting("--no-check", is_flag=True, help="Do not test the origin first."),
     ]
     for option in reversed(options):

@@ -12,6 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final, Protocol
 
 import grpc
@@ -19,15 +20,16 @@ import structlog
 import trio
 from grpc import aio
 
+from edge.control import Held
 from edge.directory import Directory, Pair
+from edge.questions import Questions
 from edge.statements import Statement
 from protos.errors import RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, State
+from protos.link.link_pb2 import Applied, Begin, Cancel, Close, Frame, Hello, Open, Reason, Resolved, State
 from protos.link.link_pb2 import Statement as StatementFrame
-from protos.link.settings import to_wire
 from protos.link.tls import LinkTls
 from protos.runtime.address import authority
 from protos.runtime.guest import call_host
@@ -66,8 +68,7 @@ class Uplink:
         self._dictionary = DictionarySender()
         self._owners: dict[int, ChannelOwner] = {}
         self._next_channel = 1
-        self._resolving: dict[int, Callable[[Resolved | None], None]] = {}
-        self._next_resolve = 1
+        self._questions = Questions()
         self._names: set[str] = set()
         self._awaited = 0
         self._is_up = False
@@ -76,6 +77,7 @@ class Uplink:
         self._takes: dict[str, Callable[[Frame], None]] = {
             "close": self._on_close,
             "configuration": self._on_configuration,
+            "description": self._on_description,
             "go_away": self._on_go_away,
             "invalidate": self._on_invalidate,
             "resolved": self._on_resolved,
@@ -117,6 +119,12 @@ class Uplink:
         channel, self._next_channel = self._next_channel, self._next_channel + 1
         self._owners[channel] = owner
         return self._stream.mux.open_lane(channel, opening)
+
+    def begin_transaction(self, lane: Lane, held: Held) -> None:
+        """A transaction is to be opened in front of what is sent next."""
+        assert self._stream is not None
+        frame = Frame(channel=lane.id, begin=Begin(statements=held.opening, failed=held.has_failed))
+        self._stream.mux.send_in_order(lane, frame)
 
     def send(self, lane: Lane, data: bytes, needed: Iterable[Statement], *, last: bool) -> None:
         assert self._stream is not None
@@ -161,10 +169,7 @@ class Uplink:
     ) -> None:
         """Ask the origin about settings; None comes back if the link is lost meanwhile."""
         assert self._stream is not None
-        number, self._next_resolve = self._next_resolve, self._next_resolve + 1
-        self._resolving[number] = callback
-        question = Resolve(id=number, configuration=configuration, settings=to_wire(settings))
-        self._stream.mux.send_control(Frame(resolve=question))
+        self._stream.mux.send_control(Frame(resolve=self._questions.ask(configuration, settings, callback)))
 
     # --- the life of the link ---
 
@@ -214,7 +219,7 @@ class Uplink:
             return aio.insecure_channel(self.name, options=CHANNEL_OPTIONS)
         # Read anew for each link, so a renewed certificate is used from the next one on.
         credentials = grpc.ssl_channel_credentials(
-            _content(self._tls.ca_file), _content(self._tls.key_file), _content(self._tls.cert_file)
+            *(Path(file).read_bytes() for file in (self._tls.ca_file, self._tls.key_file, self._tls.cert_file))
         )
         return aio.secure_channel(self.name, credentials, options=CHANNEL_OPTIONS)
 
@@ -223,11 +228,9 @@ class Uplink:
         was_up, self._is_up, self._is_leaving = self._is_up, False, False
         self._stream = None
         owners, self._owners = self._owners, {}
-        resolving, self._resolving = self._resolving, {}
         for owner in owners.values():
             owner.link_lost()
-        for callback in resolving.values():
-            callback(None)
+        self._questions.lost()
         return was_up
 
     # --- frames of the pool node ---
@@ -255,14 +258,19 @@ class Uplink:
         self._apply(frame.withdraw.name, frame.withdraw.version)
 
     def _on_resolved(self, frame: Frame) -> None:
-        callback = self._resolving.pop(frame.resolved.id, None)
-        if callback is not None:
-            callback(frame.resolved)
+        self._questions.answered(frame.resolved)
 
     def _on_invalidate(self, frame: Frame) -> None:
         entry = self._directory.get(frame.invalidate.configuration)
         if entry is not None:
-            entry.known.clear()
+            entry.early.forget_all()
+            if not frame.invalidate.meaning:
+                entry.known.clear()
+
+    def _on_description(self, frame: Frame) -> None:
+        entry = self._directory.get(frame.description.configuration)
+        if entry is not None:
+            entry.early.told(frame.description.statement, frame.description.description)
 
     def _on_go_away(self, frame: Frame) -> None:
         log.info("pool node is leaving", pool=self.name, why=frame.go_away.why)
@@ -307,10 +315,7 @@ class Uplink:
         if owner is None or self._stream is None:
             return
         self._stream.mux.forget_lane(channel)
-        if close.reason == Reason.REFUSED:
-            owner.refused(close.error)
-        else:
-            owner.closed_by_pool(close.error)
+        (owner.refused if close.reason == Reason.REFUSED else owner.closed_by_pool)(close.error)
 
 
 # Growth of all channels' receive windows of one link together; a client that reads slowly keeps the small one.
@@ -321,8 +326,3 @@ def _reason_of(error: Exception) -> str:
     if isinstance(error, aio.AioRpcError):
         return f"{error.code().name.lower()}: {error.details()}"
     return str(error) or type(error).__name__
-
-
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

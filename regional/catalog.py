@@ -57,6 +57,8 @@ class Catalog:
     """What any statement may leave: a harmful operator or cast replaces a built-in one."""
     is_utf8: bool = False
     """The server's encoding: a text outside ASCII is only read as the server reads it if that is UTF-8."""
+    shape: str = ""
+    """A digest of what PostgreSQL describes statements by: two that differ do not describe all of them alike."""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[bytes | None]]) -> "Catalog":
@@ -95,6 +97,7 @@ class _Builder:
     relations: dict[tuple[str, str], Relation] = attrs.field(factory=dict)
     every: Residue = Residue.CLEAN
     encoding: str = ""
+    shape: str = ""
 
     def add(self, row: Sequence[bytes | None]) -> None:
         kind, schema, name, oid, read, write = (b"" if value is None else value for value in row)
@@ -116,6 +119,8 @@ class _Builder:
                 self.every |= _RESIDUES[first]
             case b"v":
                 self.encoding = text
+            case b"s":
+                self.shape = text
             case _:
                 raise ValueError(f"a row of kind {kind!r}")
 
@@ -139,6 +144,7 @@ class _Builder:
             unqualified=unqualified,
             every=self.every,
             is_utf8=self.encoding == "UTF8",
+            shape=self.shape,
         )
 
     def _function(self, name: str, harmful_types: Mapping[str, Residue]) -> Residue:

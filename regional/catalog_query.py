@@ -15,6 +15,7 @@ The bits are those of `regional/catalog.py`. One row is (kind, schema, name, oid
 - r: a relation; harm of reading it, of writing it
 - x: harm of any statement at all: something replaces what statements use without naming it
 - v: the server's encoding is the name
+- s: the name is a digest of what statements are described by; temporary objects do not count
 
 Works on PostgreSQL 12 to 18, as any user, with read access to the system catalogues only. Columns that not all of these
 versions have are read through to_jsonb. It takes no lock on a user's table.
@@ -257,6 +258,28 @@ replaced(bits) AS (
 )
 """
 
+# hashtextextended() costs little, and a sum needs no order. A row of the catalogue that was written again has another
+# xmin; pg_attribute is read by its values, because statistics targets and the like are nobody's business.
+_SHAPE: Final = """,
+shape_of(hash) AS (
+  SELECT hashtextextended(concat_ws(' ', n.nspname, c.relname, c.oid, c.relkind, a.attnum, a.attname, a.atttypid,
+                                    a.atttypmod, a.attcollation, a.attnotnull, a.attisdropped), 0)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+  WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+  UNION ALL
+  SELECT hashtextextended(concat_ws(' ', 't', t.oid, t.xmin), 0)
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+  WHERE t.oid >= 16384 AND n.nspname NOT LIKE 'pg\\_%temp\\_%'
+  UNION ALL SELECT hashtextextended(concat_ws(' ', 'f', oid, xmin), 0) FROM pg_proc WHERE oid >= 16384
+  UNION ALL SELECT hashtextextended(concat_ws(' ', 'o', oid, xmin), 0) FROM pg_operator WHERE oid >= 16384
+  UNION ALL SELECT hashtextextended(concat_ws(' ', 'c', oid, xmin), 0) FROM pg_cast WHERE oid >= 16384
+),
+shape(text) AS (
+  SELECT concat_ws(' ', count(*), sum(hash)) FROM shape_of
+)
+"""
+
 _ROWS: Final = """
 SELECT 'f' AS kind, '' AS schema, name::text, 0::oid AS oid, builtin_bits AS read, user_bits AS write FROM function
 UNION ALL SELECT 'o', '', name, 0, bits, 0 FROM operator
@@ -264,6 +287,7 @@ UNION ALL SELECT 't', '', name, oid, bits, 0 FROM type
 UNION ALL SELECT 'r', schema, name, 0, read_bits, write_bits FROM relation
 UNION ALL SELECT 'x', '', '', 0, bits, 0 FROM replaced
 UNION ALL SELECT 'v', '', current_setting('server_encoding'), 0, 0, 0
+UNION ALL SELECT 's', '', text, 0, 0, 0 FROM shape
 """
 
 
@@ -294,6 +318,7 @@ CATALOG_QUERY: Final = "".join(
         _USES,
         _WRITES,
         _NAMES,
+        _SHAPE,
         _ROWS,
     )
 )

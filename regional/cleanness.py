@@ -49,7 +49,7 @@ _KNOWN: Final = {
     "LoadStmt": DISCARD | Residue.CLOSES,
     # They run code of tables, or change nothing that the catalogue tells us.
     **dict.fromkeys(
-        ("TruncateStmt", "VacuumStmt", "CheckPointStmt", "ReindexStmt", "ClusterStmt", "RefreshMatViewStmt", "DropStmt",
+        ("TruncateStmt", "VacuumStmt", "CheckPointStmt", "ReindexStmt", "ClusterStmt", "RefreshMatViewStmt",
          "GrantStmt", "GrantRoleStmt", "CommentStmt"),
         DISCARD,
     ),

@@ -126,6 +126,15 @@ class Caching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale_while_revalidate: StaleAge = 15
 
 
+class Early(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an edge answers itself, so that it costs no crossing."""
+
+    #: BEGIN waits at the edge for the first statement of its transaction (rules 13).
+    begin: bool = True
+    #: Parse and Describe of a statement whose description is known (rules 10).
+    prepare: bool = True
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator may set, the origin apart."""
 
@@ -140,6 +149,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_client_connections: ClientLimit = 10_000
     max_waiters: WaiterLimit = 5_000
     caching: Caching = Caching()
+    early: Early = Early()
     connect_timeout_s: Wait = 15
     #: 0 means no limit.
     query_timeout_s: Bound = 60

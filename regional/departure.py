@@ -23,7 +23,11 @@ _GIVE_UP_COPY: Final = Piece(Frontend.COPY_FAIL, copy_fail("the client has left"
 
 def clean_up(channel: "Channel", origin: "Origin", *, has_terminated: bool) -> None:
     """Once nothing is owed, end what is open; called again whenever more has been answered."""
-    pipeline = origin.pipeline
+    pipeline, verifying = origin.pipeline, origin.scrutiny.verifying
+    if not has_terminated:
+        verifying.drop()
+    if verifying.is_holding:
+        return
     if channel.is_inside_message:
         channel.hang_up(origin, "its client left in the middle of a message")
     elif pipeline.in_copy_in and not pipeline.has_unsynced:

@@ -10,11 +10,13 @@ import structlog
 import trio
 
 from protos.errors import OriginRefusedError, ServiceError
+from protos.link.link_pb2 import Description, Frame, Invalidate
 from protos.pg.parsers import error_fields
 from regional.catalog import Catalog
 from regional.catalog_query import CATALOG_QUERY
 from regional.cleanness import Judge
 from regional.exchange import Exchange
+from regional.meaning import Meaning
 from regional.names_query import NAMES_QUERY, names_in
 from regional.origin import Origin
 from regional.profile import BASE
@@ -108,11 +110,15 @@ class Knowledge:
         self.parameters = parameters
         """What the origin reports to a client that has just logged in."""
         self.judge = Judge()
+        self.meaning = Meaning()
+        self.tell: Callable[[Frame], None] = lambda frame: None
+        """To every linked edge."""
         self.on_parameters: Callable[[Tenant], None] = lambda tenant: None
         self._tenant = tenant
         self._due = 0.0
         self._is_loading = False
         self._for_names: list[Callable[[bool], None]] | None = None  # who waits for the first reading of names
+        self._shape = ""  # of the catalogue that was read last
 
     def refresh(self, nursery: trio.Nursery, now: float) -> None:
         """Read the catalogue if what we have of it is too old."""
@@ -137,6 +143,23 @@ class Knowledge:
             self._due = other._due
             self._tenant.names.take_over(other._tenant.names)
 
+    def ddl_seen(self) -> None:
+        """DDL was run through us, or may have been."""
+        self.drop_catalog()
+        self.changed_meaning()
+
+    def changed_meaning(self) -> None:
+        """Statements may mean something else from here on: DDL was run, or has been by somebody else."""
+        self.meaning.changed()
+        name = self._tenant.configuration.name
+        self.tell(Frame(invalidate=Invalidate(configuration=name, meaning=True)))
+
+    def described(self, statement: bytes, description: bytes) -> None:
+        """Some session was told otherwise of this statement. Empty: how it is described now is not known."""
+        self.meaning.doubt(statement)
+        name = self._tenant.configuration.name
+        self.tell(Frame(description=Description(configuration=name, statement=statement, description=description)))
+
     async def load(self) -> None:
         """Read the catalogue. Cancellation: safe."""
         name = self._tenant.configuration.name
@@ -149,7 +172,7 @@ class Knowledge:
                 why = error_fields(exchange.error).get("M")
                 log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
             elif self._due == due:  # no DDL was seen while we read
-                self.judge.catalog = Catalog.from_rows(exchange.rows)
+                self._loaded(Catalog.from_rows(exchange.rows))
         except ServiceError as error:
             log.info("catalogue not read", configuration=name, why=str(error))
         except Exception:  # whatever the origin answers, the node lives on
@@ -206,6 +229,12 @@ class Knowledge:
             log.warning("names of parameters not read", configuration=self._tenant.configuration.name, why=why)
         if why is None or not names.knows_catalog:  # else those that are known stay
             names.found(texts)
+
+    def _loaded(self, catalog: Catalog) -> None:
+        self.judge.catalog = catalog
+        if self._shape and self._shape != catalog.shape:
+            self.changed_meaning()
+        self._shape = catalog.shape
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

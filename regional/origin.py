@@ -18,16 +18,18 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from protos.errors import RemoteProtocolError
-from protos.link.settings import SETTLING
+from protos.link.link_pb2 import Begin
+from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.replies import WHOLE_WHEN_WATCHED
-from protos.pg.tags import Backend
+from protos.pg.tags import Backend, TransactionStatus
 from protos.runtime.connection import Connection
 from regional import complaints
 from regional.exchange import Exchange
+from regional.forwarding import Forwarding
 from regional.prepared import Prepared
 from regional.profile import Profile
 from regional.residue import Residue
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from regional.channel import Channel
     from regional.dial import Endpoint
     from regional.tenant import Tenant
+
+MAX_PENDING_BYTES: Final = 256 << 10  # of a request that the origin does not take; then no more credit
 
 # Of a conversation of our own everything is seen, rows included.
 _EXCHANGE: Final = WHOLE_WHEN_WATCHED | {Backend.DATA_ROW}
@@ -73,9 +77,11 @@ class Origin:
     """Whose settings have to be read from it before it is cleaned."""
     _framer: Framer = attrs.field(factory=lambda: Framer(BACKEND_LIMITS, frozenset()))
     _exchange: Exchange | None = None
+    _forwarding: Forwarding = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.scrutiny = Scrutiny(self.tenant, self.parameters)
+        self._forwarding = Forwarding(self.scrutiny)
 
     @property
     def prepared(self) -> Prepared:
@@ -107,25 +113,28 @@ class Origin:
         startup = settings.startup.settings
         self.scrutiny.begin(settings.client_encoding, startup, has_own_settings=settings.are_ahead_of_edge)
 
-    def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes]) -> None:
-        """Send messages of the lease's client; texts are the statements that they refer to."""
-        pipeline, scrutiny = self.pipeline, self.scrutiny
-        now = self.last_activity = monotonic()
-        if not pipeline.owed:
-            self._busy_from(now)
-        out: list[bytes] = []
-        for piece in pieces:
-            tag = piece.tag
-            if tag in scrutiny.looked_at:
-                instead = scrutiny.look(piece, texts, pipeline, out)
-                if instead is None:
-                    continue
-                piece = instead  # noqa: PLW2901 - what goes out in its place
-            if tag:
-                pipeline.sent(tag)
-            out.append(piece.data)
+    def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], opening: Begin | None = None) -> None:
+        """Send messages of the lease's client; texts are the statements that they refer to.
+
+        opening: the transaction that is to be opened in front of them.
+        """
+        self.last_activity = monotonic()
+        if not (self.pipeline.owed or self.is_verifying):
+            self._busy_from(self.last_activity)
+        out: list[bytes] = [] if opening is None else self.scrutiny.opened_by(opening, self.pipeline)
+        self._forwarding.forward(pieces, texts, self.pipeline, out)
         if out:
             self.connection.write(out[0] if len(out) == 1 else b"".join(out))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client had better not send more."""
+        return self.connection.pending_bytes > MAX_PENDING_BYTES or self.is_verifying
+
+    @property
+    def is_verifying(self) -> bool:
+        """Whether messages of the lease's client wait here until a statement is verified."""
+        return self.scrutiny.verifying.is_holding
 
     def _busy_from(self, now: float) -> None:
         self.busy_since = now
@@ -175,20 +184,32 @@ class Origin:
             out.append(pipeline.received(piece))
             if tag == Backend.READY_FOR_QUERY:
                 self.prepared.settled(pipeline.settled)
-                if pipeline.is_idle:
+                if pipeline.is_idle and not self.is_verifying:
                     after = pieces[index + 1 :]
                     break
         self.last_activity = monotonic()
         if pipeline.settled != settled:
             self._busy_from(self.last_activity)
-        is_over = pipeline.is_idle and not self.connection.is_closed and not channel.is_inside_message
+        is_over = pipeline.is_idle and not (self.connection.is_closed or channel.is_inside_message or self.is_verifying)
         settles = is_over and self._conclude(channel, out)
-        status = pipeline.status | SETTLING if settles else pipeline.status
-        channel.answer(b"".join(out), pipeline.settled - settled, status, last=pipeline.is_idle)
+        settled = pipeline.settled - settled
+        status = self._status(settles=settles) if settled else 0
+        channel.answer(b"".join(out), settled, status, last=pipeline.is_idle)
         if is_over:  # else with the rest of that message: a COPY has failed, and its client goes on sending
             self._end_lease(channel, settles=settles)
+        elif self.is_verifying and self.channel is channel:
+            channel.forward(self, [])
         for piece in after:
             self._take_own(piece)
+
+    def _status(self, *, settles: bool) -> int:
+        """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""
+        status = self.pipeline.status
+        if status != TransactionStatus.IDLE:
+            return status | UNCERTAIN if self.kept or self.scrutiny.is_uncertain else status
+        if self.residue.makes_catalog_stale:
+            self.tenant.knowledge.ddl_seen()
+        return status | SETTLING if settles else status
 
     def _conclude(self, channel: "Channel", out: list[bytes]) -> bool:
         """Add the last words to an answer that ends with ReadyForQuery; whether the session has to settle."""

@@ -16,10 +16,13 @@ from collections import deque
 from typing import Final
 
 from protos.errors import RemoteProtocolError
+from protos.pg.description import renamed
 from protos.pg.framer import Piece
 from protos.pg.messages import close_statement, parse_complete
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
+from regional.copies import Copies
+from regional.meaning import Meaning
 
 MAX_STATEMENTS: Final = 500
 MAX_DOUBTFUL: Final = 100
@@ -37,9 +40,10 @@ _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 class Prepared:
     """Of one connection."""
 
-    __slots__ = ("_closing", "_doubtful", "_names", "_unconfirmed", "has_private")
+    __slots__ = ("_closing", "_doubtful", "_names", "_unconfirmed", "copies", "has_private")
 
-    def __init__(self) -> None:
+    def __init__(self, meaning: Meaning | None = None) -> None:
+        self.copies = Copies(meaning or Meaning())
         self._names: dict[bytes, bytes] = {}  # to the Parse message, least recently used first
         self.has_private = False
         """A statement here was parsed under settings of its transaction; it has to go with the lease."""
@@ -73,11 +77,13 @@ class Prepared:
             if self._names.pop(name, None) is not None:
                 self._doubtful.add(name)
         elif self._has(name, pipeline):
-            if not pipeline.owed and pipeline.status != TransactionStatus.INERROR:
+            is_calm = not pipeline.owed and pipeline.status != TransactionStatus.INERROR
+            if is_calm and self.copies.is_current(name):
                 self._touch(name)
                 pipeline.answer(parse_complete())
                 return False
-            # In a failed transaction, which a pipeline may be about to become, PostgreSQL refuses to parse.
+            # In a failed transaction, which a pipeline may be about to become, PostgreSQL refuses to parse. And what
+            # was parsed before some DDL would give the session the 0A000 of somebody else's statement (rules 9).
             self._doubtful.add(name)
         self._add(name, message, pipeline, out)
         return True
@@ -90,11 +96,24 @@ class Prepared:
         """A Bind or Describe wants this shared statement: see to it that it is here."""
         if self._has(name, pipeline):
             self._touch(name)
-            return
+        else:
+            self.make(name, text, pipeline, out, is_private=is_private)
+
+    def make(self, name: bytes, text: bytes, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> None:
+        """Parse this shared statement, anew if it is here."""
+        if name in self._names:
+            self._doubtful.add(name)
         self.has_private = self.has_private or is_private
         self._add(name, text, pipeline, out)
         pipeline.inject(Frontend.PARSE)
         out.append(text)
+
+    def describe(self, name: bytes, pipeline: Pipeline) -> None:
+        """A Describe of a statement, shared or not, is about to be sent: learn from its replies."""
+        if not self.copies.digest(name):
+            pipeline.watch()
+        if not pipeline.is_skipping:
+            self.copies.described(name, _group(pipeline))
 
     def confirmed(self) -> None:
         """A ParseComplete came."""
@@ -103,15 +122,18 @@ class Prepared:
 
     def failed(self, settled: int) -> None:
         """An error came; settled sync points lie behind it."""
+        self.copies.failed(settled)
         while self._unconfirmed and self._unconfirmed[0][1] <= settled:
             name, _ = self._unconfirmed.popleft()
             if self._names.pop(name, None) is not None:
                 self._doubtful.add(name)
+                self.copies.gone(name)
         while self._closing and self._closing[0][1] <= settled:
             self._doubtful.add(self._closing.popleft()[0])
 
     def settled(self, settled: int) -> None:
         """A ReadyForQuery came; what was sent before it is decided."""
+        self.copies.settled(settled)
         while self._unconfirmed and self._unconfirmed[0][1] < settled:
             self._unconfirmed.popleft()
         while self._closing and self._closing[0][1] < settled:
@@ -119,6 +141,7 @@ class Prepared:
 
     def forget(self) -> None:
         """They are gone from the connection, all of them."""
+        self.copies.clear()
         self._names.clear()
         self._unconfirmed.clear()
         self._closing.clear()
@@ -146,8 +169,10 @@ class Prepared:
         if len(self._names) >= MAX_STATEMENTS:
             oldest = next(iter(self._names))
             del self._names[oldest]
+            self.copies.gone(oldest)
             self._close(oldest, group, pipeline, out)
         self._names[name] = text
+        self.copies.parsed(name)
         self._unconfirmed.append((name, group))
 
     def _close(self, name: bytes, group: int, pipeline: Pipeline, out: list[bytes]) -> None:
@@ -163,6 +188,13 @@ def statement_named_in(piece: Piece) -> bytes:
     """The statement that a Bind or a Describe is about."""
     data = piece.data
     return name_in(data, 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 6)
+
+
+def renamed_statement(piece: Piece, name: bytes) -> Piece:
+    """A Bind or a Describe, or the beginning of one, about another statement."""
+    data = piece.data
+    start = 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 6
+    return Piece(piece.tag, renamed(data, start, name), piece.whole)
 
 
 def name_in(message: bytes, start: int) -> bytes:

@@ -73,6 +73,11 @@ class Residue(enum.IntFlag):
         return self.value & _SETTINGS != 0
 
     @property
+    def changes_meaning(self) -> bool:
+        """Statements may mean something else on this connection than elsewhere."""
+        return self.value & _MEANING != 0
+
+    @property
     def makes_catalog_stale(self) -> bool:
         return self.value & _CATALOG != 0
 
@@ -104,6 +109,7 @@ _STATEMENTS: Final = int(Residue.STATEMENTS)
 _CATALOG: Final = int(Residue.CATALOG)
 _CLOSES: Final = int(Residue.CLOSES)
 _ASKS: Final = int(ASKS)
+_MEANING: Final = int(Residue.SETTINGS | Residue.TEMPORARY | Residue.STATEMENTS | Residue.CATALOG | Residue.CLOSES)
 _NOTHING_LEFT: Final = _CATALOG | _ASKS
 
 # RESET ALL resets neither role nor session authorization. The role comes second: leaving a session authorization ends

@@ -8,25 +8,30 @@ answers, errors and changed parameters are. When nothing more is owed, `conclude
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from protos.link.link_pb2 import Begin
+from protos.pg.description import split_name
 from protos.pg.framer import Piece
-from protos.pg.messages import parameter_status
+from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
-from regional.prepared import Prepared, may_set_locally, statement_named_in, with_own_words
+from regional.copies import DESCRIBES
+from regional.opening import FAILING, Opening
+from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue
 from regional.session_state import UNTRACKABLE, notices, refusal
+from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
 
 if TYPE_CHECKING:
     from regional.tenant import Tenant
 
-LOOKED_AT: Final = frozenset({
+_LOOKED_AT: Final = frozenset({
     Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL
 })  # fmt: skip
-_LOOKED_AT_AND_EXECUTE: Final = LOOKED_AT | {Frontend.EXECUTE}
+_LOOKED_AT_AND_EXECUTE: Final = _LOOKED_AT | {Frontend.EXECUTE}
 _UNKNOWN: Final = Residue.UNKNOWN
 _CLEAN: Final = Residue.CLEAN
 
@@ -35,8 +40,9 @@ class Scrutiny:
     """Of one origin connection, lease by lease; the prepared statements outlive them."""
 
     __slots__ = (
-        "_generation", "_has_own_settings", "_is_utf8", "_parameters", "_refusals", "_resets", "_startup", "_tenant",
-        "_told", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared", "refused_write", "residue",
+        "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
+        "_startup", "_tenant", "_told", "_used", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
+        "refused_write", "residue", "verifying",
         "was_read_only",
     )  # fmt: skip
 
@@ -49,20 +55,23 @@ class Scrutiny:
         self._has_own_settings = False
         self.login = parameters.get("session_authorization", "")
         """Who the origin said we are when we logged in."""
-        self.looked_at = LOOKED_AT
-        """The messages that are looked at on their way to the origin."""
+        self.looked_at = _LOOKED_AT
+        """The messages that are to be looked at on their way to the origin."""
         self._refusals = Refusals()
         self._startup: Mapping[str, str] = {}  # the parameters that the session has given
         self._resets: Resets | None = None
         self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
-        self.prepared = Prepared()
+        self._opening: Opening | None = None
+        self.prepared = Prepared(tenant.knowledge.meaning)
+        self.verifying = Verifying(self.prepared, self._told_otherwise)
+        self._used: set[bytes] = set()  # shared statements of this lease
         self.residue = Residue.CLEAN
         self.asked = Residue.CLEAN
         """What the statements of this lease openly asked for."""
         self.must_close = ""
         """Why the connection may not be used again after this lease; empty if it may."""
         self.last_fatal = b""
-        """The FATAL ErrorResponse that the origin said before it closed."""
+        """The FATAL ErrorResponse that the origin said to the client before it closed."""
         self.refused_write = False
         """Whether the origin has said 25006 in this lease: perhaps it has been demoted."""
         self.was_read_only = "on" in map(parameters.get, ("in_hot_standby", "default_transaction_read_only"))
@@ -80,16 +89,19 @@ class Scrutiny:
         self._startup = startup
         if self._resets is not None:
             self._resets = None
-            self.looked_at = LOOKED_AT
+            self.looked_at = _LOOKED_AT
         if self._refusals:
             self._refusals = Refusals()
         if self._told:
             self._told = {}
+        self._opening = None
+        if self._used:
+            self._used = set()
 
     # --- towards the origin ---
 
     def look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
-        """What to send for this message, behind what is put into out; None for nothing.
+        """What to send for this message, behind what is put into out; None for nothing, or for nothing yet.
 
         texts are the Parse messages that the client's messages refer to, by shared name.
         """
@@ -138,24 +150,40 @@ class Scrutiny:
             self._following.parsed(piece.data)
         return piece if self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private) else None
 
-    def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece:
-        """A Bind, or a Describe: what it is about must be here."""
+    def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+        """A Bind, or a Describe: what it is about must be here, and be described as the session was told."""
         if piece.tag == Frontend.DESCRIBE and piece.data[5:6] != b"S":
             return piece
-        name = statement_named_in(piece)
-        text = self.prepared.text_of(name) or texts.get(name)
+        prepared = self.prepared
+        name, digest = split_name(statement_named_in(piece))
+        if digest:
+            piece = renamed_statement(piece, name)
+        text = prepared.text_of(name) or texts.get(name)
         if text is not None:
             # Also where it is here already: it runs again, and the catalogue may be another.
             instead = self._judge_parse(text, piece, pipeline)
             if instead is not piece:
                 return instead
-            self.prepared.need(name, text, pipeline, out, is_private=self._is_private)
+            self._used.add(name)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
             if self._startup and piece.tag == Frontend.BIND:
                 self._following.bound(piece.data, name, text, pipeline)
-                self.looked_at = _LOOKED_AT_AND_EXECUTE if self._following.wants_execute else LOOKED_AT
+                self.looked_at = _LOOKED_AT_AND_EXECUTE if self._following.wants_execute else _LOOKED_AT
+        if text is not None:
+            if digest and digest != prepared.copies.digest(name) and not pipeline.is_skipping:
+                self.verifying.claim(Claim(name, digest, text, self._is_private), piece)
+                return None
+            prepared.need(name, text, pipeline, out, is_private=self._is_private)
+        if piece.tag == Frontend.DESCRIBE:
+            prepared.describe(name, pipeline)
         return piece
+
+    def _told_otherwise(self, name: bytes, description: bytes) -> None:
+        """A session was told another description than this one, which is the present one."""
+        if not self.is_uncertain:
+            self._tenant.knowledge.described(name, description)
+            self.prepared.copies.renewed(name)
 
     def _judge_parse(self, message: bytes, piece: Piece, pipeline: Pipeline) -> Piece:
         """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
@@ -195,6 +223,21 @@ class Scrutiny:
     def _mode(self) -> SessionState:
         return self._tenant.configuration.session_state
 
+    def opened_by(self, opening: Begin, pipeline: Pipeline) -> list[bytes]:
+        """The messages that open the transaction of a client that has had the answers to them (rules 13)."""
+        self._opening = Opening()
+        out: list[bytes] = []
+        for sql in (*opening.statements, *((FAILING,) if opening.failed else ())):
+            out.append(self._query(Piece(Frontend.QUERY, query(sql), whole=True), pipeline).data)
+            pipeline.inject(Frontend.QUERY)
+        self._opening.is_meant_to_fail = opening.failed
+        return out
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether statements may mean something in this transaction that they do not mean elsewhere."""
+        return self._has_own_settings or self.residue.changes_meaning
+
     # --- from the origin ---
 
     def heard(self, piece: Piece, pipeline: Pipeline) -> Piece:
@@ -203,8 +246,11 @@ class Scrutiny:
         if self._resets is not None:
             piece = self._resets.heard(piece, pipeline.settled)
         if tag == Backend.ERROR_RESPONSE:
-            self._failed(piece, pipeline)
-            return with_own_words(self._refusals.answer(piece) if self._refusals else piece)
+            is_ours = pipeline.is_answering_us
+            self._failed(piece, pipeline, is_ours=is_ours)
+            if self._opening is not None:
+                piece = self._opening.answer(piece, is_ours=is_ours)
+            return with_own_words(as_outdated(self._refusals.answer(piece) if self._refusals else piece))
         if tag == Backend.PARAMETER_STATUS:
             # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.
             self.residue |= Residue.SETTINGS
@@ -215,9 +261,11 @@ class Scrutiny:
                 self._is_utf8 = value == "UTF8"
         elif tag == Backend.PARSE_COMPLETE and pipeline.is_watching:
             self.prepared.confirmed()
+        elif tag in DESCRIBES and pipeline.is_watching:
+            self.verifying.described(self.prepared.copies.heard(piece))
         return piece
 
-    def _failed(self, piece: Piece, pipeline: Pipeline) -> None:
+    def _failed(self, piece: Piece, pipeline: Pipeline, *, is_ours: bool) -> None:
         """An error: the rest of its group of extended messages is skipped, with the Parses in it."""
         self.prepared.failed(pipeline.settled)
         if self.prepared.is_unsure:
@@ -227,8 +275,17 @@ class Scrutiny:
         fields = error_fields(piece.data)
         if fields.get("C") == "25006":
             self.refused_write = True
-        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
+        if fields.get("C") == "0A000" and fields.get("R") == OUTDATED:
+            self._outdated()
+        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC") and not is_ours:
             self.last_fatal = piece.data
+
+    def _outdated(self) -> None:
+        """One of the statements that the lease has used has another result now than when it was parsed here."""
+        copies = self.prepared.copies
+        for name in self._used:
+            if copies.is_current(name):
+                self._tenant.knowledge.described(name, b"")
 
     # --- the end of a lease ---
 

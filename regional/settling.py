@@ -115,8 +115,6 @@ def _report(channel: "Channel", exchange: Exchange) -> None:
 def clean(tenant: "Tenant", origin: "Origin") -> None:
     """Take away what is left; then the connection is idle, or it is closed."""
     residue, origin.residue = origin.residue, Residue.CLEAN
-    if residue.makes_catalog_stale:
-        tenant.knowledge.drop_catalog()
     if not residue.needs_reset:
         tenant.lease_ended(origin)
         return

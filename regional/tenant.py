@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 import trio
 
+from protos.errors import IdleInTransactionError
 from protos.pg.tags import TransactionStatus
 from regional import complaints
 from regional.asking import ask_whether_read_only, count_lock_waits, survey
@@ -174,6 +175,8 @@ class Tenant:
     def _forget_origin(self, origin: Origin) -> None:
         self.pool.discard(origin)
         self._retired.discard(origin)
+        if origin.residue.makes_catalog_stale:  # whether or not its last transaction was committed
+            self.knowledge.ddl_seen()
         if self.pool.waiters:
             self.opener.grow(self._nursery)
 
@@ -282,14 +285,15 @@ class Tenant:
                 origin.lost("its client left, and it could not be cleaned up in time")
             return
         pipeline = origin.pipeline
-        if pipeline.owed:
+        is_asked = pipeline.owed or origin.is_verifying
+        if is_asked:
             self._tick_query(origin, channel, now)
         if origin.kept and pipeline.is_idle:
             return  # pinned, and between transactions
-        if not pipeline.owed or pipeline.in_copy_in:  # it is the client's turn
+        if not is_asked or pipeline.in_copy_in:  # it is the client's turn
             limit_s = self.configuration.idle_in_transaction_timeout_s
             if limit_s and now - origin.last_activity > limit_s:
-                channel.end(complaints.idle_in_transaction(limit_s))
+                channel.end(IdleInTransactionError.after(limit_s))
 
     def _tick_query(self, origin: Origin, channel: Channel, now: float) -> None:
         limit_s = self.configuration.query_timeout_s

@@ -11,6 +11,9 @@ from protos.link.link_pb2 import Setting
 SETTLING: Final = 0x100
 """Beside the transaction status in a frame: a State of the session follows (link.proto)."""
 
+UNCERTAIN: Final = 0x200
+"""Likewise: this transaction may have changed what statements mean, so the edge answers nothing itself."""
+
 
 def to_wire(pairs: Iterable[tuple[str, str]]) -> list[Setting]:
     return [Setting(name=raw(name), value=raw(value)) for name, value in pairs]

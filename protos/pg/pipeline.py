@@ -88,9 +88,24 @@ class Pipeline:
         return not self._queue and self.status == TransactionStatus.IDLE and not self.has_unsynced
 
     @property
+    def is_answered(self) -> bool:
+        """Whether the origin has said all that it will say to what it got, unless it gets more."""
+        return all(isinstance(entry, bytes) for entry in self._queue)
+
+    @property
+    def is_skipping(self) -> bool:
+        """Whether the origin skips what is sent now, up to a Sync."""
+        return self._is_skipping
+
+    @property
     def is_watching(self) -> bool:
         """Whether the replies that come now belong to a watched segment."""
         return not self._blind and (self._is_watched or self.has_unsynced)
+
+    @property
+    def is_answering_us(self) -> bool:
+        """Whether what comes now is said to a message of ours."""
+        return not self._blind and bool(self._queue) and self._queue[0] in OURS
 
     # What goes to the origin.
 

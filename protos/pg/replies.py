@@ -46,4 +46,4 @@ AT_ANY_TIME: Final = frozenset({Backend.NOTICE_RESPONSE, Backend.NOTIFICATION_RE
 
 #: What must be seen of a plain pipeline, and of one that is watched.
 WHOLE_WHEN_PLAIN: Final = AT_ANY_TIME | {Backend.READY_FOR_QUERY, Backend.ERROR_RESPONSE, Backend.COPY_IN_RESPONSE}
-WHOLE_WHEN_WATCHED: Final = WHOLE_WHEN_PLAIN | frozenset(ENDED_BY)
+WHOLE_WHEN_WATCHED: Final = WHOLE_WHEN_PLAIN | frozenset(ENDED_BY) | {Backend.PARAMETER_DESCRIPTION}

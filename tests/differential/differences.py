@@ -176,11 +176,28 @@ def _in_failed_transaction(point: Point) -> Explained | None:
 
 
 def _forgotten_parameter(point: Point) -> Explained | None:
-    """current_setting() of a custom parameter that is not set: PostgreSQL itself says "" once it has been set."""
-    if not any("current_setting('onetrip.word', true)" in say.sql for say in point.chunk.says):
+    """current_setting() of a custom parameter that is not set: PostgreSQL itself says "" once it has been set.
+
+    In the chunk itself, or in a statement that was prepared before it.
+    """
+    if not any("current_setting('onetrip.word', true)" in say.sql or say.name == "bind" for say in point.chunk.says):
         return None
     empty, null = data_row([b""]), data_row([None])
     return (1, 1) if (point.here[0], point.there[0]) == (empty, null) else None
+
+
+def _parsed_anew(point: Point) -> Explained | None:
+    """A function that the changed search_path hides, called with a parameter whose type was known before."""
+    if {_code(point.here), _code(point.there)} != {"42883"}:
+        return None
+    types = re.compile(rb"function say\((?:unknown|text)\)")
+    ours, theirs = (types.sub(b"say(?)", messages[0]) for messages in (point.here, point.there))
+    return (1, 1) if ours == theirs else None
+
+
+def _portal_of_begin(point: Point) -> Explained | None:
+    """Execute once more in the portal of a BEGIN: it is not there, instead of being done."""
+    return (1, 1) if (_code(point.here), _code(point.there)) == ("34000", "55000") else None
 
 
 def _named_by_us(point: Point) -> Explained | None:
@@ -216,6 +233,8 @@ SHARED_NAME: Final = "errors that name a prepared statement"
 RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup, not alone in its text, or by a function"
 FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
+PARSED_ANEW: Final = "parameter types of a statement prepared before the session changed `search_path` or its role"
+PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol"
 
 ROWS: Final = (
     Row(NAME_IN_USE, _name_in_use),
@@ -230,6 +249,8 @@ ROWS: Final = (
     Row(RESET_STARTUP, _reset),
     Row(FAILED, _in_failed_transaction),
     Row(CUSTOM, _forgotten_parameter),
+    Row(PARSED_ANEW, _parsed_anew),
+    Row(PORTAL_OF_BEGIN, _portal_of_begin),
 )
 NAMES: Final = tuple(row.name for row in ROWS)
 

@@ -16,6 +16,8 @@ from tests.differential.differences import (
     FAILED,
     NAME_IN_USE,
     PARSE_FAILED,
+    PARSED_ANEW,
+    PORTAL_OF_BEGIN,
     REFUSED,
     RESET_STARTUP,
     SEQUENCES,
@@ -241,6 +243,20 @@ SHOWN: Final = (
             chunk(query("select current_setting('onetrip.word', true)")),
         ),
         name=CUSTOM,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            chunk(parse("s4", "select say($1)"), sync()),
+            chunk(query("set search_path = pg_catalog")),
+            chunk(bind("", "s4", "quietly"), execute(), sync()),
+        ),
+        name=PARSED_ANEW,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (chunk(parse("", "begin"), bind("", ""), execute(), sync()), chunk(execute("", 1), sync())),
+        name=PORTAL_OF_BEGIN,
     ),
     Conversation(
         PARAMETERS[1],

@@ -304,7 +304,6 @@ _CODE: Final = [
         ("create temp table t (id int) on commit drop", "hides another table meanwhile"),
         ("create temporary table t as select 1", "a temporary table"),
         ("select 1 as id into temp t", "a temporary table"),
-        ("drop table if exists no_such_table", "may run event triggers"),
         ("selec 1", "not understood"),
         ("select 'a\\' || set_config('my.leak', 'x', false) || '\\'", "understood in one reading only"),
         ("insert into plain (id) values " + ",".join("(1)" for _ in range(3000)), "too long to be worth it"),
@@ -315,6 +314,7 @@ _CODE: Final = [
     *_cases(
         DDL,
         ("create table t (id int)", "DDL"),
+        ("drop table if exists no_such_table", "may run event triggers, and shows what it hid"),
         ("create function f() returns int language sql as 'select 1'", "DDL"),
         ("alter table plain add column x int", "DDL"),
         ("create view v as select 1", "DDL"),

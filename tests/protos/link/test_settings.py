@@ -1,9 +1,10 @@
 """Settings are the same at both ends, whatever bytes a client gave."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protos.link.settings import SETTLING, from_wire, raw, text, to_wire
+from protos.link.settings import SETTLING, UNCERTAIN, from_wire, raw, text, to_wire
 from protos.pg.tags import STATUSES
 
 
@@ -16,5 +17,7 @@ def test_any_bytes_come_through(pairs: list[tuple[bytes, bytes]]) -> None:
     assert [(raw(name), raw(value)) for name, value in texts] == pairs
 
 
-def test_a_status_and_its_flag_are_told_apart() -> None:
-    assert not any(status & SETTLING for status in STATUSES)
+@pytest.mark.parametrize("flag", [SETTLING, UNCERTAIN])
+def test_a_status_and_its_flags_are_told_apart(flag: int) -> None:
+    assert not any(status & flag for status in STATUSES)
+    assert flag in (SETTLING, UNCERTAIN & ~SETTLING)

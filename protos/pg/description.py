@@ -1,0 +1,59 @@
+"""How a session says which description of a statement it was told, so that a Bind can be checked against it (rules 10).
+
+A statement's description is what PostgreSQL answers to a Describe of it: a ParameterDescription, and a RowDescription
+or NoData. A session that was told one names the statement `NAME:DIGEST` from then on, where NAME is its shared name
+(see edge/statements.py) and DIGEST that of the two messages. The pool node compares before anything runs.
+"""
+
+from hashlib import blake2b
+from typing import Final
+
+from protos.errors import RemoteProtocolError
+from protos.pg.tags import Backend
+
+PREFIX: Final = b"onetrip:"
+NAME_BYTES: Final = len(PREFIX) + 32
+DIGEST_BYTES: Final = 16
+"""Of its hexadecimal digits."""
+
+_QUALIFIED_BYTES: Final = NAME_BYTES + 1 + DIGEST_BYTES
+_ROWS: Final = frozenset({Backend.ROW_DESCRIPTION, Backend.NO_DATA})
+
+
+def digest_of(parameters: bytes, rows: bytes) -> bytes:
+    """The digest of a description, given its two messages whole, as PostgreSQL sent them for a Describe S."""
+    return blake2b(parameters + rows, digest_size=DIGEST_BYTES // 2).hexdigest().encode()
+
+
+def qualified(name: bytes, digest: bytes) -> bytes:
+    """The name by which a session that was told this description calls a shared statement."""
+    return name + b":" + digest
+
+
+def split_name(name: bytes) -> tuple[bytes, bytes]:
+    """A statement's name without the digest, and the digest; empty if there is none."""
+    if len(name) == _QUALIFIED_BYTES and name.startswith(PREFIX) and name[NAME_BYTES:].startswith(b":"):
+        return name[:NAME_BYTES], name[NAME_BYTES + 1 :]
+    return name, b""
+
+
+def renamed(message: bytes, start: int, name: bytes) -> bytes:
+    """A message, or the beginning of one, with another name in the place of the zero-terminated one at start."""
+    end = message.index(0, start)
+    length = int.from_bytes(message[1:5], "big") + len(name) - (end - start)
+    return message[:1] + length.to_bytes(4, "big") + message[5:start] + name + message[end:]
+
+
+def split_description(data: bytes) -> tuple[bytes, bytes]:
+    """The two messages of a description that stand one behind the other."""
+    end = 1 + int.from_bytes(data[1:5], "big")
+    parameters, rows = data[:end], data[end:]
+    if (
+        data[:1] != bytes([Backend.PARAMETER_DESCRIPTION])
+        or len(rows) < 5
+        or rows[0] not in _ROWS
+        or 1 + int.from_bytes(rows[1:5], "big") != len(rows)
+    ):
+        message = "not the description of a statement"
+        raise RemoteProtocolError(message)
+    return parameters, rows

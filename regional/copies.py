@@ -1,0 +1,101 @@
+"""The shared statements of one origin connection: when each was parsed there, and how PostgreSQL described it.
+
+A description is learnt from the replies to a Describe of a statement, the client's or one of ours, and belongs to the
+Parse before it. It stays true as long as that Parse does: PostgreSQL refuses with 0A000 to run a prepared statement
+whose result has become another one. So who was told the same description may run it without another look.
+"""
+
+from collections import deque
+from typing import Final
+
+import attrs
+
+from protos.pg.description import digest_of
+from protos.pg.framer import Piece
+from protos.pg.tags import Backend
+from regional.meaning import Meaning
+
+#: The replies that make a description.
+DESCRIBES: Final = frozenset({Backend.PARAMETER_DESCRIPTION, Backend.ROW_DESCRIPTION, Backend.NO_DATA})
+
+
+@attrs.define(eq=False)
+class Copy:
+    """A statement on a connection."""
+
+    moment: int
+    """When its Parse was sent; see `Meaning`."""
+    digest: bytes = b""
+    """Of its description; empty while that is not known."""
+
+
+class Copies:
+    """Of one connection."""
+
+    __slots__ = ("_asked", "_by_name", "_parameters", "meaning")
+
+    def __init__(self, meaning: Meaning) -> None:
+        self.meaning = meaning
+        self._by_name: dict[bytes, Copy] = {}
+        # What was described, with the sync points before it; None where it is no shared statement.
+        self._asked: deque[tuple[Copy | None, int]] = deque()
+        self._parameters = b""  # the first half of a description
+
+    def parsed(self, name: bytes) -> None:
+        """A Parse of it is sent."""
+        self._by_name[name] = Copy(self.meaning.now)
+
+    def renewed(self, name: bytes) -> None:
+        """It is current, whatever was in doubt."""
+        self._by_name[name].moment = self.meaning.now
+
+    def gone(self, name: bytes) -> None:
+        """It is not there any more, or nobody knows."""
+        self._by_name.pop(name, None)
+
+    def clear(self) -> None:
+        self._by_name.clear()
+        self._asked.clear()
+        self._parameters = b""
+
+    def is_current(self, name: bytes) -> bool:
+        """Whether it is as good as if it were parsed now."""
+        copy = self._by_name.get(name)
+        return copy is not None and self.meaning.is_current(name, copy.moment)
+
+    def digest(self, name: bytes) -> bytes:
+        """How it is described here; empty if that is not known."""
+        copy = self._by_name.get(name)
+        return b"" if copy is None else copy.digest
+
+    def described(self, name: bytes, group: int) -> None:
+        """A Describe of a statement is sent, with so many sync points before it."""
+        self._asked.append((self._by_name.get(name), group))
+
+    def heard(self, piece: Piece) -> bytes:
+        """One of the replies DESCRIBES of which none is missed; the description that it completes, else nothing."""
+        if piece.tag == Backend.PARAMETER_DESCRIPTION:
+            self._parameters = piece.data if piece.whole else b""
+            if not piece.whole and self._asked:
+                self._asked.popleft()
+            return b""
+        parameters, self._parameters = self._parameters, b""
+        if not parameters or not self._asked:
+            return b""  # of a portal, or of a query
+        copy, _ = self._asked.popleft()
+        if not piece.whole:
+            return b""
+        if copy is not None:
+            copy.digest = digest_of(parameters, piece.data)
+        return parameters + piece.data
+
+    def failed(self, settled: int) -> None:
+        """An error came; settled sync points lie behind it, and the rest of its group is skipped."""
+        self._parameters = b""
+        while self._asked and self._asked[0][1] <= settled:
+            self._asked.popleft()
+
+    def settled(self, settled: int) -> None:
+        """A ReadyForQuery came; what was sent before it is decided."""
+        while self._asked and self._asked[0][1] < settled:
+            self._asked.popleft()
