@@ -17,6 +17,7 @@ from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
 from regional.copies import DESCRIBES
+from regional.facts import Facts
 from regional.opening import FAILING, Opening
 from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
@@ -41,9 +42,8 @@ class Scrutiny:
 
     __slots__ = (
         "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
-        "_startup", "_tenant", "_told", "_used", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
-        "refused_write", "residue", "verifying",
-        "was_read_only",
+        "_startup", "_tenant", "_told", "_used", "asked", "facts", "last_fatal", "login", "looked_at", "must_close",
+        "prepared", "refused_write", "residue", "verifying", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -63,6 +63,7 @@ class Scrutiny:
         self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
         self._opening: Opening | None = None
         self.prepared = Prepared(tenant.knowledge.meaning)
+        self.facts = Facts()
         self.verifying = Verifying(self.prepared, self._told_otherwise)
         self._used: set[bytes] = set()  # shared statements of this lease
         self.residue = Residue.CLEAN
@@ -95,6 +96,7 @@ class Scrutiny:
         if self._told:
             self._told = {}
         self._opening = None
+        self.facts.begin()
         if self._used:
             self._used = set()
 
@@ -109,6 +111,7 @@ class Scrutiny:
         if tag == Frontend.QUERY:
             return self._query(piece, pipeline)
         if tag == Frontend.FUNCTION_CALL:
+            self.facts.spoil()
             self.residue |= Residue.DISCARD
             return piece
         if pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
@@ -123,9 +126,11 @@ class Scrutiny:
 
     def _query(self, piece: Piece, pipeline: Pipeline) -> Piece:
         if not piece.whole:
+            self.facts.spoil()
             self.residue |= _UNKNOWN
             return piece
         sql = piece.data[5:-1]
+        self.facts.asked(sql)
         residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
         if may_set_locally(sql):
             self._has_own_settings = True
@@ -139,6 +144,7 @@ class Scrutiny:
     def _parse(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         if not piece.whole:
             self.residue |= _UNKNOWN
+            self.facts.spoil()
             self.must_close = "a statement over 1 MiB"
             if self._resets is not None:
                 self._resets.parsed(piece.data)
@@ -189,6 +195,7 @@ class Scrutiny:
         """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
         start = message.index(0, 5) + 1
         end = message.index(0, start)
+        self.facts.asked(message[start:end])
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8)
         if may_set_locally(message):
             self._has_own_settings = True
@@ -230,6 +237,7 @@ class Scrutiny:
         for sql in (*opening.statements, *((FAILING,) if opening.failed else ())):
             out.append(self._query(Piece(Frontend.QUERY, query(sql), whole=True), pipeline).data)
             pipeline.inject(Frontend.QUERY)
+        self.facts.begin()  # those were not the client's
         self._opening.is_meant_to_fail = opening.failed
         return out
 
@@ -246,6 +254,7 @@ class Scrutiny:
         if self._resets is not None:
             piece = self._resets.heard(piece, pipeline.settled)
         if tag == Backend.ERROR_RESPONSE:
+            self.facts.spoil()
             is_ours = pipeline.is_answering_us
             self._failed(piece, pipeline, is_ours=is_ours)
             if self._opening is not None:
