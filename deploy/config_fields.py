@@ -5,6 +5,7 @@ only what is given goes into the request, so `update` touches nothing else. Boun
 everything that is wrong at once.
 """
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -49,7 +50,11 @@ SSL_MODES: Final = ("disable", "require", "verify-ca", "verify-full")
 SETTINGS: Final = (
     _number("--origin-connection-limit", "origin_connection_limit", "Size of the pool, soft. [20; 5 to 1500]"),
     _number("--origin-connection-min", "origin_connection_min", "Connections kept warm. [0]"),
-    _number("--origin-total-limit", "origin_total_limit", "Shared by the configurations of one origin; 0 for none."),
+    _number(
+        "--origin-total-limit",
+        "origin_total_limit",
+        "Shared by the configurations of one origin, at least 5; 0 for none.",
+    ),
     Field(
         "--session-state",
         ("session_state",),
@@ -73,6 +78,12 @@ SETTINGS: Final = (
         "For an idle open transaction; 0 for none. [300]",
     ),
 )
+
+# What an edge may answer without a crossing.
+EARLY: Final = {
+    "begin": "BEGIN waits at the edge for the first statement of its transaction.",
+    "prepare": "Parse and Describe of a known statement are answered at the edge.",
+}
 
 ORIGIN: Final = (
     Field("--origin-host", ("host",), click.STRING, "Instead of a URL: the host.", "HOST"),
@@ -104,6 +115,10 @@ def field_options(function: _Function) -> _Function:
         ),
         *(_declared(field) for field in SETTINGS),
         setting("--caching/--no-caching", default=None, help="Answer repeated reads at the edge. [caching]"),
+        *(
+            setting(f"--early-{name}/--no-early-{name}", default=None, help=f"{what} [early]")
+            for name, what in EARLY.items()
+        ),
         setting("--no-check", is_flag=True, help="Do not test the origin first."),
     ]
     for option in reversed(options):
@@ -120,12 +135,17 @@ def request_body(given: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for field in SETTINGS:
         value = given[field.parameter]
+        if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
+            raise WrongUseError(f"{field.option} is no number of seconds", "give a number such as 2.5")
         if value is not None:
             _put(body, field.path, value)
     if body.get("origin_total_limit") == 0:
         body["origin_total_limit"] = None
     if given["caching"] is not None:
         _put(body, ("caching", "disabled"), not given["caching"])
+    for name in EARLY:
+        if given[f"early_{name}"] is not None:
+            _put(body, ("early", name), given[f"early_{name}"])
     origin, connect_timeout_s = _origin(given)
     if origin:
         body["origin"] = origin

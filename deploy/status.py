@@ -9,8 +9,10 @@ from deploy.client_options import client, client_options, print_json, table, wan
 HELP: Final = """Show a pool node's links, pools, waiters and cache.
 
 The columns of POOLS are PgBouncer's: cl_active clients hold an origin connection and cl_waiting wait for one, maxwait
-is how long the first of them has waited, sv_active, sv_idle and sv_login are origin connections. --json prints the
-object that docs/admin-api.md describes.
+is how long the first of them has waited, sv_active, sv_idle and sv_login are origin connections. bound is how many may
+be in use at once now, and bound_by why: limit (origin_connection_limit), soft (a little more, for a while), demand (no
+more were needed), slow (more do no good), trial (whether fewer do as well), full (the origin has no room), share (of
+origin_total_limit). --json prints the object that docs/admin-api.md describes.
 
 \b
 Examples:
@@ -30,6 +32,8 @@ POOLS: Final = (
     "sv_login",
     "size",
     "limit",
+    "bound",
+    "bound_by",
     "total_leases",
     "total_errors",
 )

@@ -16,7 +16,7 @@ import structlog
 from edge.directory import Entry
 from edge.handshake import Accepted
 from edge.session import Session
-from protos.errors import ConnectionLostError, ServiceError
+from protos.errors import ConnectionLostError, IdleInTransactionError, ServiceError
 from protos.link.lane import Lane
 from protos.link.link_pb2 import Open, Reason, Setting, State
 from protos.link.settings import from_wire, to_wire
@@ -40,7 +40,7 @@ class Client:
 
     __slots__ = (
         "_edge", "_ending", "_held", "_lane", "_present", "_session", "_settings", "_uplink", "connection", "entry",
-        "peer", "process_id", "secret_key",
+        "held_since", "peer", "process_id", "secret_key",
     )  # fmt: skip
 
     def __init__(self, edge: "Edge", connection: Connection, entry: Entry, accepted: Accepted) -> None:
@@ -51,13 +51,15 @@ class Client:
         """The configuration as it was when the client logged in."""
         secret_bytes = SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0
         self.process_id, self.secret_key = edge.new_cancel_key(secret_bytes)
-        self._session = Session(entry.scope_of(accepted.settings))
+        self._session = Session(entry.scope_of(accepted.settings), entry.early)
         self._settings = tuple(accepted.settings)
         self._present: list[Setting] = []
         self._lane: Lane | None = None
         self._uplink: Uplink | None = None
         self._held: list[bytes] = []
         self._ending: ServiceError | None = None
+        self.held_since = 0.0
+        """When the client last said something in a transaction that is held at this edge; 0.0 if it is in none."""
 
     # --- the connection's side ---
 
@@ -73,8 +75,15 @@ class Client:
         if session.to_client:
             self.connection.write(session.to_client)
             session.to_client = b""
+            self._answered_here()
         if session.terminated:
             self._leave(Reason.TERMINATED)
+
+    def _answered_here(self) -> None:
+        """The edge has answered by itself."""
+        self.held_since = monotonic() if self._session.held is not None else 0.0
+        if self._ending is not None:
+            self._end_if_quiet()
 
     def secured(self) -> None:
         """TLS was up before the session; never called."""
@@ -101,7 +110,10 @@ class Client:
             lane = self._open_channel(uplink)
         assert self._uplink is not None
         session = self._session
-        needed = session.needed
+        needed, opening = session.needed, session.opening
+        if opening is not None:
+            session.opening = None
+            self._uplink.begin_transaction(lane, opening)
         if needed:
             session.needed = []
         self._uplink.send(lane, request, needed, last=session.is_at_end)
@@ -152,6 +164,8 @@ class Client:
     def answered(self, data: bytes, settled: int, status: int) -> None:
         """Bytes of the origin for the client."""
         if data:
+            if self._session.hearing is not None:
+                self._session.heard(data)
             self.connection.write(data)
             self._consume(len(data))
         if settled:
@@ -235,14 +249,24 @@ class Client:
 
     # --- the end ---
 
+    def tick(self, now: float) -> None:
+        """Look whether a transaction that is held has been idle for too long."""
+        if self.held_since and self._session.held is None:
+            self.held_since = 0.0
+        limit_s = self.entry.idle_in_transaction_timeout_s
+        if self.held_since and limit_s and now - self.held_since > limit_s:
+            self.end(IdleInTransactionError.after(limit_s))
+
     def end_when_quiet(self, error: ServiceError) -> None:
         """End the session with this FATAL error at its next transaction boundary."""
         self._ending = error
         self._end_if_quiet()
 
     def _end_if_quiet(self) -> None:
-        # What is held has not left this edge.
-        if self._ending is not None and (self._session.is_quiet or self._held):
+        # What is held has not left this edge. A held transaction may end as usual if it has a channel to do so.
+        session = self._session
+        is_over = session.is_at_boundary or (session.is_quiet and self._lane is None)
+        if self._ending is not None and (is_over or self._held):
             self.end(self._ending)
 
     def end(self, error: ServiceError) -> None:

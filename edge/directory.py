@@ -15,6 +15,7 @@ from typing import Final
 
 import attrs
 
+from edge.early import Early
 from edge.handshake import Credential
 from protos.errors import InvalidParameterError
 from protos.link.link_pb2 import Configuration, Resolution, Setting
@@ -39,9 +40,12 @@ class Entry:
     credential: Credential
     max_client_connections: int
     wait_timeout_s: float
+    idle_in_transaction_timeout_s: float
     parameters: dict[str, str]
     known: dict[Pair, dict[str, str]] = attrs.field(factory=dict)
     """For each pair that the origin takes, the values that it then reports."""
+    early: Early = attrs.field(factory=Early)
+    """What is answered here; one for all versions of the configuration, since sessions outlive those."""
 
     def unknown(self, settings: Iterable[Pair]) -> list[Pair]:
         """The pairs that have to be asked of the origin."""
@@ -139,13 +143,18 @@ class Directory:
             credential=Credential(verifier=ScramVerifier.parse(pushed.verifier), client_auth=pushed.client_auth),
             max_client_connections=pushed.max_client_connections,
             wait_timeout_s=pushed.wait_timeout_s,
+            idle_in_transaction_timeout_s=pushed.idle_in_transaction_timeout_s,
             parameters=dict(from_wire(pushed.parameters)),
         )
         entry.learn(pushed.known)
         if old is not None:
             self._users.pop(old.user, None)
+            entry.early = old.early
+            if old.version != entry.version:  # its origin may be another
+                entry.early.forget_all()
             if entry.parameters == old.parameters:
                 entry.known = {**old.known, **entry.known}
+        entry.early.allow(begin=pushed.early.begin, prepare=pushed.early.prepare)
         self._entries[entry.name] = self._users[entry.user] = entry
         return entry
 

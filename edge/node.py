@@ -233,6 +233,8 @@ class Edge:
                 log.info("client takes nothing of its answer", peer=client.peer)
                 client.connection.close()
                 client.ended("write timeout")
+            elif client.held_since:
+                client.tick(now)
 
     async def drain(self, timeout_s: float) -> None:
         """Let transactions finish, at most timeout_s, then end what is left."""

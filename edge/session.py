@@ -7,24 +7,33 @@ are all that the edge has to know of an answer without parsing rows:
 - `has_unsynced`: extended-protocol messages went out after the last sync point,
 - `status`: the transaction status of the last ReadyForQuery.
 
-Two more come from the pool node: what the session has set for itself may be still unknown (`is_settling`), or tied to
-its origin connection (`is_pinned`).
+Three more come from the pool node: what the session has set for itself may be still unknown (`is_settling`), or tied
+to its origin connection (`is_pinned`), and the transaction may have changed what statements mean (`is_uncertain`).
 
 `is_quiet` (none of these, nothing owed, nothing unsynced, no transaction) is when a session may lose its link, its
 pool node or its credentials without losing anything else (rules 1).
 
+A request that comes while nothing is owed may be answered here (`early`, `control`, `group`), if the configuration
+allows it. A transaction that has begun here is **held**: its client is told status T, and what opens it at the origin
+goes out in front of the first statement that crosses (`opening`). Held is as good as quiet, but it is not a boundary.
+
 A request may be refused as a whole, before any of it has run: no origin connection came free, no pool node is there.
 The client then gets the error and a ReadyForQuery for each sync point owed, and if it is in the middle of a group of
-extended messages the rest of the group is skipped up to its Sync, as PostgreSQL does after an error.
+extended messages the rest of the group is skipped up to its Sync, as PostgreSQL does after an error. Where that was the
+first statement of a held transaction, the transaction has failed: it goes on being held, as one that has.
 """
 
 from typing import Final
 
+from edge.control import Held, Outcome, control_of, outcome_of
+from edge.early import NOTHING, Early
+from edge.group import Group
+from edge.hearing import Hearing
 from edge.statements import Statement, Statements
 from protos.errors import RemoteProtocolError
 from protos.link.settings import SETTLING, UNCERTAIN
-from protos.pg.framer import FRONTEND_LIMITS, Framer
-from protos.pg.messages import ready_for_query
+from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
+from protos.pg.messages import command_complete, ready_for_query
 from protos.pg.tags import Frontend, TransactionStatus
 
 # While a request is going on, CopyData and the rest of oversized messages pass through; everything else is looked at.
@@ -37,36 +46,51 @@ _WHOLE: Final = frozenset({
 # we must not borrow a connection for them. So CopyData is looked at then, and a run is the rest of one message.
 _VOID_BETWEEN: Final = frozenset({Frontend.COPY_DATA, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FLUSH})
 _WHOLE_BETWEEN: Final = _WHOLE | _VOID_BETWEEN
+_GROUPED: Final = frozenset({
+    Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
+})  # fmt: skip
 _ENDS: Final = frozenset({
     Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
 })  # fmt: skip
-_READY_IDLE: Final = ready_for_query(TransactionStatus.IDLE)
+_NO_EARLY: Final = Early()
 
 
 class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_framer", "_is_dropping", "_is_skipping", "_statements", "has_unsynced", "is_at_end", "is_pinned",
-        "is_settling", "needed", "owed", "status", "terminated", "to_client",
+        "_early", "_framer", "_group", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_statements",
+        "has_unsynced", "hearing", "held", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "needed", "opening",
+        "owed", "status", "terminated", "to_client",
     )  # fmt: skip
 
-    def __init__(self, scope: bytes) -> None:
+    def __init__(self, scope: bytes, early: Early = _NO_EARLY) -> None:
+        self._early = early
         self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
         self._statements = Statements(scope)
         self._is_skipping = False  # up to the Sync
         self._is_dropping = False  # the rest of the message that is in the middle
+        self._group: Group | None = None
+        self._may_hear = False  # only Parses and Closes came since the session was at rest
+        self._opened: Held | None = None  # what has been sent to open the transaction; nothing has come back yet
         self.owed = 0
         self.has_unsynced = False
         self.status: int = TransactionStatus.IDLE
         self.is_settling = False
         self.is_pinned = False
+        self.is_uncertain = False
+        self.held: Held | None = None
+        """The transaction that has begun here and nowhere else."""
+        self.hearing: Hearing | None = None
+        """Listens to the answer that is due, where something can be learnt from it."""
         self.is_at_end = True
         """What `feed` returned last ends a request: what comes next begins another."""
         self.terminated = False
         """The client said Terminate."""
         self.needed: list[Statement] = []
         """Statements that what `feed` returned last refers to; the caller takes them."""
+        self.opening: Held | None = None
+        """The transaction that is to be opened in front of what `feed` returned last; the caller takes it."""
         self.to_client = b""
         """What `feed` answers itself; the caller takes it."""
 
@@ -75,8 +99,26 @@ class Session:
         return (
             not self.owed
             and not self.has_unsynced
-            and self.status == TransactionStatus.IDLE
+            and (self.status == TransactionStatus.IDLE or self.held is not None)
             and not (self.is_settling or self.is_pinned)
+        )
+
+    @property
+    def is_at_boundary(self) -> bool:
+        """Whether it is quiet, and its client is in no transaction."""
+        return self.is_quiet and self.held is None
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """Whether what comes now may be answered here."""
+        return not (
+            self.owed
+            or self.has_unsynced
+            or (self.status == TransactionStatus.INERROR and self.held is None)
+            or self._is_skipping
+            or self.is_settling
+            or self.is_pinned
+            or self.is_uncertain
         )
 
     def feed(self, data: bytes) -> bytes:
@@ -86,31 +128,25 @@ class Session:
         """
         framer = self._framer
         framer.whole = _WHOLE if self.owed or self.has_unsynced else _WHOLE_BETWEEN
-        pieces = framer.feed(data)
-        if len(pieces) == 1 and pieces[0].tag == Frontend.QUERY and not self._is_skipping:
-            self.is_at_end = pieces[0].whole
-            return self._take_query(pieces[0].data)
         out: list[bytes] = []
-        for tag, piece, whole in pieces:
-            if self._is_skipping and tag != Frontend.TERMINATE:
-                self._skip(tag)
-                continue
-            taken = self._take(tag, piece, whole=whole)
-            if self.terminated:
-                break
-            if taken:
-                self.is_at_end = whole and tag in _ENDS
-                out.append(taken)
-        return b"".join(out)
+        for piece in framer.feed(data):
+            if self._is_skipping and piece.tag != Frontend.TERMINATE:
+                self._skip(piece.tag)
+            elif self._group is not None or self._is_at_rest:
+                if not self._answer(piece):
+                    self._cross(piece, out)
+            else:
+                self._take(piece, out)
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def answered(self, settled: int, status: int) -> None:
-        """The origin has answered this many sync points; status is that of the last, perhaps with SETTLING."""
+        """The origin has answered this many sync points; status is that of the last, perhaps with flags."""
         self.owed -= settled
-        status &= ~UNCERTAIN
         if status & SETTLING:
-            status ^= SETTLING
             self.is_settling = True
-        self.status = status
+        self.is_uncertain = bool(status & UNCERTAIN)
+        self.status = status & 0xFF
+        self._opened = None
 
     def state_known(self, scope: bytes, *, is_pinned: bool) -> None:
         """What the session has set for itself is known, and with it the scope of its statements."""
@@ -120,21 +156,111 @@ class Session:
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
-        answer = (response + _READY_IDLE) * self.owed
+        self.status = TransactionStatus.IDLE
+        if self._opened is not None:
+            self.held, self._opened = Held(self._opened.opening, has_failed=True), None
+            self.status = TransactionStatus.INERROR
+        answer = (response + ready_for_query(self.status)) * self.owed
         if self.has_unsynced:
             answer += response
             self._is_skipping = True
         self.owed = 0
         self.has_unsynced = False
-        self.status = TransactionStatus.IDLE
+        self.opening = self.hearing = None
         self.channel_lost()
         return answer
+
+    def heard(self, data: bytes) -> None:
+        """Learn from an answer, if there is something to be learnt from it."""
+        hearing = self.hearing
+        if hearing is None or not hearing.is_over(data):
+            return
+        self.hearing = None
+        if hearing.description is not None and not (self.is_uncertain or self.is_pinned):
+            self._early.learn(hearing.statement.name, hearing.description)
+            self._statements.tell(hearing.name, hearing.description.digest)
 
     def channel_lost(self) -> None:
         """What was sent went nowhere, or is done: the rest of a message in the middle must not go to another origin."""
         self._is_dropping = True
 
-    def _take(self, tag: int, piece: bytes, *, whole: bool) -> bytes:
+    # --- what is answered here ---
+
+    def _answer(self, piece: Piece) -> bool:
+        """Answer it here, now or with what comes next, if that can be done; then it does not cross."""
+        early, group = self._early, self._group
+        if piece.tag == Frontend.QUERY:
+            return early.begin and group is None and piece.whole and self._answer_query(piece.data)
+        if (
+            not (early.prepare or early.begin)
+            or piece.tag not in _GROUPED
+            or (self.held is not None and self.held.has_failed)
+        ):
+            return False
+        if group is None:
+            is_idle = self.status == TransactionStatus.IDLE
+            group = self._group = Group(self._statements, early, self.held, is_idle=is_idle)
+        if not group.take(piece):
+            return False
+        if piece.tag in (Frontend.SYNC, Frontend.FLUSH):
+            self._group = None
+            self._settle_here(group, is_synced=piece.tag == Frontend.SYNC)
+        return True
+
+    def _answer_query(self, message: bytes) -> bool:
+        control = control_of(message[5:-1])
+        if control is None:
+            return False
+        outcome = outcome_of(control, self.held, is_idle=self.status == TransactionStatus.IDLE)
+        if outcome is None:
+            return False
+        self._statements.queried()
+        self._hold(outcome)
+        self.to_client += command_complete(outcome.tag) + ready_for_query(self.status)
+        return True
+
+    def _settle_here(self, group: Group, *, is_synced: bool) -> None:
+        statements = self._statements
+        for tag, message, _ in group.effects:
+            if tag == Frontend.PARSE:
+                statements.parse(message, whole=True)
+            else:
+                statements.close(message)
+        statements.synced()  # an unnamed statement is not on any connection
+        for name, description in group.told:
+            if description is not NOTHING:  # that a BEGIN has neither parameters nor rows cannot change
+                statements.tell(name, description.digest)
+        if group.outcome is not None:
+            self._hold(group.outcome)
+        self.to_client += b"".join(group.replies)
+        if is_synced:
+            self.to_client += ready_for_query(self.status)
+
+    def _hold(self, outcome: Outcome) -> None:
+        self.held = outcome.held
+        self.status = TransactionStatus.IDLE if outcome.held is None else TransactionStatus.INTRANS
+
+    # --- what crosses ---
+
+    def _cross(self, piece: Piece, out: list[bytes]) -> None:
+        """What has been gathered crosses, and this behind it."""
+        group, self._group = self._group, None
+        for one in (*(group.pieces if group is not None else ()), piece):
+            self._take(one, out)
+
+    def _take(self, piece: Piece, out: list[bytes]) -> None:
+        if self.terminated:
+            return
+        taken = self._taken(*piece)
+        if not taken:
+            return
+        if self.held is not None:
+            self.opening = self._opened = self.held
+            self.held = None
+        self.is_at_end = piece.whole and piece.tag in _ENDS
+        out.append(taken)
+
+    def _taken(self, tag: int, piece: bytes, whole: bool) -> bytes:  # noqa: FBT001 - a Piece
         if tag:
             self._is_dropping = tag in _VOID_BETWEEN and not self.owed and not self.has_unsynced
         if self._is_dropping:
@@ -153,7 +279,6 @@ class Session:
             return b""
         if tag == Frontend.PASSWORD:
             raise RemoteProtocolError("password message in a session", public="invalid frontend message type 112")
-        self.has_unsynced = True
         return self._take_extended(tag, piece, whole=whole)
 
     def _take_query(self, piece: bytes) -> bytes:
@@ -167,20 +292,35 @@ class Session:
     def _take_extended(self, tag: int, piece: bytes, *, whole: bool) -> bytes:
         statements = self._statements
         statement = None
+        if not self.owed and not self.has_unsynced:
+            self._may_hear = self._early.prepare and self._is_at_rest
+        self.has_unsynced = True
         if tag == Frontend.PARSE:
             piece, statement = statements.parse(piece, whole=whole)
-        elif tag == Frontend.BIND:
-            piece, statement = statements.bind(piece)
-        elif tag == Frontend.DESCRIBE:
-            piece, statement = statements.describe(piece)
         elif tag == Frontend.CLOSE:
             piece = statements.close(piece)
+        else:
+            if tag == Frontend.BIND:
+                piece, statement = statements.bind(piece)
+            elif tag == Frontend.DESCRIBE:
+                if self._may_hear:
+                    self._listen(piece)
+                piece, statement = statements.describe(piece)
+            self._may_hear = False
         if statement is not None and (not self.needed or self.needed[-1] is not statement):
             self.needed.append(statement)
         return piece
+
+    def _listen(self, describe: bytes) -> None:
+        """What comes is the description of this statement."""
+        if describe[5:6] == b"S":
+            name = describe[6:-1]
+            statement = self._statements.get(name)
+            if statement is not None:
+                self.hearing = Hearing(name, statement)
 
     def _skip(self, tag: int) -> None:
         if tag == Frontend.SYNC:
             self._is_skipping = False
             self._statements.synced()
-            self.to_client += _READY_IDLE
+            self.to_client += ready_for_query(self.status)

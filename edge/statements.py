@@ -24,6 +24,7 @@ from weakref import WeakValueDictionary
 import attrs
 
 from protos.errors import RemoteProtocolError, StatementMemoryError
+from protos.pg.description import qualified
 from protos.pg.tags import Frontend
 
 PREFIX: Final = b"onetrip:"
@@ -62,18 +63,34 @@ def statement_of(parse: bytes, scope: bytes) -> Statement:
 class Statements:
     """The statements of one session."""
 
-    __slots__ = ("_bytes", "_named", "_unnamed", "_unnamed_is_fresh", "scope")
+    __slots__ = ("_bytes", "_named", "_told", "_unnamed", "_unnamed_is_fresh", "scope")
 
     def __init__(self, scope: bytes) -> None:
         self.scope = scope
         """The digest of the settings that the session has."""
         self._named: dict[bytes, Statement] = {}
+        self._told: dict[bytes, bytes] = {}  # by the client's names, the digests of the descriptions it was told
         self._bytes = 0
         self._unnamed: bytes | None = None
         self._unnamed_is_fresh = False
 
     def __len__(self) -> int:
         return len(self._named)
+
+    def get(self, name: bytes) -> Statement | None:
+        """What this name means now; the empty one means the unnamed statement."""
+        name = cut(name)
+        if name:
+            return self._fresh(name)
+        return None if self._unnamed is None else statement_of(self._unnamed, self.scope)
+
+    def meaning_of(self, parse: bytes) -> Statement:
+        """What a Parse message of the session's means."""
+        return statement_of(parse, self.scope)
+
+    def tell(self, name: bytes, digest: bytes) -> None:
+        """The client has been told this description of a statement; what runs from now on must fit it (rules 10)."""
+        self._told[cut(name)] = digest
 
     def synced(self) -> None:
         """The group of messages has come to its Sync: another connection may serve the next one."""
@@ -82,11 +99,13 @@ class Statements:
     def queried(self) -> None:
         """A simple query drops the unnamed statement, as in PostgreSQL."""
         self._unnamed = None
+        self._told.pop(b"", None)
         self._unnamed_is_fresh = False
 
     def parse(self, message: bytes, *, whole: bool) -> tuple[bytes, Statement | None]:
         """What to send for a Parse, and the statement that the pool node has to know for it."""
-        name = _cut(message[5 : _end_of(message, 5)])
+        name = cut(message[5 : _end_of(message, 5)])
+        self._told.pop(name, None)
         if not name:
             self._unnamed = message if whole else None
             self._unnamed_is_fresh = True
@@ -107,32 +126,31 @@ class Statements:
     def bind(self, message: bytes) -> tuple[bytes, Statement | None]:
         """What to send for a Bind (or the beginning of one), and the statement it needs."""
         start = _end_of(message, 5) + 1
-        return self._renamed(message, start)
+        return self._renamed(message, start, asks=False)
 
     def describe(self, message: bytes) -> tuple[bytes, Statement | None]:
         """What to send for a Describe, and the statement it needs."""
         if message[5:6] != b"S":
             return message, None
-        return self._renamed(message, 6)
+        return self._renamed(message, 6, asks=True)
 
     def close(self, message: bytes) -> bytes:
         """What to send for a Close: the shared statement stays, the client gets its CloseComplete in its place."""
         if message[5:6] != b"S":
             return message
-        name = _cut(message[6 : _end_of(message, 6)])
+        name = cut(message[6 : _end_of(message, 6)])
         if not name:
             self.queried()
             return message
         self._forget(name)
         return _with_name(message, 6, MISSING)
 
-    def _renamed(self, message: bytes, start: int) -> tuple[bytes, Statement | None]:
+    def _renamed(self, message: bytes, start: int, *, asks: bool) -> tuple[bytes, Statement | None]:
+        """asks: it wants to be told the description, whatever it has been told before."""
         end = _end_of(message, start)
-        name = _cut(message[start:end])
+        name = cut(message[start:end])
         if name:
-            statement = self._named.get(name)
-            if statement is not None and statement.scope != self.scope:
-                statement = self._named[name] = statement_of(statement.parse, self.scope)
+            statement = self._fresh(name)
         elif self._unnamed_is_fresh:
             return message, None
         elif self._unnamed is not None:
@@ -141,9 +159,19 @@ class Statements:
             return _with_name(message, start, MISSING), None
         if statement is None:
             return _hidden(message, start, name), None
-        return _with_name(message, start, statement.name), statement
+        digest = None if asks else self._told.get(name)
+        shared = statement.name if digest is None else qualified(statement.name, digest)
+        return _with_name(message, start, shared), statement
+
+    def _fresh(self, name: bytes) -> Statement | None:
+        """By name, as it is under the session's present settings."""
+        statement = self._named.get(name)
+        if statement is not None and statement.scope != self.scope:
+            statement = self._named[name] = statement_of(statement.parse, self.scope)
+        return statement
 
     def _forget(self, name: bytes) -> None:
+        self._told.pop(name, None)
         old = self._named.pop(name, None)
         if old is not None:
             self._bytes -= len(old.parse)
@@ -154,7 +182,8 @@ def _hidden(message: bytes, start: int, name: bytes) -> bytes:
     return _with_name(message, start, b"?" + name[1:]) if name.startswith(PREFIX) else message
 
 
-def _cut(name: bytes) -> bytes:
+def cut(name: bytes) -> bytes:
+    """A name as PostgreSQL compares it."""
     return name[:MAX_NAME_BYTES]
 
 

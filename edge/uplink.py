@@ -12,6 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final, Protocol
 
 import grpc
@@ -19,13 +20,14 @@ import structlog
 import trio
 from grpc import aio
 
+from edge.control import Held
 from edge.directory import Directory, Pair
 from edge.statements import Statement
 from protos.errors import RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, State
+from protos.link.link_pb2 import Applied, Begin, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, State
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.link.settings import to_wire
 from protos.link.tls import LinkTls
@@ -117,6 +119,12 @@ class Uplink:
         channel, self._next_channel = self._next_channel, self._next_channel + 1
         self._owners[channel] = owner
         return self._stream.mux.open_lane(channel, opening)
+
+    def begin_transaction(self, lane: Lane, held: Held) -> None:
+        """A transaction is to be opened in front of what is sent next."""
+        assert self._stream is not None
+        frame = Frame(channel=lane.id, begin=Begin(statements=held.opening, failed=held.has_failed))
+        self._stream.mux.send_in_order(lane, frame)
 
     def send(self, lane: Lane, data: bytes, needed: Iterable[Statement], *, last: bool) -> None:
         assert self._stream is not None
@@ -214,7 +222,7 @@ class Uplink:
             return aio.insecure_channel(self.name, options=CHANNEL_OPTIONS)
         # Read anew for each link, so a renewed certificate is used from the next one on.
         credentials = grpc.ssl_channel_credentials(
-            _content(self._tls.ca_file), _content(self._tls.key_file), _content(self._tls.cert_file)
+            *(Path(file).read_bytes() for file in (self._tls.ca_file, self._tls.key_file, self._tls.cert_file))
         )
         return aio.secure_channel(self.name, credentials, options=CHANNEL_OPTIONS)
 
@@ -307,10 +315,7 @@ class Uplink:
         if owner is None or self._stream is None:
             return
         self._stream.mux.forget_lane(channel)
-        if close.reason == Reason.REFUSED:
-            owner.refused(close.error)
-        else:
-            owner.closed_by_pool(close.error)
+        (owner.refused if close.reason == Reason.REFUSED else owner.closed_by_pool)(close.error)
 
 
 # Growth of all channels' receive windows of one link together; a client that reads slowly keeps the small one.
@@ -321,8 +326,3 @@ def _reason_of(error: Exception) -> str:
     if isinstance(error, aio.AioRpcError):
         return f"{error.code().name.lower()}: {error.details()}"
     return str(error) or type(error).__name__
-
-
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -114,6 +114,14 @@ class IdleInTransactionError(ServiceError):
     fault = Fault.CLIENT
     public_message = "terminating connection due to idle-in-transaction timeout"
 
+    @classmethod
+    def after(cls, limit_s: float) -> "IdleInTransactionError":
+        """limit_s: what the configuration allows."""
+        return cls(
+            detail=f"The configuration allows {limit_s:g} s.",
+            hint="Commit or roll back sooner, or raise idle_in_transaction_timeout_s.",
+        )
+
 
 class StatementMemoryError(ServiceError):
     """A session's prepared statements are over their bound."""

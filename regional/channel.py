@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from protos.errors import LocalProtocolError, RemoteProtocolError, ServiceError
+from protos.errors import RemoteProtocolError, ServiceError
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Close, Frame, Reason
+from protos.link.link_pb2 import Begin, Close, Frame, Reason
 from protos.link.mux import Mux
 from protos.pg.framer import Piece
 from protos.pg.messages import service_error
@@ -45,8 +45,8 @@ class Channel:
     """One session of an edge, as this pool node sees it. It is the pool's waiter, too."""
 
     __slots__ = (
-        "_is_settling", "_leaving", "_requests", "_unconsumed_bytes", "clean_up_by", "key", "lane", "mux", "on_closed",
-        "origin", "settings", "tenant",
+        "_is_settling", "_leaving", "_requests", "_unconsumed_bytes", "clean_up_by", "key", "lane", "mux",
+        "on_closed", "opening", "origin", "settings", "tenant",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", mux: Mux, lane: Lane, profile: Profile, key: tuple[int, bytes]) -> None:
@@ -61,6 +61,8 @@ class Channel:
         """When the connection of a client that has left is closed if it is not clean by then; 0.0 means not yet."""
         self.on_closed: Callable[[], object] = lambda: None
         """Called when this end closes the channel."""
+        self.opening: Begin | None = None
+        """The transaction that is to be opened in front of the next bytes."""
         self._requests = Requests()
         self._leaving: Reason | None = None
         self._unconsumed_bytes = 0
@@ -97,10 +99,10 @@ class Channel:
             return
         self._unconsumed_bytes += len(data)
         origin = self.origin
-        if origin is not None and not requests:
-            self.forward(origin, pieces)
-            return
-        if origin is None and not requests:
+        if not requests:
+            if origin is not None:
+                self.forward(origin, pieces)
+                return
             pieces = without_copy(pieces)
             if not pieces:
                 self._consume()
@@ -110,8 +112,9 @@ class Channel:
 
     def forward(self, origin: "Origin", pieces: list[Piece]) -> None:
         """Hand on what the client sent; nothing, where it may be time for what is held there."""
+        opening, self.opening = self.opening, None
         try:
-            origin.forward(pieces, self._requests.texts)
+            origin.forward(pieces, self._requests.texts, opening)
         except RemoteProtocolError as error:
             self.end(error)
             return
@@ -208,17 +211,19 @@ class Channel:
             return
         if not data and not settled:
             return
-        lane = self.lane
-        self.mux.send(lane, data, settled, status, last=last)
-        if lane.backlog_bytes > MAX_BACKLOG_BYTES and self.origin is not None:
+        self.mux.send(self.lane, data, settled, status, last=last)
+        if self.lane.backlog_bytes > MAX_BACKLOG_BYTES and self.origin is not None:
             self.origin.connection.pause()
-            lane.on_room = self._room
+            self.lane.on_room = self._room
 
     def _room(self) -> None:
         if self.lane.backlog_bytes <= MAX_BACKLOG_BYTES // 2:
-            self.lane.on_room = None
-            if self.origin is not None:
-                self.origin.connection.resume()
+            self._unblock()
+
+    def _unblock(self) -> None:
+        self.lane.on_room = None
+        if self.origin is not None:
+            self.origin.connection.resume()
 
     @property
     def is_blocked(self) -> bool:
@@ -235,10 +240,8 @@ class Channel:
     def lease_goes_on(self) -> None:
         """The pipeline is idle."""
         self._requests.request_ended()
-        if self.lane.on_room is not None:
-            self.lane.on_room = None
-            if self.origin is not None:
-                self.origin.connection.resume()
+        if self.is_blocked:
+            self._unblock()
         self._consume()
 
     # --- what the session has set ---
@@ -307,8 +310,7 @@ class Channel:
         self._requests.drop()
         message = service_error(error, "FATAL")
         if origin is not None:
-            if origin.is_inside_answer:
-                message = b""
+            message = b"" if origin.is_inside_answer else message
             self.origin = None
             origin.channel = None
             if origin.pipeline.owed or origin.pipeline.has_unsynced:
@@ -320,9 +322,7 @@ class Channel:
 
     def close(self, reason: Reason, error: bytes) -> None:
         """Tell the edge and be forgotten; the session opens another channel if it lives on."""
-        if self.origin is not None:
-            message = "a channel cannot close while it has a lease"
-            raise LocalProtocolError(message)
+        assert self.origin is None, "a channel cannot close while it has a lease"
         if self._leaving is None:
             self._leaving = reason
             self.on_closed()

@@ -172,15 +172,19 @@ def _do(proof: Proof, node: Node) -> None:
         proof.add(Residue.CLOSES)
 
 
+_LEADS_BACK: Final = ("VAR_RESET", "VAR_RESET_ALL", "VAR_SET_DEFAULT")
+
+
 def _set(proof: Proof, node: Node) -> None:
     name = node.get("name", "").lower()
     if node["kind"] == "VAR_SET_MULTI":
         proof.add(CLEAN if name == "transaction" else Residue.SETTINGS)
     elif node.get("is_local"):
-        proof.add(UNCLEAN_LOCALLY.get(name, CLEAN))
+        is_default = node["kind"] == "VAR_SET_DEFAULT"  # whose default, is told behind it (`resets.py`)
+        proof.add(UNCLEAN_LOCALLY.get(name, Residue.SETTINGS if is_default else CLEAN))
     else:
         proof.add(UNCLEAN_LOCALLY.get(name, Residue.SETTINGS))
-        if name in GIVES_MEANING and not node["kind"].startswith("VAR_RESET"):
+        if name in GIVES_MEANING and node["kind"] not in _LEADS_BACK:
             proof.add(Residue.CHANGES_MEANING)
 
 

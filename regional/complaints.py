@@ -6,7 +6,6 @@ from protos.errors import (
     CheckoutTimeoutError,
     ConnectionLostError,
     DrainingError,
-    IdleInTransactionError,
     TooManyWaitersError,
 )
 from protos.pg.pipeline import Pipeline
@@ -27,14 +26,6 @@ def overdue(tenant: "Tenant") -> CheckoutTimeoutError:
 def too_many_waiters(tenant: "Tenant") -> TooManyWaitersError:
     """The queue is full."""
     return TooManyWaitersError(detail=_state_of(tenant), hint="Raise max_waiters, or let fewer clients ask at once.")
-
-
-def idle_in_transaction(limit_s: float) -> IdleInTransactionError:
-    """The client has said nothing for too long while it held a connection."""
-    return IdleInTransactionError(
-        detail=f"The configuration allows {limit_s:g} s.",
-        hint="Commit or roll back sooner, or raise idle_in_transaction_timeout_s.",
-    )
 
 
 def withdrawn(name: str) -> DrainingError:

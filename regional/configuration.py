@@ -39,7 +39,7 @@ Pem = Annotated[str, Meta(max_length=MAX_PEM_CHARACTERS, description="the text o
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 ConnectionLimit = Annotated[int, Meta(ge=5, le=1500, description="a whole number from 5 to 1500")]
 ConnectionMinimum = Annotated[int, Meta(ge=0, le=1500, description="a whole number from 0 to 1500")]
-TotalLimit = Annotated[int, Meta(ge=1, le=100_000, description="a whole number from 1 to 100000")]
+TotalLimit = Annotated[int, Meta(ge=5, le=100_000, description="a whole number from 5 to 100000")]
 ClientLimit = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 WaiterLimit = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
 # pgjdbc and some other drivers refuse fewer than 4,096; generated passwords do not need them.
@@ -126,6 +126,15 @@ class Caching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale_while_revalidate: StaleAge = 15
 
 
+class Early(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an edge answers itself, so that it costs no crossing."""
+
+    #: BEGIN waits at the edge for the first statement of its transaction (rules 13).
+    begin: bool = True
+    #: Parse and Describe of a statement whose description is known (rules 10).
+    prepare: bool = False
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator may set, the origin apart."""
 
@@ -140,6 +149,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_client_connections: ClientLimit = 10_000
     max_waiters: WaiterLimit = 5_000
     caching: Caching = Caching()
+    early: Early = Early()
     connect_timeout_s: Wait = 15
     #: 0 means no limit.
     query_timeout_s: Bound = 60
@@ -203,9 +213,10 @@ def problems_of(configuration: Configuration, *, allow_plain_origin: bool = Fals
 
 def problems_of_settings(settings: Settings) -> list[Problem]:
     """The rules for the settings as a whole."""
-    if settings.origin_connection_min > settings.origin_connection_limit:
-        what = f"must not exceed origin_connection_limit, which is {settings.origin_connection_limit}"
-        return [Problem("origin_connection_min", what)]
+    for name in ("origin_connection_limit", "origin_total_limit"):
+        limit = getattr(settings, name)
+        if limit is not None and settings.origin_connection_min > limit:
+            return [Problem("origin_connection_min", f"must not exceed {name}, which is {limit}")]
     return []
 
 

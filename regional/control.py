@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from regional.configuration import Configuration, OriginSecret
+from regional.sizing import BoundBy
 
 
 class Acknowledgement(Struct, frozen=True, kw_only=True):
@@ -44,7 +45,11 @@ class PoolStatus(Struct, frozen=True, kw_only=True):
     #: Seconds that the head of the queue has waited.
     maxwait: float
     size: int
+    #: origin_connection_limit.
     limit: int
+    #: How many connections may be in use at once now, and where that comes from (`regional/sizing.py`).
+    bound: int
+    bound_by: BoundBy
     #: Counters since the node's start.
     total_leases: int = 0
     total_errors: int = 0
@@ -66,6 +71,8 @@ class Control(Protocol):
 
     async def check(self, configuration: Configuration, secret: OriginSecret) -> dict[str, str]:
         """Log in at the origin once and return the parameters it reports.
+
+        What else a first lease needs is read as well, so that the first clients find it once this is published.
 
         Raises ServiceError, whose message says what is wrong, when the origin cannot be reached or refuses.
         Cancellation: safe.

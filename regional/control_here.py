@@ -18,6 +18,7 @@ from regional.tenants import Tenants
 from regional.vault import Vault
 
 ACKNOWLEDGE_TIMEOUT_S: Final = 5.0  # design §9
+LOOK_LIMIT_S: Final = 5.0  # for the catalogue of an origin that is tested; it can be read later as well
 WILDCARDS: Final = ("0.0.0.0", "[::]", "::", "")
 
 log = structlog.get_logger(__name__)
@@ -32,15 +33,36 @@ class ControlHere:
         self._vault = vault
         self._nursery = nursery
         self._since = time.monotonic()
+        self._checked: Tenant | None = None  # the latest, until its configuration is published
 
     async def check(self, configuration: Configuration, secret: OriginSecret) -> dict[str, str]:
-        login = await self._tenants.dialer.dial(configuration, secret)
-        login.connection.finish()
-        return login.parameters
+        dialer = self._tenants.dialer
+        login = await dialer.dial(configuration, secret)
+        parameters = dict(login.parameters)
+        tenant = Tenant(configuration, secret, dialer, self._nursery)
+        tenant.opener.adopt(login)
+        try:
+            with trio.move_on_after(LOOK_LIMIT_S):
+                await tenant.knowledge.load()
+        finally:
+            tenant.withdraw()
+            tenant.close()
+        self._checked = tenant
+        return parameters
 
     async def publish(self, configuration: Configuration, secret: OriginSecret) -> Acknowledgement:
         self._tenants.put(configuration, secret)
+        self._hand_down(configuration, secret)
         return await self._acknowledged(configuration.name, configuration.version)
+
+    def _hand_down(self, configuration: Configuration, secret: OriginSecret) -> None:
+        """Give a tenant what its origin's test has learnt."""
+        checked, tenant = self._checked, self._tenants.get(configuration.name)
+        if checked is None or tenant is None or checked.configuration.name != configuration.name:
+            return
+        self._checked = None
+        if checked.configuration.origin == configuration.origin and checked.opener.secret == secret:
+            tenant.knowledge.take_over(checked.knowledge)
 
     async def withdraw(self, name: str) -> Acknowledgement:
         tenant = self._tenants.get(name)
@@ -122,6 +144,8 @@ def _pool_status(tenant: Tenant, now: float) -> PoolStatus:
         maxwait=pool.waited_s(now),
         size=pool.size,
         limit=pool.limits.max_size,
+        bound=tenant.sizing.bound,
+        bound_by=tenant.sizing.bound_by,
         total_leases=pool.total_leases,
         total_errors=tenant.total_errors,
     )

@@ -17,6 +17,7 @@ from regional.catalog_query import CATALOG_QUERY
 from regional.cleanness import Judge
 from regional.exchange import Exchange
 from regional.meaning import Meaning
+from regional.names_query import NAMES_QUERY, names_in
 from regional.origin import Origin
 from regional.profile import BASE
 
@@ -117,12 +118,13 @@ class Knowledge:
         self._due = 0.0
         self._is_loading = False
         self._shape = ""  # of the catalogue that was read last
+        self._for_names: list[Callable[[bool], None]] | None = None  # who waits for the first reading of names
 
     def refresh(self, nursery: trio.Nursery, now: float) -> None:
         """Read the catalogue if what we have of it is too old."""
         if self._due <= now and not self._is_loading:
             self._is_loading = True
-            nursery.start_soon(self._load)
+            nursery.start_soon(self.load)
 
     def expire(self, now: float) -> None:
         """A catalogue that could not be read again, for there was no connection, proves nothing in the end."""
@@ -151,13 +153,22 @@ class Knowledge:
         name = self._tenant.configuration.name
         self.tell(Frame(description=Description(configuration=name, statement=statement, description=description)))
 
-    async def _load(self) -> None:
+    def take_over(self, other: "Knowledge") -> None:
+        """What another tenant has just learnt of the same origin."""
+        if self.judge.catalog is None:
+            if other.judge.catalog is not None:
+                self._loaded(other.judge.catalog)
+            self._due = other._due
+            self._tenant.names.take_over(other._tenant.names)
+
+    async def load(self) -> None:
+        """Read the catalogue. Cancellation: safe."""
         name = self._tenant.configuration.name
         due = 0.0
         try:
             self._due = monotonic() + CATALOG_AGE_S
             due = self._due
-            exchange = await borrow(self._tenant, lambda origin, done: origin.run(CATALOG_QUERY.encode(), done))
+            exchange = await borrow(self._tenant, self._read)
             if exchange.error:
                 why = error_fields(exchange.error).get("M")
                 log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
@@ -175,6 +186,56 @@ class Knowledge:
         if self._shape and self._shape != catalog.shape:
             self.changed_meaning()
         self._shape = catalog.shape
+
+    def _read(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
+        """The names of parameters, then the catalogue."""
+
+        def named(exchange: Exchange) -> None:
+            if exchange.status:
+                origin.run(CATALOG_QUERY.encode(), done)
+            else:
+                done(exchange)
+
+        self.read_names(origin, named)
+
+    def find_names(self, origin: Origin, then: Callable[[bool], None]) -> None:
+        """Read the names for the first time, on this connection or on another that is at it; then go on.
+
+        then is told False if this connection was lost over it. Names may be unknown still.
+        """
+        if self._for_names is not None:
+            self._for_names.append(then)
+            return
+        self._for_names = []
+
+        def named(exchange: Exchange) -> None:
+            others, self._for_names = self._for_names or [], None
+            then(exchange.status != 0)
+            for other in others:
+                other(True)  # noqa: FBT003 - of their connections nothing is known
+
+        self.read_names(origin, named)
+
+    def read_names(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
+        """Look through the catalogue for names of parameters; done hears what came of it, when that is known here."""
+
+        def named(exchange: Exchange) -> None:
+            if exchange.status:
+                self._take_names(exchange)
+            done(exchange)
+
+        origin.run(NAMES_QUERY.encode(), named)
+
+    def _take_names(self, exchange: Exchange) -> None:
+        names, why = self._tenant.names, error_fields(exchange.error).get("M") if exchange.error else None
+        try:
+            texts = [] if exchange.error else list(names_in(exchange.rows))
+        except ValueError as error:
+            texts, why = [], str(error)
+        if why is not None:
+            log.warning("names of parameters not read", configuration=self._tenant.configuration.name, why=why)
+        if why is None or not names.knows_catalog:  # else those that are known stay
+            names.found(texts)
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

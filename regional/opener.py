@@ -15,8 +15,8 @@ import structlog
 import trio
 
 from protos.errors import OriginFullError, OriginRefusedError, ServiceError
-from regional.configuration import OriginSecret
-from regional.dial import Dialer
+from regional.configuration import Configuration, OriginSecret
+from regional.dial import Dialer, LoginConnection
 from regional.origin import Origin
 from regional.profile import BASE
 
@@ -70,10 +70,23 @@ class Opener:
             tenant.pool.dial_failed()
             self._failed(OriginRefusedError(repr(error)))
             return
+        origin = self._dialed(login, configuration)
+        if configuration.origin != tenant.configuration.origin or tenant.is_withdrawn:
+            tenant.discard(origin, "the configuration was changed while it was opened")
+        elif not origin.connection.is_closed:
+            self.forget_failures()
+            self._opened(origin)
+
+    def adopt(self, login: LoginConnection) -> None:
+        """Take a connection that somebody else has opened."""
+        self._tenant.pool.dialing += 1
+        self._dialed(login, self._tenant.configuration)
+
+    def _dialed(self, login: LoginConnection, configuration: Configuration) -> Origin:
         now = monotonic()
         lifetime_s = configuration.lifetime_s * (1 - LIFETIME_JITTER * random.random())
         origin = Origin(
-            tenant=tenant,
+            tenant=self._tenant,
             connection=login.connection,
             address=login.address,
             parameters=login.parameters,
@@ -84,13 +97,9 @@ class Opener:
             idle_since=now,
             last_activity=now,
         )
-        tenant.pool.dialed(origin)
+        self._tenant.pool.dialed(origin)
         login.hand_over(origin)
-        if configuration.origin != tenant.configuration.origin or tenant.is_withdrawn:
-            tenant.discard(origin, "the configuration was changed while it was opened")
-        elif not origin.connection.is_closed:
-            self.forget_failures()
-            self._opened(origin)
+        return origin
 
     def _failed(self, error: ServiceError) -> None:
         tenant = self._tenant

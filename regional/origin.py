@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from protos.errors import RemoteProtocolError
+from protos.link.link_pb2 import Begin
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
@@ -28,6 +29,7 @@ from protos.pg.tags import Backend, TransactionStatus
 from protos.runtime.connection import Connection
 from regional import complaints
 from regional.exchange import Exchange
+from regional.passage import forward
 from regional.prepared import Prepared
 from regional.profile import Profile
 from regional.residue import Residue
@@ -106,15 +108,19 @@ class Origin:
         """A lease begins."""
         self.channel = channel
         settings = channel.settings
-        self.scrutiny.begin(settings.client_encoding, has_own_settings=settings.are_ahead_of_edge)
+        startup = settings.startup.settings
+        self.scrutiny.begin(settings.client_encoding, startup, has_own_settings=settings.are_ahead_of_edge)
 
-    def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes]) -> None:
-        """Send messages of the lease's client; texts are the statements that they refer to."""
+    def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], opening: Begin | None = None) -> None:
+        """Send messages of the lease's client; texts are the statements that they refer to.
+
+        opening: the transaction that is to be opened in front of them.
+        """
         self.last_activity = monotonic()
         if not (self.pipeline.owed or self.is_verifying):
             self._busy_from(self.last_activity)
-        out: list[bytes] = []
-        self.scrutiny.forward(pieces, texts, self.pipeline, out)
+        out: list[bytes] = [] if opening is None else self.scrutiny.opened_by(opening, self.pipeline)
+        forward(self.scrutiny, pieces, texts, self.pipeline, out)
         if out:
             self.connection.write(out[0] if len(out) == 1 else b"".join(out))
 

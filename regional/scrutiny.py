@@ -5,19 +5,22 @@ Each message of the client's is looked at once, on its way to the origin: what m
 answers, errors and changed parameters are. When nothing more is owed, `conclude` has the sum of it, as a residue.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from protos.link.link_pb2 import Begin
 from protos.pg.description import split_name
 from protos.pg.framer import Piece
-from protos.pg.messages import parameter_status
+from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
 from regional.copies import DESCRIBES
+from regional.opening import FAILING, Opening
 from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
+from regional.resets import Resets
 from regional.residue import Residue
 from regional.session_state import UNTRACKABLE, notices, refusal
 from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
@@ -25,10 +28,10 @@ from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
 if TYPE_CHECKING:
     from regional.tenant import Tenant
 
-#: The messages that are looked at on their way to the origin.
-_LOOKED_AT: Final = frozenset({
+LOOKED_AT: Final = frozenset({
     Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL
 })  # fmt: skip
+_LOOKED_AT_AND_EXECUTE: Final = LOOKED_AT | {Frontend.EXECUTE}
 _UNKNOWN: Final = Residue.UNKNOWN
 _CLEAN: Final = Residue.CLEAN
 
@@ -37,9 +40,9 @@ class Scrutiny:
     """Of one origin connection, lease by lease; the prepared statements outlive them."""
 
     __slots__ = (
-        "_generation", "_has_own_settings", "_is_utf8", "_parameters", "_refusals", "_tenant", "_told", "_used",
-        "asked", "last_fatal", "login", "must_close", "prepared", "refused_write", "residue", "verifying",
-        "was_read_only",
+        "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets", "_startup",
+        "_tenant", "_told", "_used", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
+        "refused_write", "residue", "verifying", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -51,8 +54,13 @@ class Scrutiny:
         self._has_own_settings = False
         self.login = parameters.get("session_authorization", "")
         """Who the origin said we are when we logged in."""
+        self.looked_at = LOOKED_AT
+        """The messages that are looked at on their way to the origin."""
         self._refusals = Refusals()
+        self._startup: Mapping[str, str] = {}  # the parameters that the session has given
+        self._resets: Resets | None = None
         self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
+        self._opening: Opening | None = None
         self.prepared = Prepared(tenant.knowledge.meaning)
         self.verifying = Verifying(self.prepared, self._told_otherwise)
         self._used: set[bytes] = set()  # shared statements of this lease
@@ -62,69 +70,40 @@ class Scrutiny:
         self.must_close = ""
         """Why the connection may not be used again after this lease; empty if it may."""
         self.last_fatal = b""
-        """The FATAL ErrorResponse that the origin said before it closed."""
+        """The FATAL ErrorResponse that the origin said to the client before it closed."""
         self.refused_write = False
         """Whether the origin has said 25006 in this lease: perhaps it has been demoted."""
         self.was_read_only = "on" in map(parameters.get, ("in_hot_standby", "default_transaction_read_only"))
         """Whether it said so when we logged in."""
 
-    def begin(self, client_encoding: str, *, has_own_settings: bool) -> None:
-        """A lease begins; has_own_settings: its statements have names that do not tell of the session's settings."""
+    def begin(self, client_encoding: str, startup: Mapping[str, str], *, has_own_settings: bool) -> None:
+        """A lease begins, of a session that gave the parameters in startup.
+
+        has_own_settings: its statements have names that do not tell of the session's settings.
+        """
         self._generation = self._tenant.knowledge.judge.generation
         self._has_own_settings = has_own_settings
         self._is_utf8 = client_encoding == "UTF8"
         self.asked = _CLEAN
+        self._startup = startup
+        if self._resets is not None:
+            self._resets = None
+            self.looked_at = LOOKED_AT
         if self._refusals:
             self._refusals = Refusals()
         if self._told:
             self._told = {}
+        self._opening = None
         if self._used:
             self._used = set()
 
     # --- towards the origin ---
 
-    def forward(
-        self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]
-    ) -> None:
-        """Put into out what goes to the origin for these messages of the client, or for those that wait.
+    def look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+        """What to send for this message, behind what is put into out; None for nothing, or while it is verified.
 
         texts are the Parse messages that the client's messages refer to, by shared name.
         """
-        verifying = self.verifying
-        if not verifying.is_holding:
-            self._send(iter(pieces), texts, pipeline, out)
-        else:
-            verifying.hold(pieces)
-            self._go_on(texts, pipeline, out)
-
-    def _send(
-        self, pieces: Iterator[Piece], texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]
-    ) -> None:
-        look, verifying = self._look, self.verifying
-        for piece in pieces:
-            tag = piece.tag
-            if tag in _LOOKED_AT:
-                instead = look(piece, texts, pipeline, out)
-                if instead is None:
-                    if verifying.is_holding:
-                        verifying.hold(pieces)
-                        self._go_on(texts, pipeline, out)
-                    continue
-                piece = instead  # noqa: PLW2901 - what goes out in its place
-            if tag:
-                pipeline.sent(tag)
-            out.append(piece.data)
-
-    def _go_on(self, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> None:
-        """Send what was held until a statement was verified, if it is."""
-        released = iter(self.verifying.go_on(pipeline, out))
-        for first in released:
-            pipeline.sent(first.tag)
-            out.append(first.data)
-            self._send(released, texts, pipeline, out)
-
-    def _look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
-        """What to send for this message, behind what is put into out; None for nothing."""
         tag = piece.tag
         if tag == Frontend.QUERY:
             return self._query(piece, pipeline)
@@ -136,6 +115,9 @@ class Scrutiny:
             return piece
         if tag == Frontend.PARSE:
             return self._parse(piece, pipeline, out)
+        if tag == Frontend.EXECUTE:
+            assert self._resets is not None
+            return self._resets.execute(piece, pipeline, self.prepared, out)
         return self._need(piece, texts, pipeline, out)
 
     def _query(self, piece: Piece, pipeline: Pipeline) -> Piece:
@@ -146,16 +128,25 @@ class Scrutiny:
         residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
         if may_set_locally(sql):
             self._has_own_settings = True
-        return self._weigh(residue, piece, sql, pipeline) if residue else piece
+        if not residue:
+            return piece
+        instead = self._weigh(residue, piece, sql, pipeline)
+        if instead is piece and residue.resets_settings and self._startup:
+            return self._following.query(piece, sql, pipeline)
+        return instead
 
     def _parse(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         if not piece.whole:
             self.residue |= _UNKNOWN
             self.must_close = "a statement over 1 MiB"
+            if self._resets is not None:
+                self._resets.parsed(piece.data)
             return piece
         instead = self._judge_parse(piece.data, piece, pipeline)
         if instead is not piece:
             return instead
+        if self._startup and self.residue.resets_settings:
+            self._following.parsed(piece.data)
         return piece if self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private) else None
 
     def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
@@ -175,6 +166,9 @@ class Scrutiny:
             self._used.add(name)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
+            if self._startup and piece.tag == Frontend.BIND:
+                self._following.bound(piece.data, name, text, pipeline)
+                self.looked_at = _LOOKED_AT_AND_EXECUTE if self._following.wants_execute else LOOKED_AT
         if text is not None:
             if digest and digest != prepared.copies.digest(name) and not pipeline.is_skipping:
                 self.verifying.claim(Claim(name, digest, text, self._is_private), piece)
@@ -213,26 +207,48 @@ class Scrutiny:
         return piece
 
     @property
+    def _following(self) -> Resets:
+        """What follows a RESET of this lease."""
+        if self._resets is None:
+            self._resets = Resets(self._startup)
+        return self._resets
+
+    @property
     def _is_private(self) -> bool:
         """Whether a Parse here reads settings that others do not have, so its statement is for this lease alone."""
         return self._has_own_settings or self.residue.resets_settings
-
-    @property
-    def _mode(self) -> SessionState:
-        return self._tenant.configuration.session_state
 
     @property
     def is_uncertain(self) -> bool:
         """Whether statements may mean something in this transaction that they do not mean elsewhere."""
         return self._has_own_settings or self.residue.changes_meaning
 
+    @property
+    def _mode(self) -> SessionState:
+        return self._tenant.configuration.session_state
+
+    def opened_by(self, opening: Begin, pipeline: Pipeline) -> list[bytes]:
+        """The messages that open the transaction of a client that has had the answers to them (rules 13)."""
+        self._opening = Opening()
+        out: list[bytes] = []
+        for sql in (*opening.statements, *((FAILING,) if opening.failed else ())):
+            out.append(self._query(Piece(Frontend.QUERY, query(sql), whole=True), pipeline).data)
+            pipeline.inject(Frontend.QUERY)
+        self._opening.is_meant_to_fail = opening.failed
+        return out
+
     # --- from the origin ---
 
     def heard(self, piece: Piece, pipeline: Pipeline) -> Piece:
         """What a reply says about the connection itself; what the client gets."""
         tag = piece.tag
+        if self._resets is not None:
+            piece = self._resets.heard(piece, pipeline.settled)
         if tag == Backend.ERROR_RESPONSE:
-            self._failed(piece, pipeline)
+            is_ours = pipeline.is_answering_us
+            self._failed(piece, pipeline, is_ours=is_ours)
+            if self._opening is not None:
+                piece = self._opening.answer(piece, is_ours=is_ours)
             return with_own_words(as_outdated(self._refusals.answer(piece) if self._refusals else piece))
         if tag == Backend.PARAMETER_STATUS:
             # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.
@@ -248,7 +264,7 @@ class Scrutiny:
             self.verifying.described(self.prepared.copies.heard(piece))
         return piece
 
-    def _failed(self, piece: Piece, pipeline: Pipeline) -> None:
+    def _failed(self, piece: Piece, pipeline: Pipeline, *, is_ours: bool) -> None:
         """An error: the rest of its group of extended messages is skipped, with the Parses in it."""
         self.prepared.failed(pipeline.settled)
         if self.prepared.is_unsure:
@@ -260,7 +276,7 @@ class Scrutiny:
             self.refused_write = True
         if fields.get("C") == "0A000" and fields.get("R") == OUTDATED:
             self._outdated()
-        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC"):
+        if fields.get("V", fields.get("S")) in ("FATAL", "PANIC") and not is_ours:
             self.last_fatal = piece.data
 
     def _outdated(self) -> None:

@@ -55,6 +55,7 @@ class EdgeLink:
         self._dictionary = DictionaryReceiver()
         self._takes: dict[str, Callable[[Frame], None]] = {
             "applied": self._on_applied,
+            "begin": self._on_begin,
             "cancel": self._on_cancel,
             "close": self._on_close,
             "hello": self._on_hello,
@@ -105,6 +106,11 @@ class EdgeLink:
             channel.left(frame.close.reason)
         else:  # closed by us before, perhaps with bytes that nobody takes any more
             self.mux.forget_lane(frame.channel)
+
+    def _on_begin(self, frame: Frame) -> None:
+        channel = self.channels.get(frame.channel)
+        if channel is not None:
+            channel.opening = frame.begin
 
     def _on_state(self, frame: Frame) -> None:
         channel = self.channels.get(frame.channel)

@@ -7,7 +7,8 @@ connection when its transaction has ended, and given to whichever connection ser
 What a transaction has set cannot be read off its text: arguments are computed, functions and triggers set parameters
 too, and a rollback undoes it. So it is *harvested*: `harvest_sql` asks the connection itself, and `read` makes the
 answer into a `Harvest`. `pg_settings` does not show an application's own parameters (`app.user`); their names are
-gathered from the statements and their arguments (`NamesSeen`), more of them than needed, which costs nothing.
+gathered from the statements and their arguments (`NamesSeen`) and from the origin's catalogue (`names_query.py`), more
+of them than needed, which costs nothing.
 
 What can neither be kept nor be forgotten silently is refused with 0A000 and a hint (`refusal`), or a notice says that
 it ends here (`notice`).
@@ -15,6 +16,7 @@ it ends here (`notice`).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 import attrs
@@ -24,6 +26,7 @@ from protos.pg.messages import notice_response
 from protos.pg.parsers import error_fields
 from regional.configuration import SessionState
 from regional.exchange import Exchange
+from regional.names_query import MAX_FOUND
 from regional.profile import Profile, quote_literal
 from regional.residue import Residue
 
@@ -65,12 +68,31 @@ class NamesSeen:
 
     def __init__(self) -> None:
         self._names: dict[str, None] = {}
+        self._found: tuple[str, ...] | None = None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(dict.fromkeys([*self._names, *(self._found or ())]))
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len({*self._names, *(self._found or ())})
+
+    @property
+    def knows_catalog(self) -> bool:
+        """Whether the origin's catalogue has ever been looked through."""
+        return self._found is not None
+
+    def found(self, texts: Iterable[bytes]) -> None:
+        """Take what the catalogue names, in place of what it named before."""
+        names = dict.fromkeys(name for text in texts for name in _names_in(_DOTTED, text))
+        self._found = tuple(islice(names, MAX_FOUND))
+
+    def take_over(self, other: "NamesSeen") -> None:
+        """What the catalogue names, as another has found it."""
+        self._found = other._found
+
+    def forget_catalog(self) -> None:
+        """It was another origin's."""
+        self._found = None
 
     def see(self, text: bytes, *, always: bool = False) -> None:
         """Take the names in a statement, if it may be about settings, or (always) in its arguments.
@@ -78,13 +100,17 @@ class NamesSeen:
         In any other it may still be a string constant, for a function that sets what it is told.
         """
         if b"." in text:
-            for match in (_DOTTED if always or _MAY_NAME.search(text) else _QUOTED).findall(text):
-                if match.isascii() and not match.lower().startswith(b"pg_catalog."):
-                    name = match.decode("ascii").lower()
-                    self._names.pop(name, None)
-                    self._names[name] = None
+            for name in _names_in(_DOTTED if always or _MAY_NAME.search(text) else _QUOTED, text):
+                self._names.pop(name, None)
+                self._names[name] = None
             while len(self._names) > MAX_NAMES:
                 del self._names[next(iter(self._names))]
+
+
+def _names_in(pattern: re.Pattern[bytes], text: bytes) -> Iterator[str]:
+    for match in pattern.findall(text):
+        if match.isascii() and not match.lower().startswith(b"pg_catalog."):
+            yield match.decode("ascii").lower()
 
 
 def harvest_sql(names: Iterable[str], *, pins: bool) -> bytes:

@@ -33,6 +33,21 @@ BETWEEN = Profile.between()
 
 def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
     """Read what the session has on this connection; then the lease ends for good, or the session keeps it."""
+    if tenant.names.knows_catalog:
+        _harvest(tenant, origin, channel)
+        return
+
+    def go_on(is_alive: bool) -> None:  # noqa: FBT001
+        if not is_alive:
+            origin.settling = None
+            channel.unsettled(complaints.unread("the connection was lost"))
+        elif origin.settling is channel and not origin.connection.is_closed:
+            settle(tenant, origin, channel)
+
+    tenant.knowledge.find_names(origin, go_on)
+
+
+def _harvest(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
     pins = tenant.configuration.session_state == "pin"
     own = [name for name in channel.profile.settings if "." in name and name.isascii()]
 
@@ -68,7 +83,7 @@ def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
 
 
 def _lead_back(tenant: "Tenant", origin: "Origin", channel: "Channel", profile: Profile, *, keeps: bool) -> None:
-    """Give what the session has reset the value of its startup, which the origin's RESET does not know.
+    """Give what the session has reset the value of its startup, which the origin's RESET does not know (`resets.py`).
 
     The client is told of those that PostgreSQL reports. keeps: the session keeps the connection.
     """

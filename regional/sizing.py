@@ -11,7 +11,7 @@ Decided at the janitor's ticks, with what the tick has seen; nothing here waits 
 """
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from regional.concurrency import Control, Sample
 from regional.pool import MIN_SIZE, UNBOUNDED, Pool, PoolLimits
@@ -19,6 +19,10 @@ from regional.pool import MIN_SIZE, UNBOUNDED, Pool, PoolLimits
 SOFT_AFTER_S: Final = 1.0
 SOFT_S: Final = 45.0
 SHORTAGE_S: Final = 30.0
+
+BoundBy = Literal["limit", "soft", "demand", "slow", "trial", "full", "share"]
+"""The configured limit; a little more than that, for a while; as many as have been asked for so far; more do no good;
+fewer are being tried; the origin has no room for more; the share of an `origin_total_limit`."""
 
 
 def extra_of(limit: int) -> int:
@@ -40,6 +44,28 @@ class Sizing:
         self._soft_since = -math.inf
         self._short_until = -math.inf
         self.apply()
+
+    @property
+    def bound(self) -> int:
+        """How many connections may be in use at once now."""
+        pool = self._pool
+        return min(pool.top, pool.dial_ceiling, pool.lease_cap)
+
+    @property
+    def bound_by(self) -> BoundBy:
+        """Where the bound comes from."""
+        pool, control, bound = self._pool, self.control, self.bound
+        if pool.dial_ceiling == bound:
+            return "full"
+        if self.share == bound < pool.limits.max_size + pool.extra:
+            return "share"
+        if pool.lease_cap == bound < pool.top:
+            return "trial"
+        if bound > pool.limits.max_size:
+            return "soft"
+        if control.size == bound < control.limit:
+            return "slow" if control.is_holding else "demand"
+        return "limit"
 
     @property
     def is_holding(self) -> bool:

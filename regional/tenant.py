@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 import trio
 
+from protos.errors import IdleInTransactionError
 from protos.pg.tags import TransactionStatus
 from regional import complaints
 from regional.asking import ask_whether_read_only, count_lock_waits, survey
@@ -208,6 +209,7 @@ class Tenant:
             self.sizing.forget()
             self.knowledge.parameters = dict(configuration.server_parameters)
             self.knowledge.drop_catalog()
+            self.names.forget_catalog()
             self.retire(lambda origin: True)
         self.fit()
         self.opener.grow(self._nursery)
@@ -291,7 +293,7 @@ class Tenant:
         if not is_asked or pipeline.in_copy_in:  # it is the client's turn
             limit_s = self.configuration.idle_in_transaction_timeout_s
             if limit_s and now - origin.last_activity > limit_s:
-                channel.end(complaints.idle_in_transaction(limit_s))
+                channel.end(IdleInTransactionError.after(limit_s))
 
     def _tick_query(self, origin: Origin, channel: Channel, now: float) -> None:
         limit_s = self.configuration.query_timeout_s

@@ -9,7 +9,7 @@ import trio
 
 from protos.errors import NotReadyError, QueryCancelledError, ServiceError
 from protos.link.link_pb2 import Configuration as Pushed
-from protos.link.link_pb2 import Frame, Invalidate, Resolution, Resolve, Resolved, Withdraw
+from protos.link.link_pb2 import Early, Frame, Invalidate, Resolution, Resolve, Resolved, Withdraw
 from protos.link.settings import to_wire
 from protos.pg.messages import service_error
 from regional.channel import Channel
@@ -161,6 +161,8 @@ class Tenants:
             client_auth=configuration.client_auth,
             max_client_connections=configuration.max_client_connections,
             wait_timeout_s=configuration.wait_timeout_s,
+            idle_in_transaction_timeout_s=configuration.idle_in_transaction_timeout_s,
+            early=Early(begin=configuration.early.begin, prepare=configuration.early.prepare),
             parameters=to_wire(tenant.knowledge.parameters.items()),
             known=known[-MAX_PUSHED_RESOLUTIONS:],
         )

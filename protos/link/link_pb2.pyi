@@ -29,7 +29,7 @@ class Batch(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., acknowledged_bytes: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved", "state", "description")
+    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved", "state", "description", "begin")
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,7 @@ class Frame(_message.Message):
     RESOLVED_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
     channel: int
     data: bytes
     settled: int
@@ -74,7 +75,8 @@ class Frame(_message.Message):
     resolved: Resolved
     state: State
     description: Description
-    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ..., state: _Optional[_Union[State, _Mapping]] = ..., description: _Optional[_Union[Description, _Mapping]] = ...) -> None: ...
+    begin: Begin
+    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ..., state: _Optional[_Union[State, _Mapping]] = ..., description: _Optional[_Union[Description, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("version", "node", "release", "address", "advertise")
@@ -113,7 +115,7 @@ class Setting(_message.Message):
     def __init__(self, name: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class Configuration(_message.Message):
-    __slots__ = ("name", "version", "credentials_version", "user", "verifier", "client_auth", "max_client_connections", "wait_timeout_s", "parameters", "known")
+    __slots__ = ("name", "version", "credentials_version", "user", "verifier", "client_auth", "max_client_connections", "wait_timeout_s", "parameters", "known", "idle_in_transaction_timeout_s", "early")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CREDENTIALS_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +126,8 @@ class Configuration(_message.Message):
     WAIT_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     KNOWN_FIELD_NUMBER: _ClassVar[int]
+    IDLE_IN_TRANSACTION_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    EARLY_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     credentials_version: int
@@ -134,7 +138,17 @@ class Configuration(_message.Message):
     wait_timeout_s: float
     parameters: _containers.RepeatedCompositeFieldContainer[Setting]
     known: _containers.RepeatedCompositeFieldContainer[Resolution]
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., credentials_version: _Optional[int] = ..., user: _Optional[str] = ..., verifier: _Optional[str] = ..., client_auth: _Optional[str] = ..., max_client_connections: _Optional[int] = ..., wait_timeout_s: _Optional[float] = ..., parameters: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., known: _Optional[_Iterable[_Union[Resolution, _Mapping]]] = ...) -> None: ...
+    idle_in_transaction_timeout_s: float
+    early: Early
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., credentials_version: _Optional[int] = ..., user: _Optional[str] = ..., verifier: _Optional[str] = ..., client_auth: _Optional[str] = ..., max_client_connections: _Optional[int] = ..., wait_timeout_s: _Optional[float] = ..., parameters: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., known: _Optional[_Iterable[_Union[Resolution, _Mapping]]] = ..., idle_in_transaction_timeout_s: _Optional[float] = ..., early: _Optional[_Union[Early, _Mapping]] = ...) -> None: ...
+
+class Early(_message.Message):
+    __slots__ = ("begin", "prepare")
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    PREPARE_FIELD_NUMBER: _ClassVar[int]
+    begin: bool
+    prepare: bool
+    def __init__(self, begin: bool = ..., prepare: bool = ...) -> None: ...
 
 class Withdraw(_message.Message):
     __slots__ = ("name", "version")
@@ -175,6 +189,14 @@ class State(_message.Message):
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     pinned: bool
     def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., pinned: bool = ...) -> None: ...
+
+class Begin(_message.Message):
+    __slots__ = ("statements", "failed")
+    STATEMENTS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    statements: _containers.RepeatedScalarFieldContainer[bytes]
+    failed: bool
+    def __init__(self, statements: _Optional[_Iterable[bytes]] = ..., failed: bool = ...) -> None: ...
 
 class Credit(_message.Message):
     __slots__ = ("bytes",)

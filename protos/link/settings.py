@@ -12,7 +12,7 @@ SETTLING: Final = 0x100
 """Beside the transaction status in a frame: a State of the session follows (link.proto)."""
 
 UNCERTAIN: Final = 0x200
-"""Likewise: the transaction may have changed what statements mean (link.proto)."""
+"""Likewise: this transaction may have changed what statements mean, so the edge answers nothing itself."""
 
 
 def to_wire(pairs: Iterable[tuple[str, str]]) -> list[Setting]:

@@ -102,6 +102,11 @@ class Pipeline:
         """Whether the replies that come now belong to a watched segment."""
         return not self._blind and (self._is_watched or self.has_unsynced)
 
+    @property
+    def is_answering_us(self) -> bool:
+        """Whether what comes now is said to a message of ours, and to nobody else: see `inject` for the errors."""
+        return not self._blind and bool(self._queue) and self._queue[0] in OURS - ANY_EXTENDED
+
     # What goes to the origin.
 
     def watch(self) -> None:

@@ -1,8 +1,8 @@
 """What an operator asks for: a new configuration, or a change laid over what there is.
 
 Theory of operation: a request is a JSON object of which only some fields are given. An origin given as a connection
-string replaces the origin, one given as an object changes the fields it names; so do `caching` and the settings. The
-result as a whole is then judged, and everything that is wrong is said at once.
+string replaces the origin, one given as an object changes the fields it names; so do `caching`, `early` and the
+settings. The result as a whole is then judged, and everything that is wrong is said at once.
 """
 
 import re
@@ -18,6 +18,7 @@ from regional.configuration import (
     MAX_PEM_CHARACTERS,
     Caching,
     Configuration,
+    Early,
     InvalidConfigurationError,
     Name,
     Origin,
@@ -31,6 +32,7 @@ from regional.origin_certificates import problems_of_certificates
 from regional.origin_url import default_sslmode, parse_origin
 
 SETTINGS: Final = Settings.__struct_fields__
+_GROUPS: Final[Mapping[str, type[msgspec.Struct]]] = {"caching": Caching, "early": Early}
 # From the weakest to the strongest; a kept password does not go a weaker way than it was given for.
 SSLMODES: Final = ("disable", "require", "verify-ca", "verify-full")
 EDGE_PATTERN: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}")
@@ -130,14 +132,15 @@ def read_edge(fields: Fields, given: Mapping[str, object]) -> str | None:
 
 
 def _settings(fields: Fields, given: Mapping[str, object], base: Settings, target: _Target) -> dict[str, Any]:
-    """The given settings; `caching` is laid over what there is."""
-    changes = fields.of({name: value for name, value in given.items() if name != "caching"}, Settings)
+    """The given settings; groups of them are laid over what there is."""
+    changes = fields.of({name: value for name, value in given.items() if name not in _GROUPS}, Settings)
     if target.connect_timeout_s is not None:
         changes.setdefault("connect_timeout_s", target.connect_timeout_s)
-    if "caching" in given:
-        caching = fields.mapping(given, "caching")
-        fields.refuse_unknown(caching, Caching.__struct_fields__, "caching.")
-        changes["caching"] = msgspec.structs.replace(base.caching, **fields.of(caching, Caching, "caching."))
+    for name, kind in _GROUPS.items():
+        if name in given:
+            group = fields.mapping(given, name)
+            fields.refuse_unknown(group, kind.__struct_fields__, f"{name}.")
+            changes[name] = msgspec.structs.replace(getattr(base, name), **fields.of(group, kind, f"{name}."))
     return changes
 
 

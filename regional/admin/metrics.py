@@ -15,6 +15,7 @@ POOL_METRICS: Final = (
     ("onetrip_pool_maxwait_seconds", "gauge", "How long the head of the queue has waited.", "maxwait"),
     ("onetrip_pool_size", "gauge", "Origin connections of all kinds.", "size"),
     ("onetrip_pool_limit", "gauge", "origin_connection_limit.", "limit"),
+    ("onetrip_pool_bound", "gauge", "Origin connections that may be in use at once now.", "bound"),
     ("onetrip_pool_leases_total", "counter", "Leases given since the start.", "total_leases"),
     ("onetrip_pool_errors_total", "counter", "Leases refused since the start.", "total_errors"),
 )
@@ -36,6 +37,8 @@ def render(status: Status) -> str:
     ]
     for name, kind, text, field in POOL_METRICS:
         lines += _metric(name, kind, text, [(_pool_label(pool), getattr(pool, field)) for pool in status.pools])
+    bounds = [(_pool_label(pool, by=pool.bound_by), 1) for pool in status.pools]
+    lines += _metric("onetrip_pool_bound_by", "gauge", "Where the bound comes from.", bounds)
     for name, kind, text, field in LINK_METRICS:
         lines += _metric(name, kind, text, [(_link_label(link), getattr(link, field)) for link in status.links])
     return "\n".join(lines) + "\n"
@@ -46,8 +49,9 @@ def _metric(name: str, kind: str, text: str, samples: Iterable[tuple[str, float 
     return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *values] if values else []
 
 
-def _pool_label(pool: PoolStatus) -> str:
-    return f'{{configuration="{_escaped(pool.configuration)}"}}'
+def _pool_label(pool: PoolStatus, *, by: str = "") -> str:
+    more = f',by="{by}"' if by else ""
+    return f'{{configuration="{_escaped(pool.configuration)}"{more}}}'
 
 
 def _link_label(link: LinkStatus) -> str:

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from deploy import config_commands
 from deploy.complaint import CommandError, WrongUseError
-from deploy.config_fields import SETTINGS, field_options, read_origin, request_body
-from regional.configuration import Caching, Settings
+from deploy.config_fields import EARLY, SETTINGS, field_options, read_origin, request_body
+from regional.configuration import Caching, Early, Settings
 
 
 def body(*arguments: str) -> dict[str, Any]:
@@ -40,14 +40,23 @@ def test_each_option_sets_its_field() -> None:
         "origin_connection_limit": 30,
         "caching": {"max_age": 9.0, "stale_while_revalidate": 1.5, "disabled": True},
     }
+    assert body("--no-early-begin", "--early-prepare") == {"early": {"begin": False, "prepare": True}}
     assert body("--caching", "--session-state", "pin") == {"caching": {"disabled": False}, "session_state": "pin"}
     assert body("--origin-total-limit", "0", "--no-check") == {"origin_total_limit": None, "check": False}
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_no_number_of_seconds_is_wrong_use(value: str) -> None:
+    with pytest.raises(WrongUseError, match="--query-timeout"):
+        body("--query-timeout", value)
+
+
 def test_every_setting_of_a_configuration_has_its_option() -> None:
-    options = {field.path for field in SETTINGS}
-    fields: set[tuple[str, ...]] = {(name,) for name in Settings.__struct_fields__ if name != "caching"}
+    options = {field.path for field in SETTINGS} | {("early", name) for name in EARLY}
+    names = set(Settings.__struct_fields__) - {"caching", "early"}
+    fields: set[tuple[str, ...]] = {(name,) for name in names}
     fields |= {("caching", name) for name in Caching.__struct_fields__ if name != "disabled"}
+    fields |= {("early", name) for name in Early.__struct_fields__}
     assert options == fields
 
 

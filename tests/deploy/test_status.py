@@ -12,8 +12,9 @@ from tests.deploy.fake_admin import FakeAdmin
 
 LINK = LinkStatus(edge="edge-1", address="10.0.0.2:6432", up_s=93784, round_trip_s=0.0803, received_bytes=5 << 20)
 POOL = PoolStatus(
-    configuration="demo", cl_active=3, cl_waiting=1, sv_active=3, sv_idle=0, sv_login=1, maxwait=0.25, size=4, limit=20
-)
+    configuration="demo", cl_active=3, cl_waiting=1, sv_active=3, sv_idle=0, sv_login=1, maxwait=0.25, size=4, limit=20,
+    bound=4, bound_by="full",
+)  # fmt: skip
 
 
 def shown(status: Status) -> str:
@@ -27,7 +28,9 @@ def test_a_person_reads_tables() -> None:
     row = next(line.split() for line in lines if line.startswith("edge-1"))
     assert row[:6] == ["edge-1", "10.0.0.2:6432", "-", "1d02h", "80.3", "ms"]
     assert "5.0 MiB" in text
-    assert next(line.split() for line in lines if line.startswith("demo"))[:4] == ["demo", "3", "1", "0.25"]
+    assert next(line.split() for line in lines if line.startswith("demo"))[:11] == [
+        "demo", "3", "1", "0.25", "3", "0", "1", "4", "20", "4", "full"
+    ]  # fmt: skip
 
 
 def test_nothing_there_is_said() -> None:

@@ -243,19 +243,21 @@ class Author:
         return (chunk(query(sql)),)
 
 
-_RESET: Final = re.compile(r"\breset (?:all|datestyle|timezone|search_path|client_encoding)|set datestyle to default")
+_RESET: Final = re.compile(
+    r"\breset (?:all|datestyle|timezone|search_path|client_encoding|onetrip.word)\b"
+    r"|\bset (?:local )?[a-z_.]+ to default\b|\bset time zone local\b"
+)
 
 
 def _without_reset(step: Chunk | Neighbour) -> Chunk | Neighbour:
-    """Another RESET in the place of one that may be about a startup parameter."""
-    if isinstance(step, Neighbour) or step.topic or not any(_RESET.search(say.sql) for say in step.says):
+    """Another statement in the place of a RESET among several that may be about a startup parameter."""
+    if isinstance(step, Neighbour) or step.topic:
         return step
-    says = (_said_instead(say, _RESET.sub("reset onetrip.word", say.sql)) for say in step.says)
-    return attrs.evolve(step, says=tuple(says))
+    return attrs.evolve(step, says=tuple(_said_instead(say) for say in step.says))
 
 
-def _said_instead(say: Say, sql: str) -> Say:
-    return say if not say.sql else query(sql) if say.tag == "Q" else parse(str(say.arguments[0]), sql)
+def _said_instead(say: Say) -> Say:
+    return query(_RESET.sub("select 'reset'", say.sql)) if say.tag == "Q" and ";" in say.sql else say
 
 
 def conversations() -> SearchStrategy[Conversation]:

@@ -137,9 +137,9 @@ def _lost_with_lease(topic: str, notice: bytes, *codes: str) -> Callable[[Point]
 
 
 def _reset(point: Point) -> Explained | None:
-    """A parameter that was given at startup has the server's default up to the end of the transaction.
+    """What was given at startup and is reset in a longer text has the server's default up to its transaction's end.
 
-    Then it is as at startup, and the client is told, perhaps in the next answer only.
+    Then it is as at startup, and the client is told, perhaps in the next answer only. A custom one is empty.
     """
     if point.here[0][:1] == b"S":
         name, value, _ = point.here[0][5:].decode().split("\0")
@@ -147,6 +147,8 @@ def _reset(point: Point) -> Explained | None:
             return 1, 0
     if point.chunk.topic == RESET_STARTUP and point.here[0][:1] in {b"S", b"D"}:
         return _up_to_ready(point.here), _up_to_ready(point.there)
+    if point.greeting and (point.here[0], point.there[0]) == (data_row([b""]), data_row([BEGUN])):
+        return 1, 1
     return None
 
 
@@ -174,11 +176,28 @@ def _in_failed_transaction(point: Point) -> Explained | None:
 
 
 def _forgotten_parameter(point: Point) -> Explained | None:
-    """current_setting() of a custom parameter that is not set: PostgreSQL itself says "" once it has been set."""
-    if not any("current_setting('onetrip.word', true)" in say.sql for say in point.chunk.says):
+    """current_setting() of a custom parameter that is not set: PostgreSQL itself says "" once it has been set.
+
+    In the chunk itself, or in a statement that was prepared before it.
+    """
+    if not any("current_setting('onetrip.word', true)" in say.sql or say.name == "bind" for say in point.chunk.says):
         return None
     empty, null = data_row([b""]), data_row([None])
     return (1, 1) if (point.here[0], point.there[0]) == (empty, null) else None
+
+
+def _parsed_anew(point: Point) -> Explained | None:
+    """A function that the changed search_path hides, called with a parameter whose type was known before."""
+    if {_code(point.here), _code(point.there)} != {"42883"}:
+        return None
+    types = re.compile(rb"function say\((?:unknown|text)\)")
+    ours, theirs = (types.sub(b"say(?)", messages[0]) for messages in (point.here, point.there))
+    return (1, 1) if ours == theirs else None
+
+
+def _portal_of_begin(point: Point) -> Explained | None:
+    """Execute once more in the portal of a BEGIN: it is not there, instead of being done."""
+    return (1, 1) if (_code(point.here), _code(point.there)) == ("34000", "55000") else None
 
 
 def _named_by_us(point: Point) -> Explained | None:
@@ -208,10 +227,14 @@ DEALLOCATED: Final = "`DISCARD ALL`, `DEALLOCATE name` for a statement prepared 
 SEQUENCES: Final = "`currval` and `lastval` after the transaction of `nextval`"
 APPLICATION_NAME: Final = "`application_name` of a client that gives none"
 
+BEGUN: Final = b"begun"
+"""A custom parameter that is given at startup."""
 SHARED_NAME: Final = "errors that name a prepared statement"
-RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup"
+RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup, not alone in its text, or by a function"
 FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
+PARSED_ANEW: Final = "parameter types of a statement prepared before the session changed `search_path` or its role"
+PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol"
 
 ROWS: Final = (
     Row(NAME_IN_USE, _name_in_use),
@@ -226,6 +249,8 @@ ROWS: Final = (
     Row(RESET_STARTUP, _reset),
     Row(FAILED, _in_failed_transaction),
     Row(CUSTOM, _forgotten_parameter),
+    Row(PARSED_ANEW, _parsed_anew),
+    Row(PORTAL_OF_BEGIN, _portal_of_begin),
 )
 NAMES: Final = tuple(row.name for row in ROWS)
 

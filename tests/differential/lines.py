@@ -10,11 +10,14 @@ import attrs
 
 from tests.differential.differences import (
     APPLICATION_NAME,
+    BEGUN,
     CUSTOM,
     DEALLOCATED,
     FAILED,
     NAME_IN_USE,
     PARSE_FAILED,
+    PARSED_ANEW,
+    PORTAL_OF_BEGIN,
     REFUSED,
     RESET_STARTUP,
     SEQUENCES,
@@ -109,6 +112,7 @@ SESSION: Final = (
     "set default_transaction_read_only = on", "reset default_transaction_read_only", "set intervalstyle = postgres",
     "set client_encoding = 'LATIN1'", "reset client_encoding", "set datestyle = 'nonsense'", "set nothing = 1",
     "set session characteristics as transaction isolation level serializable", "set datestyle to default",
+    "set local timezone to default", "set time zone local", "set local onetrip.word to default",
     "set standard_conforming_strings = off", "set work_mem = '1MB'; show work_mem",
     "set bytea_output = 'escape'",
 )  # fmt: skip
@@ -159,7 +163,7 @@ PARAMETERS: Final = (
     (), (("application_name", "tests"),), (("application_name", "tests"), ("DateStyle", "German, DMY")),
     (("application_name", "tests"), ("TimeZone", "Asia/Tokyo"), ("extra_float_digits", "2")),
     (("application_name", "tests"), ("options", "-c search_path=pg_catalog,public -c intervalstyle=iso_8601")),
-    (("application_name", "tests"), ("client_encoding", "LATIN1")),
+    (("application_name", "tests"), ("client_encoding", "LATIN1"), ("onetrip.word", BEGUN.decode())),
     (("application_name", "tests"), ("TimeZone", "nowhere")),
 )  # fmt: skip
 
@@ -195,7 +199,7 @@ TOPICS: Final = (
         DEALLOCATED, (close_statement("dealt"), parse("dealt", "select 5"), sync()), (query("deallocate dealt"),),
         (close_statement("dealt"), sync()),
     ),
-    _asked(RESET_STARTUP, "reset all", "show application_name"),
+    _asked(RESET_STARTUP, "reset all; show application_name", "show application_name"),
     _asked(
         "", "begin", "create temp table fleeting (a int) on commit drop", "insert into fleeting values (1)",
         "select * from fleeting", "commit",
@@ -239,6 +243,20 @@ SHOWN: Final = (
             chunk(query("select current_setting('onetrip.word', true)")),
         ),
         name=CUSTOM,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            chunk(parse("s4", "select say($1)"), sync()),
+            chunk(query("set search_path = pg_catalog")),
+            chunk(bind("", "s4", "quietly"), execute(), sync()),
+        ),
+        name=PARSED_ANEW,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (chunk(parse("", "begin"), bind("", ""), execute(), sync()), chunk(execute("", 1), sync())),
+        name=PORTAL_OF_BEGIN,
     ),
     Conversation(
         PARAMETERS[1],

@@ -11,10 +11,10 @@ from typing import Final
 
 import attrs
 
-from protos.pg.messages import bind, close_statement, copy_data, copy_done, execute, parse, sync
+from protos.pg.messages import bind, close_statement, copy_data, copy_done, execute, parse, query, sync
 from tests.leak.client import Answer
 from tests.leak.model import MEANINGS, NAMES, PROBE, Model, copied
-from tests.leak.player import Player
+from tests.leak.player import Change, Player
 
 _LATER: Final = "SELECT set_config('leak.name', '{name}', true), set_config('leak.value', '{value}', true); "
 WAYS: Final = {
@@ -127,18 +127,23 @@ async def set_locally(player: Player) -> None:
 
 
 async def reset_one(player: Player) -> None:
-    names = NAMES if player.model.may_reset_all else [name for name in NAMES if name != "app.x"]
-    name = player.random.choice(names)
-    await player.run(f"RESET {name}", lambda model: model.reset(name))
+    name = player.random.choice(NAMES)
+    sql = player.random.choice([f"RESET {name}", f"SET {name} TO DEFAULT"])
+    await _either_way(player, sql, lambda model: model.reset(name))
 
 
 async def reset_all(player: Player) -> None:
-    if player.model.may_reset_all:
-        await player.run("RESET ALL", lambda model: model.reset_all())
+    await _either_way(player, "RESET ALL", lambda model: model.reset_all())
+
+
+async def _either_way(player: Player, sql: str, change: Change) -> None:
+    """By the simple or by the extended protocol."""
+    messages = [parse(b"", sql.encode()), bind(b"", b""), execute(), sync()]
+    await player.ask(sql, messages if player.random.random() < 0.5 else [query(sql.encode())], change)
 
 
 async def discard_all(player: Player) -> None:
-    if player.model.may_reset_all:
+    if player.model.may_discard_all:
         await player.run("DISCARD ALL", lambda model: model.discard_all())
 
 

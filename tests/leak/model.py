@@ -75,7 +75,7 @@ class Model:
         self.statements: dict[str, str] = {}
         """Statements of the protocol, by name, with what their constant says; empty if they may be gone."""
         self.reported: dict[str, str] = {}
-        """What may have been reported although it is not so: RESET tells the value of the login, not of the startup."""
+        """What may have been reported although it is not so: DISCARD ALL tells of the login, not of the startup."""
         self.drawn: set[str] = set()
         """What it has drawn from the sequence."""
         self.counter = 0
@@ -114,14 +114,12 @@ class Model:
             self.now.settings[name] = value
 
     def reset(self, name: str) -> None:
-        """RESET. The origin gives its own value until the transaction ends; then it is that of the startup."""
-        self.now.settings[name] = self.start[name]
-        self.now.visible[name] = self.bases[name]
-        self.reported[name] = self.bases[name]
+        """RESET."""
+        self.now.settings[name] = self.now.visible[name] = self.start[name]
 
     @property
-    def may_reset_all(self) -> bool:
-        """An application's own parameter that was given at startup reads '' after RESET, which differs by design."""
+    def may_discard_all(self) -> bool:
+        """An application's own parameter that was given at startup reads '' after it, which differs by design."""
         return not self.start["app.x"]
 
     def reset_all(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protos.errors import ServiceError
+from protos.errors import IdleInTransactionError, ServiceError
 from protos.pg.messages import query
 from regional import complaints
 from tests.support.beside import PoolSide, beside, configuration_for
@@ -56,7 +56,7 @@ async def test_the_last_failure_is_told_without_what_only_operators_may_know(sid
 
 @pytest.mark.parametrize(
     ("error", "sqlstate", "word"),
-    [(complaints.idle_in_transaction(300.0), "25P03", "300 s"), (complaints.withdrawn("app"), "57P01", "app")],
+    [(IdleInTransactionError.after(300.0), "25P03", "300 s"), (complaints.withdrawn("app"), "57P01", "app")],
 )
 def test_an_end_of_the_session_says_why(error: ServiceError, sqlstate: str, word: str) -> None:
     assert (error.sqlstate, error.severity) == (sqlstate, "FATAL")

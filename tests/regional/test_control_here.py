@@ -7,7 +7,7 @@ import trio
 from protos.errors import OriginRefusedError, UnknownConfigurationError
 from protos.link.link_pb2 import Applied, Frame, Hello
 from protos.pg.messages import query
-from regional import control_here
+from regional import control_here, knowledge
 from regional.configuration import Configuration, OriginSecret
 from regional.control_here import ControlHere
 from regional.server import EdgeLink, LinkServer
@@ -52,6 +52,45 @@ async def test_checking_dials_once_and_keeps_nothing(side: PoolSide, origin: Ori
     with pytest.raises(OriginRefusedError):
         await control.check(configuration_for(origin), OriginSecret("wrong"))
     assert len(side.pump) == 0
+
+
+@beside
+async def test_what_the_check_has_learnt_is_there_for_the_first_lease(side: PoolSide, origin: Origin) -> None:
+    control, _ = control_of(side)
+    made, secret = configuration_for(origin), OriginSecret(origin.password)
+    await control.check(made, secret)
+    edge = side.edge()
+    await control.publish(made, secret)
+    assert side.tenant.knowledge.judge.catalog is not None
+    assert side.tenant.names.knows_catalog
+    assert not side.tenant.pool.size, "nothing is kept open for it"
+    assert (await edge.client().ask(query(b"select 1"))).value == b"1"
+    await side.quiet()
+    assert side.tenant.pool.total_leases == 1, "the catalogue is not read once more"
+
+
+@beside
+async def test_what_was_learnt_of_another_origin_is_not_used(side: PoolSide, origin: Origin) -> None:
+    control, _ = control_of(side)
+    made, secret = configuration_for(origin), OriginSecret(origin.password)
+    await control.check(made, secret)
+    moved = msgspec.structs.replace(made, origin=msgspec.structs.replace(made.origin, database="postgres"))
+    await control.publish(moved, secret)
+    assert side.tenant.knowledge.judge.catalog is None
+    await control.publish(made, secret)
+    assert side.tenant.knowledge.judge.catalog is None, "it may be old by now"
+
+
+@beside
+async def test_an_origin_whose_catalogue_cannot_be_read_passes_its_check(
+    side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knowledge, "NAMES_QUERY", "select pg_sleep(60)")
+    monkeypatch.setattr(control_here, "LOOK_LIMIT_S", 0.05)
+    control, _ = control_of(side)
+    parameters = await control.check(configuration_for(origin), OriginSecret(origin.password))
+    assert parameters["server_version"]
+    await until(lambda: len(side.pump) == 0)
 
 
 @beside
@@ -118,6 +157,7 @@ async def test_the_status_counts_like_pgbouncer(side: PoolSide, origin: Origin) 
     (pool,), (link,) = status.pools, status.links
     assert (pool.cl_active, pool.cl_waiting, pool.sv_active, pool.sv_idle) == (5, 1, 5, 0)
     assert pool.maxwait > 0
+    assert (pool.bound, pool.bound_by) == (5, "limit")
     assert pool.total_leases >= 5
     assert status.ready
     assert (link.edge, link.channels) == ("edge-test", 6)

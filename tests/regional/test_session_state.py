@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from protos.pg.messages import error_response
 from regional.exchange import Exchange
+from regional.names_query import MAX_FOUND
 from regional.profile import Profile
 from regional.residue import Residue
 from regional.session_state import MAX_NAMES, Harvest, NamesSeen, harvest_sql, notices, read, refusal
@@ -53,6 +54,19 @@ def test_their_number_is_bounded_and_the_latest_stay() -> None:
         seen.see(b"set app.x%d = 1" % number)
     assert len(seen) == MAX_NAMES
     assert list(seen)[-1] == f"app.x{MAX_NAMES + 9}"
+
+
+def test_what_the_catalogue_names_is_renewed_with_it_and_bounded() -> None:
+    seen = NamesSeen()
+    seen.see(b"set app.mine = 1")
+    assert not seen.knows_catalog
+    seen.found([b"app.theirs", b"\x24\0\0\0app.default", b"pg_catalog.int4", b"plain"])
+    assert list(seen) == ["app.mine", "app.theirs", "app.default"]
+    seen.found(b"app.x%d" % number for number in range(MAX_FOUND + 10))
+    assert len(seen) == 1 + MAX_FOUND
+    seen.forget_catalog()
+    assert list(seen) == ["app.mine"]
+    assert not seen.knows_catalog
 
 
 def test_the_question_quotes_its_names() -> None:

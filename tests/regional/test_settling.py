@@ -1,10 +1,16 @@
 """What a session sets follows it, is forgotten, or keeps its connection (rules 4 and 5), beside a real PostgreSQL."""
 
+from collections.abc import Callable
+
 import pytest
 
 from protos.link.link_pb2 import Reason
 from protos.pg.messages import bind, execute, parse, query, sync
-from regional import settling
+from regional import knowledge, settling
+from regional.exchange import Exchange
+from regional.knowledge import Knowledge
+from regional.names_query import NAMES_QUERY
+from regional.origin import Origin as Lease
 from tests.support.beside import Client, PoolSide, beside, until
 from tests.support.cluster import Origin
 
@@ -101,6 +107,72 @@ async def test_what_a_function_sets_by_a_name_that_it_is_told_is_kept(side: Pool
     assert await show(other, "own.first") == b""
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["catalogue read", "first lease"])
+@beside
+async def test_what_only_a_function_names_is_kept(side: PoolSide, origin: Origin, is_known: bool) -> None:  # noqa: FBT001
+    with origin.connect(origin.database) as connection:
+        connection.execute(
+            "create or replace function takes_tenant(tenant text) returns void language plpgsql as"
+            " $$ begin perform set_config('hidden.tenant', tenant, false); end $$"
+        )
+    edge = side.serve(origin, origin_connection_limit=5)
+    if is_known:
+        await side.known()
+    one, other = edge.client(), edge.client()
+    await one.ask(query(b"select takes_tenant('mine')"))
+    await one.ask(query(b"begin"))
+    await until(lambda: one.present)
+    assert (b"hidden.tenant", b"mine") in [(setting.name, setting.value) for setting in one.present]
+    await one.ask(query(b"commit"))
+    await shuffle(side, one, other)
+    assert await show(one, "hidden.tenant") == b"mine"
+    assert not await show(other, "hidden.tenant")
+
+
+@beside
+async def test_sessions_that_settle_before_the_catalogue_was_read_wait_for_one_of_them(
+    side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[Lease] = []
+    read = Knowledge.read_names
+
+    def read_names(self: Knowledge, lease: Lease, done: Callable[[Exchange], None]) -> None:
+        readers.append(lease)
+        read(self, lease, done)
+
+    monkeypatch.setattr(Knowledge, "read_names", read_names)
+    monkeypatch.setattr(Knowledge, "refresh", lambda *_: None)
+    monkeypatch.setattr(knowledge, "NAMES_QUERY", "select 'name','a.b' from pg_sleep(60)")
+    edge = side.serve(origin, origin_connection_limit=5)
+    clients = [edge.client() for _ in range(4)]
+    for client in clients:
+        client.send(query(b"set work_mem = '7MB'"))
+    await until(lambda: sum(lease.settling is not None for lease in side.tenant.pool.all()) == 4)
+    assert len(readers) == 1
+    monkeypatch.setattr(knowledge, "NAMES_QUERY", NAMES_QUERY)
+    readers[0].lost("the test says so")
+    await side.quiet()
+    assert len(readers) == 2
+    for client in clients:
+        if client.is_over:
+            assert (await client.ended()).code == "08006"
+        else:
+            assert await show(client, "work_mem") == b"7MB"
+    assert sum(client.is_over for client in clients) == 1
+
+
+@pytest.mark.parametrize("sql", ["select 1/0", "select 'name'", "select 'constant', 'x'", "select null, null"])
+@beside
+async def test_an_origin_that_tells_no_names_costs_nobody_a_session(
+    side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    monkeypatch.setattr(knowledge, "NAMES_QUERY", sql)
+    one, other = await pair(side, origin)
+    await one.ask(query(b"set work_mem = '7MB'"))
+    await shuffle(side, one, other)
+    assert await show(one, "work_mem") == b"7MB"
+
+
 @beside
 async def test_reset_leads_back_to_the_start_of_the_session(side: PoolSide, origin: Origin) -> None:
     one, other = await pair(side, origin, work_mem="8MB")
@@ -114,15 +186,16 @@ async def test_reset_leads_back_to_the_start_of_the_session(side: PoolSide, orig
 
 
 @beside
-async def test_who_resets_what_was_given_at_startup_is_told_the_value_of_the_startup(
+async def test_who_resets_what_was_given_at_startup_in_a_longer_text_is_told_its_value(
     side: PoolSide, origin: Origin
 ) -> None:
     one, other = await pair(side, origin, timezone="Asia/Tokyo", client_encoding="LATIN1")
     await one.ask(query(b"set timezone = 'UTC'"))
     await side.quiet()
-    await one.ask(query(b"reset all"))
+    answer = await one.ask(query(b"reset all; select 1"))
     await side.quiet()
-    reported = [message.data[5:-1] for message in one.take().messages if message.tag == ord("S")]
+    told = [*answer.messages, *one.take().messages]
+    reported = [message.data[5:-1] for message in told if message.tag == ord("S")]
     assert reported[-2:] == [b"client_encoding\0LATIN1", b"TimeZone\0Asia/Tokyo"]
     await shuffle(side, one, other)
     assert await show(one, "TimeZone") == b"Asia/Tokyo"

@@ -1,6 +1,6 @@
 """How large a pool may be: the soft limit, an origin that refuses, a share, and what the concurrency control says."""
 
-from regional.concurrency import FREE
+from regional.concurrency import FREE, START
 from regional.pool import UNBOUNDED, Pool, PoolLimits
 from regional.sizing import SHORTAGE_S, SOFT_S, Sizing, extra_of
 from tests.support.pooled import Connected, Waiter
@@ -134,3 +134,38 @@ def test_a_changed_limit_is_the_controls_too() -> None:
     assert (scene.sizing.control.limit, scene.sizing.control.floor) == (50, 30)
     assert scene.pool.top == 30
     assert scene.pool.lease_cap == FREE
+
+
+def test_what_bounds_the_pool_is_told() -> None:
+    scene = Scene(8)
+
+    def told() -> tuple[int, str]:
+        return scene.sizing.bound, scene.sizing.bound_by
+
+    assert told() == (8, "limit")
+    scene.pool.limits = PoolLimits(max_size=100)
+    scene.sizing.limits_changed()
+    assert told() == (START, "demand")
+    scene.sizing.control.is_holding = True
+    assert told() == (START, "slow")
+    scene.pool.lease_cap = 6
+    assert told() == (6, "trial")
+    scene.sizing.share = 5
+    scene.sizing.apply()
+    assert told() == (5, "share")
+    scene.sizing.share = UNBOUNDED
+    scene.sizing.apply()
+    scene.sizing.refused(1.0)
+    assert told() == (8, "full")
+    scene.sizing.forget()
+    assert told() == (START, "demand")
+
+
+def test_a_limit_that_is_passed_is_told() -> None:
+    scene = Scene(5, waiters=9)
+    scene.sizing.share = 5
+    scene.tick(1.1)
+    assert (scene.sizing.bound, scene.sizing.bound_by) == (5, "share")
+    scene.sizing.share = UNBOUNDED
+    scene.tick(1.2)
+    assert (scene.sizing.bound, scene.sizing.bound_by) == (7, "soft")

@@ -289,6 +289,21 @@ async def test_in_a_copy_it_is_as_any_bind(side: PoolSide, origin: Origin, direc
     assert direct.execute("select count(*) from told").fetchone() == (2,)
 
 
+@beside
+async def test_descriptions_are_not_mistaken_for_each_other(side: PoolSide, origin: Origin, direct: Direct) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    client, plain = Told(edge), Told(edge)
+    first, second = await client.learn(b"s", SQL), await plain.learn(b"t", b"select 'x' as other")
+    one, other = client.name, plain.name
+    for connected in list(side.tenant.pool.idle):
+        side.tenant.discard(connected, "the test wants another")
+    await client.ask(parse(b"t", b"select 'x' as other"), sync())
+    await client.ask(describe_statement(b"s"), describe_statement(b"t"), sync())
+    (connected,) = side.tenant.pool.idle
+    assert [connected.prepared.copies.digest(name) for name in (one, other)] == [first, second]
+
+
 # --- while the origin takes its time ---
 
 

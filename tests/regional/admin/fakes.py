@@ -36,6 +36,8 @@ STATUS: Final = Status(
             maxwait=0.25,
             size=12,
             limit=20,
+            bound=12,
+            bound_by="slow",
         ),
     ),
 )

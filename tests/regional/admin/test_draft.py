@@ -78,6 +78,10 @@ def test_defaults_of_an_origin_depend_on_where_it_is() -> None:
         ),
         ({"origin": {"host": "h", "user": "u"}, "user": "mine", "verifier": "x"}, ["user", "verifier"]),
         ({"origin": {"host": "h", "user": "u"}, "origin_connection_min": 21}, ["origin_connection_min"]),
+        (
+            {"origin": {"host": "h", "user": "u"}, "origin_connection_min": 7, "origin_total_limit": 6},
+            ["origin_connection_min"],
+        ),
     ],
 )
 def test_what_is_wrong_is_named(given: dict[str, object], fields: list[str]) -> None:

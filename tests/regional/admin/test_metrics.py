@@ -18,6 +18,8 @@ def test_figures_are_under_pgbouncers_names() -> None:
     text = render(STATUS)
     assert 'onetrip_pool_maxwait_seconds{configuration="demo"} 0.25\n' in text
     assert 'onetrip_pool_sv_login{configuration="demo"} 5\n' in text
+    assert 'onetrip_pool_bound{configuration="demo"} 12\n' in text
+    assert 'onetrip_pool_bound_by{configuration="demo",by="slow"} 1\n' in text
     assert 'onetrip_link_round_trip_seconds{edge="edge-1",address="10.0.0.1:5\\""} 0.08\n' in text
     assert "onetrip_ready 1\n" in text
 

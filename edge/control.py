@@ -1,0 +1,152 @@
+"""Statements that begin, shape or end a transaction, as far as the edge can answer for PostgreSQL (rules 13).
+
+Recognised is what has one meaning for every version: a single statement of these words, in any case, with blanks and
+semicolons around it.
+
+    BEGIN [WORK | TRANSACTION] [modes]                 START TRANSACTION [modes]          SET TRANSACTION modes
+    COMMIT | END [WORK | TRANSACTION] [AND [NO] CHAIN]
+    ROLLBACK | ABORT [WORK | TRANSACTION] [AND [NO] CHAIN]
+
+Modes: ISOLATION LEVEL …, READ ONLY, READ WRITE, [NOT] DEFERRABLE, with or without commas between them. All else (a
+comment, a savepoint, PREPARE TRANSACTION, SET TRANSACTION SNAPSHOT, two statements in one string) is the origin's.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Final
+
+import attrs
+
+MAX_BYTES: Final = 200
+_SHAPES: Final = b"SET TRANSACTION "
+# What the SQL scanner of every version skips; since version 16 it skips a vertical tab, too.
+_WORDS: Final = re.compile(rb"[a-z]+|,|[^ \t\n\r\f]", re.IGNORECASE)
+_BLANKS_AND_ENDS: Final = b" \t\n\r\f;"
+_FIRST: Final = re.compile(rb"[ \t\n\r\f]*(?:begin|start|commit|end|rollback|abort|set)\b", re.IGNORECASE)
+
+
+class Verb(Enum):
+    BEGIN = auto()
+    SHAPE = auto()
+    COMMIT = auto()
+    ROLLBACK = auto()
+
+
+@attrs.frozen
+class Control:
+    """One such statement."""
+
+    verb: Verb
+    tag: str
+    """Of its CommandComplete."""
+    modes: bytes = b""
+    """Transaction modes, in the words of PostgreSQL's grammar."""
+    chains: bool = False
+    """AND CHAIN: another transaction with the same modes begins."""
+
+    @property
+    def opening(self) -> tuple[bytes, ...]:
+        """What opens such a transaction at the origin, message by message.
+
+        BEGIN without modes cannot fail, so what comes behind it never runs outside of a transaction.
+        """
+        shape = (_SHAPES + self.modes,) if self.modes else ()
+        return (b"BEGIN", *shape) if self.verb is Verb.BEGIN else shape
+
+
+def control_of(sql: bytes) -> Control | None:
+    """What this text does to the transaction; None if it is not, for certain, one of those above."""
+    if len(sql) > MAX_BYTES or _FIRST.match(sql) is None:
+        return None
+    return _parsed(sql)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(sql: bytes) -> Control | None:
+    words = [word.upper() for word in _WORDS.findall(sql.strip(_BLANKS_AND_ENDS))]
+    match words:
+        case [b"BEGIN", b"WORK" | b"TRANSACTION", *rest] | [b"BEGIN", *rest]:
+            return _with_modes(Verb.BEGIN, "BEGIN", rest)
+        case [b"START", b"TRANSACTION", *rest]:
+            return _with_modes(Verb.BEGIN, "START TRANSACTION", rest)
+        case [b"SET", b"TRANSACTION", _, *_]:
+            return _with_modes(Verb.SHAPE, "SET", words[2:])
+        case [b"COMMIT" | b"END", b"WORK" | b"TRANSACTION", *rest] | [b"COMMIT" | b"END", *rest]:
+            return _ending(Verb.COMMIT, "COMMIT", rest)
+        case [b"ROLLBACK" | b"ABORT", b"WORK" | b"TRANSACTION", *rest] | [b"ROLLBACK" | b"ABORT", *rest]:
+            return _ending(Verb.ROLLBACK, "ROLLBACK", rest)
+    return None
+
+
+def _with_modes(verb: Verb, tag: str, words: Sequence[bytes]) -> Control | None:
+    modes: list[bytes] = []
+    while words:
+        if modes and words[0] == b",":
+            words = words[1:]
+        size = _mode_at(words)
+        if not size:
+            return None
+        modes.append(b" ".join(words[:size]))
+        words = words[size:]
+    return Control(verb, tag, b", ".join(modes))
+
+
+def _mode_at(words: Sequence[bytes]) -> int:
+    """How many words the transaction mode at the beginning has; 0 if there is none."""
+    match words:
+        case [b"ISOLATION", b"LEVEL", b"REPEATABLE" | b"READ" as first, second, *_]:
+            allowed = (b"READ",) if first == b"REPEATABLE" else (b"COMMITTED", b"UNCOMMITTED")
+            return 4 if second in allowed else 0
+        case [b"ISOLATION", b"LEVEL", b"SERIALIZABLE", *_]:
+            return 3
+        case [b"READ", b"ONLY" | b"WRITE", *_] | [b"NOT", b"DEFERRABLE", *_]:
+            return 2
+        case [b"DEFERRABLE", *_]:
+            return 1
+    return 0
+
+
+def _ending(verb: Verb, tag: str, words: Sequence[bytes]) -> Control | None:
+    match words:
+        case [] | [b"AND", b"NO", b"CHAIN"]:
+            return Control(verb, tag)
+        case [b"AND", b"CHAIN"]:
+            return Control(verb, tag, chains=True)
+    return None
+
+
+@attrs.frozen
+class Held:
+    """A transaction that has begun for its client, and of which the origin knows nothing yet."""
+
+    opening: tuple[bytes, ...]
+    """What opens it at the origin, message by message."""
+    has_failed: bool = False
+    """Its first statement was refused before it came to the origin: what follows fails until the transaction ends."""
+
+
+@attrs.frozen
+class Outcome:
+    """What becomes of a Control that is answered at the edge."""
+
+    tag: str
+    held: Held | None
+
+
+def outcome_of(control: Control, held: Held | None, *, is_idle: bool) -> Outcome | None:
+    """What the client gets and what is held then; None if the origin has to say.
+
+    The warnings of a BEGIN in a transaction (25001) and of a COMMIT outside of one (25P01) are the origin's.
+    """
+    if held is None:
+        return Outcome(control.tag, Held(control.opening)) if is_idle and control.verb is Verb.BEGIN else None
+    if control.verb in (Verb.COMMIT, Verb.ROLLBACK):
+        if control.chains and any(one.startswith(_SHAPES) for one in held.opening):
+            return None  # in a chain, modes outlive an error, which those of a SET TRANSACTION do not
+        tag = "ROLLBACK" if held.has_failed else control.tag
+        return Outcome(tag, Held((b"BEGIN",)) if control.chains else None)
+    if control.verb is Verb.SHAPE and not held.has_failed:
+        return Outcome(control.tag, Held(held.opening + control.opening))
+    return None

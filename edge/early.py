@@ -1,0 +1,88 @@
+"""What an edge answers itself, so that it costs no crossing: which tricks a configuration allows, and what is known.
+
+A **description** is what PostgreSQL says to the Describe of a statement: parameter types and row description. It is
+learnt from answers that pass, is shared by all sessions of the configuration under the statement's shared name, and is
+never trusted: a Bind carries the digest of what its client was told, and the pool node compares it with what the
+origin connection says before anything runs (rules 10). What is known here is therefore only a guess that is good nearly
+always; it is dropped when the pool node says that the catalogue has changed.
+"""
+
+from typing import Final
+
+import attrs
+
+from edge.control import control_of
+from protos.pg.description import digest_of
+from protos.pg.messages import no_data, parameter_description
+
+MAX_DESCRIPTION_BYTES: Final = 8 << 20  # per configuration
+OVERHEAD_BYTES: Final = 300  # of one that is kept, beside its own
+
+
+@attrs.frozen
+class Description:
+    """Of one statement: its ParameterDescription, and its RowDescription or NoData."""
+
+    parameters: bytes
+    rows: bytes
+    digest: bytes = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "digest", digest_of(self.parameters, self.rows))
+
+    def __len__(self) -> int:
+        return len(self.parameters) + len(self.rows)
+
+
+#: Of a statement that has neither parameters nor rows.
+NOTHING: Final = Description(parameter_description([]), no_data())
+
+
+class Early:
+    """Of one configuration at this edge."""
+
+    def __init__(self, *, begin: bool = False, prepare: bool = False) -> None:
+        self.begin = begin
+        """BEGIN is held until the first statement, and an empty transaction ends here."""
+        self.prepare = prepare
+        """A prepare round trip (Parse and Describe) of a known statement is answered here."""
+        self._descriptions: dict[bytes, Description] = {}  # least recently used first
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._descriptions)
+
+    def allow(self, *, begin: bool, prepare: bool) -> None:
+        """What the configuration allows from now on."""
+        self.begin, self.prepare = begin, prepare
+
+    def description_of(self, name: bytes) -> Description | None:
+        """By the statement's shared name."""
+        description = self._descriptions.pop(name, None) if self.prepare else None
+        if description is not None:
+            self._descriptions[name] = description
+        return description
+
+    def learn(self, name: bytes, description: Description) -> None:
+        """What the origin has said of a statement."""
+        self.forget(name)
+        self._descriptions[name] = description
+        self._bytes += len(description) + OVERHEAD_BYTES
+        while self._bytes > MAX_DESCRIPTION_BYTES:
+            self.forget(next(iter(self._descriptions)))
+
+    def forget(self, name: bytes) -> None:
+        old = self._descriptions.pop(name, None)
+        if old is not None:
+            self._bytes -= len(old) + OVERHEAD_BYTES
+
+    def forget_all(self) -> None:
+        """The catalogue has changed, or the origin is another."""
+        self._descriptions.clear()
+        self._bytes = 0
+
+    def told_of(self, name: bytes, sql: bytes) -> Description | None:
+        """What a client may be told of a statement before the origin has seen it."""
+        if self.begin and control_of(sql) is not None:
+            return NOTHING
+        return self.description_of(name)

@@ -1,0 +1,151 @@
+"""A group of extended-query messages that the edge may be able to answer itself.
+
+It is taken message by message, from a moment on when the session is at rest: nothing is owed to it, nothing was sent
+behind the last sync point, and what it has set is known. As long as every message can be answered here, nothing is
+sent; at a Sync or Flush the replies go to the client. The first message that has to cross takes all before it along,
+as if there had been no group. What can be answered:
+
+    Parse           of a control statement (BEGIN …), or of one whose description is known, under a name not in use
+    Describe S      of a statement whose description is known
+    Bind, Describe P, Execute    of a control statement that can be answered, in the unnamed portal, once in a group
+    Close S         of a statement of the session; Close P where no portal can be
+    Sync, Flush
+
+Nothing is changed before the group has been answered: `effects` are what the session's statements take over then.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from edge.control import Control, Held, Outcome, control_of, outcome_of
+from edge.early import Description, Early
+from edge.statements import Statement, Statements, cut
+from protos.errors import RemoteProtocolError
+from protos.pg.framer import Piece
+from protos.pg.messages import bind_complete, close_complete, command_complete, no_data, parse_complete
+from protos.pg.parsers import bind_names_of, execute_of, parse_of, target_of
+from protos.pg.tags import Frontend
+
+_NO_TYPES: Final = b"\0\0"
+_NO_PARAMETERS: Final = b"\0\0\0\0"  # no formats of parameters, and no parameters
+_STATEMENT: Final = ord("S")
+
+
+class Group:
+    """What came since the session was at rest."""
+
+    def __init__(self, statements: Statements, early: Early, held: Held | None, *, is_idle: bool) -> None:
+        """is_idle: no transaction is open, held or other."""
+        self.pieces: list[Piece] = []
+        """What has been taken, for the case that it has to cross."""
+        self.replies: list[bytes] = []
+        self.effects: list[Piece] = []
+        """The Parses and Closes in it."""
+        self.told: list[tuple[bytes, Description]] = []
+        """Names of statements, and what the client is told of them."""
+        self.outcome: Outcome | None = None
+        self._statements = statements
+        self._early = early
+        self._held = held
+        self._is_idle = is_idle
+        self._names: dict[bytes, Statement | None] = {}  # as they are in the group
+        self._bound: Outcome | None = None
+
+    def take(self, piece: Piece) -> bool:
+        """Whether this one, too, can be answered here. A Sync or Flush that can be ends the group."""
+        try:
+            taken = piece.whole and self._take(piece)
+        except RemoteProtocolError:  # PostgreSQL says what is wrong with it
+            taken = False
+        if taken:
+            self.pieces.append(piece)
+        return taken
+
+    def _take(self, piece: Piece) -> bool:
+        tag = piece.tag
+        if tag in (Frontend.SYNC, Frontend.FLUSH):
+            # What was executed must be settled by its Sync, and nothing can be left of a portal that was not executed.
+            return self._bound is None and (self.outcome is None or tag == Frontend.SYNC)
+        take = self._TAKES.get(tag)
+        return take is not None and self.outcome is None and take(self, piece)
+
+    def _parse(self, piece: Piece) -> bool:
+        name, sql, types = parse_of(piece.data)
+        name = cut(name)
+        if name and self._statement(name) is not None:
+            return False
+        statement = self._statements.meaning_of(piece.data)
+        if types == _NO_TYPES and self._control(sql) is not None:
+            pass
+        elif self._early.description_of(statement.name) is None:
+            return False
+        self._names[name] = statement
+        self.effects.append(piece)
+        self.replies.append(parse_complete())
+        return True
+
+    def _describe(self, piece: Piece) -> bool:
+        kind, name = target_of(piece.data)
+        if kind != _STATEMENT:
+            if name or self._bound is None:
+                return False
+            self.replies.append(no_data())
+            return True
+        statement = self._statement(name)
+        if statement is None:
+            return False
+        description = self._early.told_of(statement.name, parse_of(statement.parse).sql)
+        if description is None:
+            return False
+        self.told.append((name, description))
+        self.replies += (description.parameters, description.rows)
+        return True
+
+    def _bind(self, piece: Piece) -> bool:
+        message = piece.data
+        portal, name = bind_names_of(message)
+        rest = message[5 + len(portal) + 1 + len(name) + 1 :]
+        statement = self._statement(name)
+        if portal or statement is None or self._bound is not None or not rest.startswith(_NO_PARAMETERS):
+            return False
+        control = self._control(parse_of(statement.parse).sql)
+        self._bound = None if control is None else outcome_of(control, self._held, is_idle=self._is_idle)
+        if self._bound is None:
+            return False
+        self.replies.append(bind_complete())
+        return True
+
+    def _execute(self, piece: Piece) -> bool:
+        portal, _ = execute_of(piece.data)
+        if portal or self._bound is None:
+            return False
+        self.outcome, self._bound = self._bound, None
+        self.replies.append(command_complete(self.outcome.tag))
+        return True
+
+    def _close(self, piece: Piece) -> bool:
+        kind, name = target_of(piece.data)
+        if kind == _STATEMENT:
+            if self._statement(name) is None:
+                return False
+            self._names[cut(name)] = None
+            self.effects.append(piece)
+        elif not self._is_idle and self._held is None:
+            return False
+        self.replies.append(close_complete())
+        return True
+
+    def _control(self, sql: bytes) -> Control | None:
+        return control_of(sql) if self._early.begin else None
+
+    def _statement(self, name: bytes) -> Statement | None:
+        name = cut(name)
+        return self._names[name] if name in self._names else self._statements.get(name)
+
+    _TAKES: Final[Mapping[int, Callable[["Group", Piece], bool]]] = {
+        Frontend.PARSE: _parse,
+        Frontend.DESCRIBE: _describe,
+        Frontend.BIND: _bind,
+        Frontend.EXECUTE: _execute,
+        Frontend.CLOSE: _close,
+    }

@@ -1,0 +1,137 @@
+"""RESET in a session that has given parameters at its startup.
+
+PostgreSQL's RESET leads back to the values that a session began with. On a shared connection it leads to those of the
+pool's login, for no SQL changes where RESET leads. So a statement that resets a parameter of the startup has one of
+ours behind it that gives the parameter its value of the startup, in the same message or the same group of messages:
+they are done or undone together, and the client hears of the value that it then has.
+
+- In a simple query ours is put behind its text, and what the origin says to it is left out of the answer.
+- In the extended protocol ours are messages behind the Execute, injected (`protos/pg/pipeline.py`).
+
+This is done for a RESET, or SET ... TO DEFAULT, that is a statement alone in its text. Of one among several, in a
+function or in DISCARD ALL, what it has reset is put right when its transaction has ended (`settling.py`).
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from protos.pg.framer import Piece
+from protos.pg.messages import bind, close_portal, close_statement, execute, parse, query
+from protos.pg.pipeline import Pipeline
+from protos.pg.tags import Backend, Frontend, TransactionStatus
+from regional.grammar import parse as parse_sql
+from regional.prepared import Prepared, name_in
+from regional.profile import quote_literal
+
+NAME: Final = b"onetrip_reset"
+MAX_BYTES: Final = 1000  # of a text that is a RESET, with its comments
+
+_MAY_RESET: Final = re.compile(rb"\breset\b|\bdefault\b|\blocal\b", re.IGNORECASE)
+_RESETS: Final = frozenset({"VAR_RESET", "VAR_SET_DEFAULT"})
+# RESET ALL leaves these as they are (GUC_NO_RESET_ALL of src/backend/utils/misc/guc_tables.c).
+_NOT_OF_ALL: Final = frozenset({
+    "role", "session_authorization", "seed", "transaction_isolation", "transaction_read_only", "transaction_deferrable",
+})  # fmt: skip
+_OF_OURS: Final = frozenset({0, Backend.ROW_DESCRIPTION, Backend.COMMAND_COMPLETE})
+_NOTHING: Final = Piece(0, b"", whole=True)
+
+
+def follower_of(sql: bytes, startup: Mapping[str, str], *, is_in_transaction: bool) -> bytes:
+    """The statement that gives what SQL resets its values of the startup; empty if it resets none of them."""
+    if len(sql) > MAX_BYTES or not _MAY_RESET.search(sql):
+        return b""
+    statements = parse_sql(sql)
+    if statements is None or len(statements) != 1 or "VariableSetStmt" not in statements[0]:
+        return b""
+    node = statements[0]["VariableSetStmt"]
+    name, is_local = node.get("name", "").lower(), bool(node.get("is_local"))
+    if node["kind"] == "VAR_RESET_ALL":
+        names = sorted(startup.keys() - _NOT_OF_ALL)
+    else:
+        names = [name] if node["kind"] in _RESETS and name in startup else []
+    if not names or (is_local and not is_in_transaction):
+        return b""
+    scope = "true" if is_local else "false"
+    calls = (
+        f"pg_catalog.set_config({quote_literal(name)},{quote_literal(startup[name])},{scope}) IS NULL" for name in names
+    )
+    return ("SELECT " + ",".join(calls)).encode("ascii")
+
+
+class Resets:
+    """Of one lease."""
+
+    def __init__(self, startup: Mapping[str, str]) -> None:
+        self._startup = startup
+        self._followed: deque[int] = deque()  # queries with one of ours behind them: the sync points before each
+        self._is_ours = False  # what the origin says now, to the first of them
+        self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
+        self._portals: dict[bytes, bytes] = {}  # our statement behind the Execute of each
+
+    @property
+    def wants_execute(self) -> bool:
+        """Whether an Execute may have to be followed."""
+        return bool(self._portals)
+
+    def query(self, piece: Piece, sql: bytes, pipeline: Pipeline) -> Piece:
+        """What to send for a simple query."""
+        follower = self._follower(sql, pipeline)
+        if not follower:
+            return piece
+        self._followed.append(pipeline.settled + pipeline.owed)
+        pipeline.watch()
+        # Behind a line's end, for the text may end with a comment.
+        return Piece(piece.tag, query(sql + b"\n;" + follower), whole=True)
+
+    def heard(self, piece: Piece, settled: int) -> Piece:
+        """What the client gets for a message of the origin's; settled sync points lie behind it."""
+        while self._followed and self._followed[0] < settled:
+            self._followed.popleft()
+            self._is_ours = False
+        if not self._followed or self._followed[0] != settled:
+            return piece
+        if self._is_ours and piece.tag in _OF_OURS:
+            return _NOTHING
+        self._is_ours = self._is_ours or piece.tag == Backend.COMMAND_COMPLETE
+        return piece
+
+    def parsed(self, message: bytes) -> None:
+        """A Parse."""
+        if not name_in(message, 5):
+            self._unnamed = message
+
+    def bound(self, message: bytes, statement: bytes, text: bytes | None, pipeline: Pipeline) -> None:
+        """A Bind of a statement; text is its Parse message, if it has a name."""
+        portal = name_in(message, 5)
+        self._portals.pop(portal, None)
+        parsed = text if statement else self._unnamed
+        if parsed is not None:
+            start = parsed.index(0, 5) + 1
+            follower = self._follower(parsed[start : parsed.find(0, start)], pipeline)
+            if follower:
+                self._portals[portal] = follower
+
+    def execute(self, piece: Piece, pipeline: Pipeline, prepared: Prepared, out: list[bytes]) -> Piece | None:
+        """An Execute: put it into out, with ours behind it, or return it."""
+        follower = self._portals.pop(name_in(piece.data, 5), b"")
+        if not follower or pipeline.in_copy_in:
+            return piece
+        pipeline.sent(piece.tag)
+        pipeline.inject(Frontend.CLOSE)  # of an earlier one that failed
+        parsed = parse(NAME, follower)
+        prepared.parse(parsed, pipeline, out, is_private=False)
+        for tag in (Frontend.PARSE, Frontend.BIND, Frontend.EXECUTE, Frontend.CLOSE, Frontend.CLOSE):
+            pipeline.inject(tag)
+        out += [
+            piece.data, close_statement(NAME), parsed, bind(NAME, NAME), execute(NAME), close_portal(NAME),
+            close_statement(NAME),
+        ]  # fmt: skip
+        return None
+
+    def _follower(self, sql: bytes, pipeline: Pipeline) -> bytes:
+        if pipeline.in_copy_in:
+            return b""
+        is_in_transaction = pipeline.status == TransactionStatus.INTRANS
+        return follower_of(sql, self._startup, is_in_transaction=is_in_transaction)

@@ -1,0 +1,203 @@
+"""RESET leads back to the startup of its session at once, on whatever connection (rules 6)."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from protos.pg.messages import bind, execute, flush, parse, query, sync
+from regional.resets import MAX_BYTES, follower_of
+from tests.support.beside import Answer, Client, PoolSide, beside
+from tests.support.cluster import Origin
+
+STARTUP: Mapping[str, str] = {"timezone": "Asia/Tokyo", "search_path": '"$user", other', "app.x": "it's", "role": "r"}
+TIMEZONE = b"pg_catalog.set_config('timezone','Asia/Tokyo',false) IS NULL"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        b"reset timezone",
+        b"RESET TimeZone ; -- why not",
+        b"set timezone to default",
+        b"set session timezone = default",
+        b"set time zone local",
+        b"/* a */ reset time zone",
+    ],
+)
+def test_what_resets_a_parameter_of_the_startup_is_followed(sql: bytes) -> None:
+    assert follower_of(sql, STARTUP, is_in_transaction=False) == b"SELECT " + TIMEZONE
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        b"reset work_mem",
+        b"set timezone = 'local'",
+        b"reset timezone; select 1",
+        b"select 'reset'",
+        b"reset",
+        b"discard all",
+        b"set local timezone to default",
+        b"reset timezone --" + b" " * MAX_BYTES,
+    ],
+)
+def test_nothing_else_is(sql: bytes) -> None:
+    assert follower_of(sql, STARTUP, is_in_transaction=False) == b""
+
+
+def test_a_reset_for_a_transaction_is_followed_in_one() -> None:
+    follower = follower_of(b"set local timezone to default", STARTUP, is_in_transaction=True)
+    assert follower == b"SELECT " + TIMEZONE.replace(b"false", b"true")
+
+
+def test_reset_all_leaves_the_role() -> None:
+    follower = follower_of(b"reset all", STARTUP, is_in_transaction=False)
+    assert b"'app.x', E'it''s'" in follower
+    assert TIMEZONE in follower
+    assert b"role" not in follower
+    assert b"'role','r'" in follower_of(b"reset role", STARTUP, is_in_transaction=False)
+    assert follower_of(b"reset all", {"role": "r"}, is_in_transaction=False) == b""
+
+
+# --- beside a real PostgreSQL ---
+
+
+def extended(sql: bytes, portal: bytes = b"") -> tuple[bytes, ...]:
+    return parse(b"", sql), bind(portal, b""), execute(portal)
+
+
+async def ask(client: Client, sql: bytes, *, is_extended: bool) -> Answer:
+    return await client.ask(*extended(sql), sync()) if is_extended else await client.ask(query(sql))
+
+
+async def show(client: Client, name: str) -> bytes | None:
+    return (await client.ask(query(f"select current_setting('{name}', true)".encode()))).value
+
+
+def reported(answer: Answer) -> list[bytes]:
+    return [message.data[5:-1] for message in answer.messages if message.tag == ord("S")]
+
+
+async def client_of(side: PoolSide, origin: Origin, mode: str = "track") -> Client:
+    edge = side.serve(origin, session_state=mode)
+    await side.alone()
+    settings = {"timezone": "Asia/Tokyo", "search_path": '"$user", pg_catalog', "app.x": "mine", "work_mem": "8MB"}
+    return edge.client(**settings)
+
+
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
+@pytest.mark.parametrize("mode", ["track", "reset", "pin"])
+@beside
+async def test_in_a_transaction_the_value_of_the_startup_is_there_at_once(
+    side: PoolSide, origin: Origin, mode: str, *, is_extended: bool
+) -> None:
+    one = await client_of(side, origin, mode)
+    await one.ask(query(b"begin"))
+    await one.ask(query(b"set work_mem = '5MB'; set timezone = 'UTC'; set search_path = public; set app.x = 'other'"))
+    answer = await ask(one, b"reset timezone", is_extended=is_extended)
+    assert answer.tags == ("12CSZ" if is_extended else "CSZ")
+    assert answer.messages[-3].data == b"C\0\0\0\nRESET\0"
+    assert reported(answer) == [b"TimeZone\0Asia/Tokyo"]
+    assert await show(one, "TimeZone") == b"Asia/Tokyo"
+    assert await show(one, "work_mem") == b"5MB"
+    assert await show(one, "app.x") == b"other"
+    answer = await ask(one, b"reset all", is_extended=is_extended)
+    assert answer.tags == ("12CZ" if is_extended else "CZ")
+    for name, value in (("work_mem", b"8MB"), ("search_path", b'"$user", pg_catalog'), ("app.x", b"mine")):
+        assert await show(one, name) == value
+    await one.ask(query(b"commit"))
+    await side.quiet()
+    assert not reported(one.take())
+    assert await show(one, "app.x") == b"mine"
+
+
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
+@beside
+async def test_a_rollback_undoes_it(side: PoolSide, origin: Origin, *, is_extended: bool) -> None:
+    one = await client_of(side, origin)
+    await one.ask(query(b"set timezone = 'UTC'"))
+    await one.ask(query(b"begin"))
+    await ask(one, b"reset timezone", is_extended=is_extended)
+    assert reported(await one.ask(query(b"rollback"))) == [b"TimeZone\0UTC"]
+    assert await show(one, "TimeZone") == b"UTC"
+
+
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
+@beside
+async def test_a_reset_for_a_transaction_lasts_as_long(side: PoolSide, origin: Origin, *, is_extended: bool) -> None:
+    one = await client_of(side, origin)
+    await one.ask(query(b"begin"))
+    assert not reported(await ask(one, b"set local timezone to default", is_extended=is_extended))
+    await one.ask(query(b"commit"))
+    await one.ask(query(b"set timezone = 'UTC'"))
+    await one.ask(query(b"begin"))
+    answer = await ask(one, b"set local timezone to default", is_extended=is_extended)
+    assert reported(answer) == [b"TimeZone\0Asia/Tokyo"]
+    assert reported(await one.ask(query(b"commit"))) == [b"TimeZone\0UTC"]
+
+
+@beside
+async def test_a_pipeline_gets_each_answer_in_its_place(side: PoolSide, origin: Origin) -> None:
+    one = await client_of(side, origin)
+    value = b"select current_setting('timezone')"
+    await one.ask(query(b"begin"))
+    answer = await one.ask(
+        query(b"select 1"), query(b"set timezone = 'UTC'"), query(b"reset timezone -- so"), query(value),
+        *extended(b"set timezone = 'UTC'"), *extended(b"reset timezone"), *extended(value), sync(), query(value),
+    )  # fmt: skip
+    assert [row[0] for row in answer.rows] == [b"1", b"Asia/Tokyo", b"Asia/Tokyo", b"Asia/Tokyo"]
+    assert answer.tags.replace("S", "") == "TDCZCZCZTDCZ12C12C12DCZTDCZ"
+    assert (await one.ask(query(b"select name from pg_prepared_statements"))).rows == []
+    assert (await one.ask(query(b"select name from pg_cursors"))).rows == []
+
+
+@beside
+async def test_where_the_reset_fails_nothing_follows(side: PoolSide, origin: Origin) -> None:
+    one = await client_of(side, origin)
+    await one.ask(query(b"set timezone = 'UTC'"))
+    await one.ask(query(b"begin"))
+    await one.ask(query(b"savepoint s"))
+    await one.ask(query(b"select 1/0"))
+    assert (await one.ask(query(b"reset timezone"))).code == "25P02"
+    assert (await one.ask(*extended(b"reset timezone"), sync())).code == "25P02"
+    await one.ask(query(b"rollback to s"))
+    assert await show(one, "TimeZone") == b"UTC"
+    answer = await one.ask(parse(b"", b"reset timezone"), bind(b"p", b""), execute(b"other"), sync())
+    assert answer.code == "34000"
+    await one.ask(query(b"rollback"))
+    assert await show(one, "TimeZone") == b"UTC"
+
+
+@beside
+async def test_what_is_bound_and_not_executed_resets_nothing(side: PoolSide, origin: Origin) -> None:
+    one = await client_of(side, origin)
+    await one.ask(query(b"begin"))
+    await one.ask(query(b"set timezone = 'UTC'"))
+    await one.ask(parse(b"", b"reset timezone"), bind(b"p", b""), sync())
+    assert await show(one, "TimeZone") == b"UTC"
+    assert reported(await one.ask(execute(b"p"), sync())) == [b"TimeZone\0Asia/Tokyo"]
+    await one.ask(query(b"set timezone = 'UTC'"))
+    one.send(*extended(b"reset timezone"), flush())
+    assert (await one.ask(*extended(b"select current_setting('timezone')"), sync())).value == b"Asia/Tokyo"
+
+
+@beside
+async def test_a_function_that_resets_is_put_right_when_its_transaction_has_ended(
+    side: PoolSide, origin: Origin
+) -> None:
+    one = await client_of(side, origin)
+    await one.ask(query(b"begin"))
+    await one.ask(query(b"select set_config('timezone', null, false)"))
+    assert await show(one, "TimeZone") != b"Asia/Tokyo"
+    await one.ask(query(b"commit"))
+    assert await show(one, "TimeZone") == b"Asia/Tokyo"
+
+
+@pytest.mark.parametrize("sql", [b"set search_path to default", b"set role to default", b"reset search_path"])
+@beside
+async def test_what_leads_back_is_not_refused_where_it_would_be_forgotten(
+    side: PoolSide, origin: Origin, sql: bytes
+) -> None:
+    one = await client_of(side, origin, "reset")
+    assert (await one.ask(query(sql))).tags == "CZ"
+    assert (await one.ask(query(b"set search_path to public"))).code == "0A000"

@@ -1,0 +1,280 @@
+"""What an edge answers itself costs no crossing, and is what PostgreSQL would have said."""
+
+from typing import Final
+
+import pytest
+
+from edge.control import Held
+from protos.errors import DrainingError
+from protos.pg.messages import (
+    bind,
+    command_complete,
+    describe_portal,
+    describe_statement,
+    error_fields,
+    execute,
+    parse,
+    query,
+    ready_for_query,
+    sync,
+)
+from protos.pg.parsers import data_row_of
+from regional.configuration import Early
+from tests.support.beside import PoolSide, beside, until
+from tests.support.cluster import Origin
+from tests.support.target import connect
+from tests.support.two_tiers import TO_EDGE, TO_POOL, Driver, TwoTiers, in_thread, two_tiers
+from tests.tiers.test_crossings import warm
+
+#: A statement in front of which its transaction is opened, and its answer.
+OPENING: Final = [(TO_POOL, frozenset({"begin", "data"})), (TO_EDGE, frozenset({"data"}))]
+OPENING_FIRST: Final = [(TO_POOL, frozenset({"open", "begin", "data"})), (TO_EDGE, frozenset({"data"}))]
+ONE: Final = [(TO_POOL, frozenset({"data"})), (TO_EDGE, frozenset({"data"}))]
+IN_TRANSACTION: Final = ready_for_query(ord("T"))
+FAILED: Final = ready_for_query(ord("E"))
+IDLE: Final = ready_for_query(ord("I"))
+
+
+def rows(messages: list[bytes]) -> list[list[bytes | None]]:
+    return [data_row_of(message) for message in messages if message[:1] == b"D"]
+
+
+def sqlstates(messages: list[bytes]) -> list[str]:
+    return [error_fields(message)["C"] for message in messages if message[:1] == b"E"]
+
+
+async def asked(
+    tiers: TwoTiers, driver: Driver, *messages: bytes
+) -> tuple[list[bytes], list[tuple[str, frozenset[str]]]]:
+    return await tiers.crossings(lambda: driver.ask(*messages))
+
+
+# --- a transaction that is held ---
+
+
+@beside
+async def test_begin_crosses_with_the_first_statement(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        assert await asked(tiers, driver, query(b"begin")) == ([command_complete("BEGIN"), IN_TRANSACTION], [])
+        answer, crossed = await asked(tiers, driver, query(b"select pg_current_xact_id_if_assigned() is null"))
+        assert (rows(answer), answer[-1], crossed) == ([[b"t"]], IN_TRANSACTION, OPENING_FIRST)
+        answer, crossed = await asked(tiers, driver, query(b"commit"))
+        assert (answer, crossed) == ([command_complete("COMMIT"), IDLE], ONE)
+
+
+@beside
+async def test_a_transaction_of_one_read_and_one_write_costs_three_crossings(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        await (await tiers.connect()).ask(query(b"create table if not exists early (id int)"))
+        target = tiers.listen()
+
+        def work() -> None:
+            with connect(target) as connection:
+                connection.execute("select count(*) from early")
+                connection.execute("insert into early values (1)")
+
+        await in_thread(work)
+        _, crossed = await tiers.crossings(lambda: in_thread(work))
+        assert [direction for direction, kinds in crossed if "data" in kinds] == [TO_POOL, TO_EDGE] * 3
+
+
+@beside
+async def test_an_empty_transaction_does_not_cross(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for end, tag in ((b"commit", "COMMIT"), (b"ROLLBACK;", "ROLLBACK"), (b"end work", "COMMIT")):
+            _, begun = await asked(tiers, driver, query(b"start transaction read only"))
+            answer, ended = await asked(tiers, driver, query(end))
+            assert (answer, begun, ended) == ([command_complete(tag), IDLE], [], [])
+
+
+@beside
+async def test_modes_hold_for_the_transaction_and_for_its_chain(side: PoolSide, origin: Origin) -> None:
+    show = query(
+        b"select current_setting('transaction_isolation'), current_setting('transaction_read_only'),"
+        b" current_setting('transaction_deferrable')"
+    )
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for sql in (b"begin isolation level serializable", b"SET TRANSACTION READ ONLY, DEFERRABLE"):
+            _, crossed = await asked(tiers, driver, query(sql))
+            assert crossed == []
+        for _ in range(2):
+            answer, _ = await asked(tiers, driver, show)
+            assert rows(answer) == [[b"serializable", b"on", b"on"]]
+            await driver.ask(query(b"commit and chain"))
+        await driver.ask(query(b"commit"))
+        answer, crossed = await asked(tiers, driver, show)
+        assert (rows(answer), crossed) == ([[b"read committed", b"off", b"off"]], ONE)
+
+
+@beside
+async def test_an_empty_chain_is_held(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for sql, tag in ((b"begin", "BEGIN"), (b"commit and chain", "COMMIT"), (b"abort and chain", "ROLLBACK")):
+            assert await asked(tiers, driver, query(sql)) == ([command_complete(tag), IN_TRANSACTION], [])
+        _, crossed = await asked(tiers, driver, query(b"select 1"))
+        assert crossed == OPENING_FIRST
+
+
+@beside
+async def test_begin_in_the_extended_protocol_is_held_too(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        begin = parse(b"", b"begin transaction") + bind(b"", b"") + describe_portal(b"") + execute() + sync()
+        answer, crossed = await asked(tiers, driver, begin)
+        assert [message[:1] for message in answer] == [b"1", b"2", b"n", b"C", b"Z"]
+        assert (answer[-1], crossed) == (IN_TRANSACTION, [])
+        two_trips = (parse(b"c", b"commit") + describe_statement(b"c") + sync(), bind(b"", b"c") + execute() + sync())
+        kinds = [[m[:1] for m in (await asked(tiers, driver, one))[0]] for one in two_trips]
+        assert kinds == [[b"1", b"t", b"n", b"Z"], [b"2", b"C", b"Z"]]
+        assert tiers.crossed == []
+        answer, crossed = await asked(tiers, driver, bind(b"", b"c") + execute() + sync())  # outside of a transaction
+        assert [message[:1] for message in answer] == [b"2", b"N", b"C", b"Z"]
+        assert crossed
+
+
+@beside
+async def test_what_is_pipelined_behind_begin_is_in_its_transaction(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        work = [query(b"begin"), query(b"select 1"), query(b"select 1/0"), query(b"select 2"), query(b"commit")]
+        answer = await driver.ask(*work, number=5)
+        ready = [message for message in answer if message[:1] == b"Z"]
+        assert ready == [IN_TRANSACTION, IN_TRANSACTION, FAILED, FAILED, IDLE]
+        assert sqlstates(answer) == ["22012", "25P02"]
+
+
+@beside
+async def test_what_fails_in_the_opening_is_the_first_statement_s_error(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        for statement in (query(b"select 1"), parse(b"", b"select 1") + bind(b"", b"") + execute() + sync()):
+            driver = await tiers.connect()
+            await driver.ask(query(b"begin"))
+            (client,) = (one for one in tiers.edge.clients if one._session.held)
+            client._session.held = Held((b"BEGIN", b"SET TRANSACTION READ ONLY", b"set local work_mem = 'much'"))
+            assert sqlstates(answer := await driver.ask(statement)) == ["22023"]
+            assert answer[-1] == FAILED
+            assert sqlstates(await driver.ask(statement)) == ["25P02"]
+            assert await driver.ask(query(b"rollback")) == [command_complete("ROLLBACK"), IDLE]
+            assert rows(await driver.ask(query(b"select 3"))) == [[b"3"]]
+
+
+@beside
+async def test_a_first_statement_that_is_refused_leaves_a_failed_transaction(side: PoolSide, origin: Origin) -> None:
+    # Else what follows it would run outside of any transaction (rules 1).
+    async with two_tiers(side, origin, origin_connection_limit=5, max_waiters=0) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        await driver.ask(query(b"create table if not exists kept (id int)"))
+        await side.quiet()
+        busy = [await tiers.connect() for _ in range(7)]
+        for one in busy:
+            await one.ask(query(b"begin"))
+            await one.send(query(b"select pg_advisory_xact_lock(1)"))
+        await until(lambda: side.tenant.pool.is_full)
+        await driver.ask(query(b"begin"))
+        answer = await driver.ask(query(b"insert into kept values (1)"))
+        assert (sqlstates(answer), answer[-1]) == (["53300"], FAILED)
+        for one in busy:
+            one.hang_up()
+        await until(lambda: bool(side.tenant.pool.idle))
+        answer = await driver.ask(query(b"insert into kept values (2)"))
+        assert (sqlstates(answer), answer[-1]) == (["25P02"], FAILED)
+        assert await driver.ask(query(b"commit")) == [command_complete("ROLLBACK"), IDLE]
+        await driver.ask(query(b"begin"))
+        await driver.ask(query(b"insert into kept values (3)"))
+        await driver.ask(query(b"commit"))
+        assert rows(await driver.ask(query(b"select id from kept; drop table kept"))) == [[b"3"]]
+
+
+@beside
+async def test_a_failed_transaction_that_is_held_ends_at_the_edge(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        tiers.cut()
+        await driver.ask(query(b"begin"))
+        await driver.send(query(b"select 1"))
+        (client,) = tiers.edge.clients
+        await until(lambda: bool(client._held))
+        tiers.edge.limits.tick(1e12)
+        answer = await driver.until_ready()
+        assert (sqlstates(answer), answer[-1]) == (["57P03"], FAILED)
+        assert await driver.ask(query(b"rollback and chain")) == [command_complete("ROLLBACK"), IN_TRANSACTION]
+        await tiers.link()
+        assert rows(await driver.ask(query(b"select 1"))) == [[b"1"]]
+
+
+@beside
+async def test_a_session_with_nothing_but_a_held_begin_outlives_its_link(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        await driver.ask(query(b"begin read only"))
+        tiers.cut()
+        await tiers.link()
+        answer, crossed = await asked(tiers, driver, query(b"show transaction_read_only"))
+        assert (rows(answer), crossed) == ([[b"on"]], OPENING_FIRST)
+
+
+@beside
+async def test_a_held_transaction_may_be_idle_for_as_long_as_any_other(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin, idle_in_transaction_timeout_s=60) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        await driver.ask(query(b"begin"))
+        (client,) = tiers.edge.clients
+        tiers.edge.tick(client.held_since + 59)
+        assert await driver.ask(query(b"set transaction read only")) == [command_complete("SET"), IN_TRANSACTION]
+        tiers.edge.tick(client.held_since + 61)
+        assert sqlstates(await driver.until_closed()) == ["25P03"]
+
+
+@beside
+async def test_a_drain_waits_for_the_end_of_a_held_transaction(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        await driver.ask(query(b"select 1"))
+        await driver.ask(query(b"begin"))
+        (client,) = tiers.edge.clients
+        client.end_when_quiet(DrainingError())
+        assert tiers.edge.clients
+        answer = await driver.ask(query(b"commit"))
+        assert answer[:2] == [command_complete("COMMIT"), IDLE]
+        answer += await driver.until_closed()
+        assert sqlstates(answer) == ["57P01"]
+
+
+@beside
+@pytest.mark.parametrize(
+    "sql",
+    [b"begin; select 1", b"begin -- a remark", b"savepoint a", b"begin read", b"select 1; begin", b"set transaction"],
+)
+async def test_what_is_not_known_for_certain_crosses(side: PoolSide, origin: Origin, sql: bytes) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        _, crossed = await asked(tiers, driver, query(sql))
+        assert crossed
+
+
+@beside
+async def test_holding_begin_can_be_switched_off(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin, early=Early(begin=False)) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for sql in (b"begin", b"commit"):
+            _, crossed = await asked(tiers, driver, query(sql))
+            assert [direction for direction, _ in crossed] == [TO_POOL, TO_EDGE]
