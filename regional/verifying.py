@@ -90,7 +90,7 @@ class Verifying:
         self._description = b""
 
     def described(self, description: bytes) -> None:
-        """A Describe of a statement was answered."""
+        """A Describe of a statement was answered: that of the claim, if there is one, since nothing else is owed."""
         if self._asked:
             self._description = description
 

@@ -47,6 +47,28 @@ def test_the_number_of_doubts_is_bounded() -> None:
     assert not meaning._doubted
 
 
+def test_descriptions_last_until_something_concerns_them() -> None:
+    meaning = Meaning()
+    for name in NAMES:
+        meaning.learn(name, b"described " + name)
+    assert meaning.description_of(b"a") == b"described a"
+    meaning.doubt(b"a")
+    assert not meaning.description_of(b"a")
+    assert meaning.description_of(b"b")
+    meaning.changed()
+    assert not meaning.description_of(b"b")
+
+
+def test_the_size_of_descriptions_is_bounded() -> None:
+    meaning = Meaning()
+    for number in range(200):
+        meaning.learn(b"%d" % number, b"x" * 100_000)
+        meaning.learn(b"%d" % number, b"y" * 100_000)
+    kept = [number for number in range(200) if meaning.description_of(b"%d" % number)]
+    assert kept == list(range(200 - len(kept), 200))
+    assert 30 < len(kept) < 42
+
+
 @given(st.lists(st.one_of(st.just(None), st.sampled_from(NAMES), st.tuples(st.sampled_from(NAMES)))))
 def test_a_statement_is_current_if_nothing_concerned_it_since(steps: list[bytes | tuple[bytes] | None]) -> None:
     """None: all change; a name: it is doubted; a tuple: it is parsed."""
