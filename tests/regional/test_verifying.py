@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from protos.link.link_pb2 import Reason
+from protos.link.link_pb2 import Begin, Reason
 from protos.pg.description import digest_of, split_description
 from protos.pg.messages import (
     bind,
@@ -287,6 +287,34 @@ async def test_in_a_copy_it_is_as_any_bind(side: PoolSide, origin: Origin, direc
     assert codes[0] == codes[1]
     assert "08P01" in codes[0]
     assert direct.execute("select count(*) from told").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("is_good", [True, False], ids=["opened", "failed"])
+@beside
+async def test_a_transaction_that_began_at_the_edge_is_opened_before(
+    side: PoolSide, origin: Origin, direct: Direct, *, is_good: bool
+) -> None:
+    client = await told_alone(side, side.serve(origin))
+    value = b"UTC" if is_good else b"Nowhere/At_all"
+    begin = Begin(statements=[b"begin", b"set local timezone = '%s'" % value])
+    client.edge.begin(client, begin)
+    answer = await client.ask(BIND, *RUN)
+    if is_good:
+        assert (answer.tags, status(client)) == ("2DCZ", INTRANS)
+    else:
+        assert (answer.tags, answer.code, status(client)) == ("EZ", "22023", INERROR)
+        assert (await client.ask(BIND, *RUN)).code == "25P02"
+
+
+@beside
+async def test_an_error_of_ours_is_not_taken_for_one_of_the_opening(
+    side: PoolSide, origin: Origin, direct: Direct
+) -> None:
+    client = await told_alone(side, side.serve(origin))
+    direct.execute("drop table told")
+    client.edge.begin(client, Begin(statements=[b"begin"]))
+    assert (await client.ask(BIND, *RUN)).code == "42P01"
+    assert (await client.ask(BIND, *RUN)).code == "25P02"
 
 
 @beside
