@@ -3,7 +3,9 @@
 
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-NODE_MODULES := tests/integration/node/node_modules
+NODE := bench/driver_scripts/node
+NODE_MODULES := $(NODE)/node_modules
+NODE_TESTS := tests/integration/node
 
 .PHONY: help dev test lint proto environment node
 
@@ -31,10 +33,13 @@ proto: environment
 environment:
 	@sh .ci/environment >&2
 
-# node-postgres for the driver tests. Without npm, or without a registry, those tests are skipped and say so.
+# The drivers from npm, for the tests and for `python -m bench drivers`. Without npm, or without a registry, those tests are
+# skipped and say so.
 node:
-	@if command -v npm >/dev/null && ! cmp -s tests/integration/node/package.json $(NODE_MODULES)/.installed; then \
-	  npm install --prefix tests/integration/node --cache $(NODE_MODULES)/.cache --no-save --no-package-lock \
+	@if command -v npm >/dev/null && ! cmp -s $(NODE)/package.json $(NODE_MODULES)/.installed; then \
+	  npm install --prefix $(NODE) --cache $(NODE_MODULES)/.cache --no-save --no-package-lock \
 	    --no-audit --no-fund --ignore-scripts --loglevel=error >&2 \
-	  && cp tests/integration/node/package.json $(NODE_MODULES)/.installed \
-	  || echo "node-postgres could not be installed" >&2; fi
+	  && cp $(NODE)/package.json $(NODE_MODULES)/.installed \
+	  && rm -rf $(NODE_TESTS)/node_modules \
+	  && ln -s ../../../$(NODE_MODULES) $(NODE_TESTS)/node_modules \
+	  || echo "the drivers from npm could not be installed" >&2; fi

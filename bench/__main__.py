@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from bench import differential, idle, leak, lease, local, size, storm, stream, throughput, wan
+from bench import differential, drivers, idle, leak, lease, local, size, storm, stream, throughput, wan
+from bench.driver_list import BY_NAME
+from bench.driver_scripts.stage import SCRIPTS
 from bench.longlink import LinkShape, refuse_without_means
 from bench.workspace import UnavailableError
 
@@ -174,6 +176,17 @@ def lease_command(**_: object) -> None:
 def differential_command(**_: object) -> None:
     """Random conversations, played to Onetrip and straight to PostgreSQL: is every answer the same?"""
     differential.run(differential.DifferentialOptions(**_given()))
+
+
+@main.command("drivers")
+@click.option("--driver", "drivers", type=click.Choice(list(BY_NAME)), multiple=True, help="This one; repeatable.")
+@click.option("--script", "scripts", type=click.Choice(SCRIPTS), multiple=True, help="This one; repeatable.")
+@click.option("--trace", is_flag=True, help="Show on standard error what each crossing of Onetrip's link carries.")
+@json_option
+def drivers_command(**_: object) -> None:
+    """Crossings of each driver and ORM for the same scripts: counted, not timed, and every result checked."""
+    # None is named: all of them.
+    drivers.run(drivers.DriversOptions(**{name: value for name, value in _given().items() if value != ()}))
 
 
 def _refuse() -> None:

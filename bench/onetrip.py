@@ -6,7 +6,7 @@ Only the command's contract is used (design, section 9): READY lines, options, t
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -41,6 +41,9 @@ class NodesOptions:
     connection_min: int = 0
     scram_iterations: int | None = None
     """What a connecting client has to derive its key with; None is the product's default."""
+
+    link_through: Callable[[str], str] | None = None
+    """What stands between the nodes: told where the pool node listens, it says where the edge node is to go."""
 
     pool_namespace: str | None = None
     edge_namespace: str | None = None
@@ -77,7 +80,8 @@ def open_nodes(workspace: Workspace, options: NodesOptions) -> Iterator[Nodes]:
     running: list[subprocess.Popen[str]] = []
     try:
         pool = _start(workspace, f"{options.name}-pool", [*pool_argv, *ca, *pool_link], pool_place, running)
-        edge_argv = [*COMMAND, "edge", "--listen", "127.0.0.1:0", "--pool", pool]
+        link = options.link_through(pool) if options.link_through is not None else pool
+        edge_argv = [*COMMAND, "edge", "--listen", "127.0.0.1:0", "--pool", link]
         if options.client_tls:
             certificate, key = directory / "edge.crt", directory / "edge.key"
             write_certificate(certificate, key, owner=None)

@@ -143,9 +143,6 @@ def request_body(given: Mapping[str, Any]) -> dict[str, Any]:
         body["origin_total_limit"] = None
     if given["caching"] is not None:
         _put(body, ("caching", "disabled"), not given["caching"])
-    for name in EARLY:
-        if given[f"early_{name}"] is not None:
-            _put(body, ("early", name), given[f"early_{name}"])
     origin, connect_timeout_s = _origin(given)
     if origin:
         body["origin"] = origin

@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from edge.control import control_of
-from protos.pg.description import digest_of
+from protos.pg.description import digest_of, split_description
 from protos.pg.messages import no_data, parameter_description
 
 MAX_DESCRIPTION_BYTES: Final = 8 << 20  # per configuration
@@ -70,6 +70,12 @@ class Early:
         self._bytes += len(description) + OVERHEAD_BYTES
         while self._bytes > MAX_DESCRIPTION_BYTES:
             self.forget(next(iter(self._descriptions)))
+
+    def told(self, name: bytes, messages: bytes) -> None:
+        """A pool node says how a statement is described now; nothing means that nobody knows."""
+        self.forget(name)
+        if messages:
+            self.learn(name, Description(*split_description(messages)))
 
     def forget(self, name: bytes) -> None:
         old = self._descriptions.pop(name, None)

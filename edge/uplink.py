@@ -22,14 +22,14 @@ from grpc import aio
 
 from edge.control import Held
 from edge.directory import Directory, Pair
+from edge.questions import Questions
 from edge.statements import Statement
 from protos.errors import RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Applied, Begin, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, State
+from protos.link.link_pb2 import Applied, Begin, Cancel, Close, Frame, Hello, Open, Reason, Resolved, State
 from protos.link.link_pb2 import Statement as StatementFrame
-from protos.link.settings import to_wire
 from protos.link.tls import LinkTls
 from protos.runtime.address import authority
 from protos.runtime.guest import call_host
@@ -68,8 +68,7 @@ class Uplink:
         self._dictionary = DictionarySender()
         self._owners: dict[int, ChannelOwner] = {}
         self._next_channel = 1
-        self._resolving: dict[int, Callable[[Resolved | None], None]] = {}
-        self._next_resolve = 1
+        self._questions = Questions()
         self._names: set[str] = set()
         self._awaited = 0
         self._is_up = False
@@ -78,6 +77,7 @@ class Uplink:
         self._takes: dict[str, Callable[[Frame], None]] = {
             "close": self._on_close,
             "configuration": self._on_configuration,
+            "description": self._on_description,
             "go_away": self._on_go_away,
             "invalidate": self._on_invalidate,
             "resolved": self._on_resolved,
@@ -169,10 +169,7 @@ class Uplink:
     ) -> None:
         """Ask the origin about settings; None comes back if the link is lost meanwhile."""
         assert self._stream is not None
-        number, self._next_resolve = self._next_resolve, self._next_resolve + 1
-        self._resolving[number] = callback
-        question = Resolve(id=number, configuration=configuration, settings=to_wire(settings))
-        self._stream.mux.send_control(Frame(resolve=question))
+        self._stream.mux.send_control(Frame(resolve=self._questions.ask(configuration, settings, callback)))
 
     # --- the life of the link ---
 
@@ -231,11 +228,9 @@ class Uplink:
         was_up, self._is_up, self._is_leaving = self._is_up, False, False
         self._stream = None
         owners, self._owners = self._owners, {}
-        resolving, self._resolving = self._resolving, {}
         for owner in owners.values():
             owner.link_lost()
-        for callback in resolving.values():
-            callback(None)
+        self._questions.lost()
         return was_up
 
     # --- frames of the pool node ---
@@ -263,14 +258,19 @@ class Uplink:
         self._apply(frame.withdraw.name, frame.withdraw.version)
 
     def _on_resolved(self, frame: Frame) -> None:
-        callback = self._resolving.pop(frame.resolved.id, None)
-        if callback is not None:
-            callback(frame.resolved)
+        self._questions.answered(frame.resolved)
 
     def _on_invalidate(self, frame: Frame) -> None:
         entry = self._directory.get(frame.invalidate.configuration)
         if entry is not None:
-            entry.known.clear()
+            entry.early.forget_all()
+            if not frame.invalidate.meaning:
+                entry.known.clear()
+
+    def _on_description(self, frame: Frame) -> None:
+        entry = self._directory.get(frame.description.configuration)
+        if entry is not None:
+            entry.early.told(frame.description.statement, frame.description.description)
 
     def _on_go_away(self, frame: Frame) -> None:
         log.info("pool node is leaving", pool=self.name, why=frame.go_away.why)

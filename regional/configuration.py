@@ -132,7 +132,7 @@ class Early(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: BEGIN waits at the edge for the first statement of its transaction (rules 13).
     begin: bool = True
     #: Parse and Describe of a statement whose description is known (rules 10).
-    prepare: bool = False
+    prepare: bool = True
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

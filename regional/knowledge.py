@@ -117,8 +117,8 @@ class Knowledge:
         self._tenant = tenant
         self._due = 0.0
         self._is_loading = False
-        self._shape = ""  # of the catalogue that was read last
         self._for_names: list[Callable[[bool], None]] | None = None  # who waits for the first reading of names
+        self._shape = ""  # of the catalogue that was read last
 
     def refresh(self, nursery: trio.Nursery, now: float) -> None:
         """Read the catalogue if what we have of it is too old."""
@@ -135,6 +135,14 @@ class Knowledge:
         """It has just changed: until it is read again nothing is proven."""
         self.judge.catalog = None
         self._due = 0.0
+
+    def take_over(self, other: "Knowledge") -> None:
+        """What another tenant has just learnt of the same origin."""
+        if self.judge.catalog is None:
+            if other.judge.catalog is not None:
+                self._loaded(other.judge.catalog)
+            self._due = other._due
+            self._tenant.names.take_over(other._tenant.names)
 
     def ddl_seen(self) -> None:
         """DDL was run through us, or may have been."""
@@ -159,14 +167,6 @@ class Knowledge:
         name = self._tenant.configuration.name
         return Frame(description=Description(configuration=name, statement=statement, description=description))
 
-    def take_over(self, other: "Knowledge") -> None:
-        """What another tenant has just learnt of the same origin."""
-        if self.judge.catalog is None:
-            if other.judge.catalog is not None:
-                self._loaded(other.judge.catalog)
-            self._due = other._due
-            self._tenant.names.take_over(other._tenant.names)
-
     async def load(self) -> None:
         """Read the catalogue. Cancellation: safe."""
         name = self._tenant.configuration.name
@@ -186,12 +186,6 @@ class Knowledge:
             log.exception("catalogue not understood; every statement counts as unclean", configuration=name)
         finally:
             self._is_loading = False
-
-    def _loaded(self, catalog: Catalog) -> None:
-        self.judge.catalog = catalog
-        if self._shape and self._shape != catalog.shape:
-            self.changed_meaning()
-        self._shape = catalog.shape
 
     def _read(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
         """The names of parameters, then the catalogue."""
@@ -242,6 +236,12 @@ class Knowledge:
             log.warning("names of parameters not read", configuration=self._tenant.configuration.name, why=why)
         if why is None or not names.knows_catalog:  # else those that are known stay
             names.found(texts)
+
+    def _loaded(self, catalog: Catalog) -> None:
+        self.judge.catalog = catalog
+        if self._shape and self._shape != catalog.shape:
+            self.changed_meaning()
+        self._shape = catalog.shape
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

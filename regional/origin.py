@@ -29,7 +29,7 @@ from protos.pg.tags import Backend, TransactionStatus
 from protos.runtime.connection import Connection
 from regional import complaints
 from regional.exchange import Exchange
-from regional.passage import forward
+from regional.forwarding import Forwarding
 from regional.prepared import Prepared
 from regional.profile import Profile
 from regional.residue import Residue
@@ -77,10 +77,12 @@ class Origin:
     """Whose settings have to be read from it before it is cleaned."""
     _framer: Framer = attrs.field(factory=lambda: Framer(BACKEND_LIMITS, frozenset()))
     _exchange: Exchange | None = None
+    _forwarding: Forwarding = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.scrutiny = Scrutiny(self.tenant, self.parameters)
         self.scrutiny.telling.on_described = self._described
+        self._forwarding = Forwarding(self.scrutiny)
 
     @property
     def prepared(self) -> Prepared:
@@ -121,7 +123,7 @@ class Origin:
         if not (self.pipeline.owed or self.is_verifying):
             self._busy_from(self.last_activity)
         out: list[bytes] = [] if opening is None else self.scrutiny.opened_by(opening, self.pipeline)
-        forward(self.scrutiny, pieces, texts, self.pipeline, out)
+        self._forwarding.forward(pieces, texts, self.pipeline, out)
         if out:
             self.connection.write(out[0] if len(out) == 1 else b"".join(out))
 

@@ -29,10 +29,10 @@ from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
 if TYPE_CHECKING:
     from regional.tenant import Tenant
 
-LOOKED_AT: Final = frozenset({
+_LOOKED_AT: Final = frozenset({
     Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL
 })  # fmt: skip
-_LOOKED_AT_AND_EXECUTE: Final = LOOKED_AT | {Frontend.EXECUTE}
+_LOOKED_AT_AND_EXECUTE: Final = _LOOKED_AT | {Frontend.EXECUTE}
 _UNKNOWN: Final = Residue.UNKNOWN
 _CLEAN: Final = Residue.CLEAN
 
@@ -41,8 +41,8 @@ class Scrutiny:
     """Of one origin connection, lease by lease; the prepared statements outlive them."""
 
     __slots__ = (
-        "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets", "_startup",
-        "_tenant", "_told", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
+        "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
+        "_startup", "_tenant", "_told", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
         "refused_write", "residue", "telling", "verifying", "was_read_only",
     )  # fmt: skip
 
@@ -55,8 +55,8 @@ class Scrutiny:
         self._has_own_settings = False
         self.login = parameters.get("session_authorization", "")
         """Who the origin said we are when we logged in."""
-        self.looked_at = LOOKED_AT
-        """The messages that are looked at on their way to the origin."""
+        self.looked_at = _LOOKED_AT
+        """The messages that are to be looked at on their way to the origin."""
         self._refusals = Refusals()
         self._startup: Mapping[str, str] = {}  # the parameters that the session has given
         self._resets: Resets | None = None
@@ -64,7 +64,7 @@ class Scrutiny:
         self._opening: Opening | None = None
         self.prepared = Prepared(tenant.knowledge.meaning)
         self.verifying = Verifying(self.prepared, self._told_otherwise)
-        self.telling = Telling(tenant.knowledge, self.prepared)
+        self.telling = Telling(tenant.knowledge.meaning, self.prepared, tenant.knowledge.described)
         self.residue = Residue.CLEAN
         self.asked = Residue.CLEAN
         """What the statements of this lease openly asked for."""
@@ -89,7 +89,7 @@ class Scrutiny:
         self._startup = startup
         if self._resets is not None:
             self._resets = None
-            self.looked_at = LOOKED_AT
+            self.looked_at = _LOOKED_AT
         if self._refusals:
             self._refusals = Refusals()
         if self._told:
@@ -100,7 +100,7 @@ class Scrutiny:
     # --- towards the origin ---
 
     def look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
-        """What to send for this message, behind what is put into out; None for nothing, or while it is verified.
+        """What to send for this message, behind what is put into out; None for nothing, or for nothing yet.
 
         texts are the Parse messages that the client's messages refer to, by shared name.
         """
@@ -169,7 +169,7 @@ class Scrutiny:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
             if self._startup and piece.tag == Frontend.BIND:
                 self._following.bound(piece.data, name, text, pipeline)
-                self.looked_at = _LOOKED_AT_AND_EXECUTE if self._following.wants_execute else LOOKED_AT
+                self.looked_at = _LOOKED_AT_AND_EXECUTE if self._following.wants_execute else _LOOKED_AT
         if text is not None:
             if digest and digest != prepared.copies.digest(name) and not pipeline.is_skipping:
                 self.verifying.claim(Claim(name, digest, text, self._is_private), piece)
@@ -219,11 +219,6 @@ class Scrutiny:
         return self._has_own_settings or self.residue.resets_settings
 
     @property
-    def is_uncertain(self) -> bool:
-        """Whether statements may mean something in this transaction that they do not mean elsewhere."""
-        return self._has_own_settings or self.residue.changes_meaning
-
-    @property
     def _mode(self) -> SessionState:
         return self._tenant.configuration.session_state
 
@@ -236,6 +231,11 @@ class Scrutiny:
             pipeline.inject(Frontend.QUERY)
         self._opening.is_meant_to_fail = opening.failed
         return out
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether statements may mean something in this transaction that they do not mean elsewhere."""
+        return self._has_own_settings or self.residue.changes_meaning
 
     # --- from the origin ---
 

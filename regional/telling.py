@@ -6,30 +6,29 @@ behind its client's back. What a transaction sees of its own DDL, or under its o
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from protos.pg.framer import Piece
 from protos.pg.messages import describe_statement
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
+from regional.meaning import Meaning
 from regional.prepared import SHARED_PREFIX, Prepared, name_in
-
-if TYPE_CHECKING:
-    from regional.knowledge import Knowledge
 
 
 class Telling:
     """Of one connection."""
 
-    __slots__ = ("_awaited", "_knowledge", "_prepared", "on_described", "used")
+    __slots__ = ("_awaited", "_meaning", "_on_other", "_prepared", "on_described", "used")
 
-    def __init__(self, knowledge: "Knowledge", prepared: Prepared) -> None:
+    def __init__(self, meaning: Meaning, prepared: Prepared, on_other: Callable[[bytes, bytes], None]) -> None:
+        """on_other hears how a statement is described now, if some session was told otherwise; empty: nobody knows."""
         self.on_described: Callable[[bytes, bytes], object] = lambda name, description: None
         """Called with how a statement is described now, which the edge of this lease may not know."""
         self.used: set[bytes] = set()
         """The shared statements that this lease has used."""
         self._awaited: set[bytes] = set()  # what we have described for the edge
-        self._knowledge = knowledge
+        self._meaning = meaning
+        self._on_other = on_other
         self._prepared = prepared
 
     def begin(self) -> None:
@@ -49,7 +48,7 @@ class Telling:
         name, prepared = name_in(piece.data, 5), self._prepared
         describes = answers_early and not is_private and name.startswith(SHARED_PREFIX)
         if describes:
-            known = self._knowledge.meaning.description_of(name)
+            known = self._meaning.description_of(name)
             if known:
                 self.on_described(name, known)
                 describes = False
@@ -66,15 +65,14 @@ class Telling:
 
     def described(self, name: bytes, description: bytes) -> None:
         """The origin has said how a shared statement is described, and others would hear the same."""
-        meaning = self._knowledge.meaning
-        if self._prepared.copies.is_current(name) and meaning.description_of(name) != description:
-            meaning.learn(name, description)
+        if self._prepared.copies.is_current(name) and self._meaning.description_of(name) != description:
+            self._meaning.learn(name, description)
             if name in self._awaited:
                 self.on_described(name, description)
 
     def otherwise(self, name: bytes, description: bytes) -> None:
         """Likewise, and some session was told another description than this."""
-        self._knowledge.described(name, description)
+        self._on_other(name, description)
         self._prepared.copies.renewed(name)
 
     def outdated(self) -> None:
@@ -82,4 +80,4 @@ class Telling:
         copies = self._prepared.copies
         for name in self.used:
             if copies.is_current(name):
-                self._knowledge.described(name, b"")
+                self._on_other(name, b"")

@@ -21,10 +21,19 @@ TOLERANCE: Final = 1.1
 
 # Modules without a test file of their own, and the one that would fail if they were wrong.
 TESTED_IN: Final = {
+    "bench/driver_scripts/__main__.py": "tests/integration/test_drivers.py",
+    "bench/driver_scripts/by_asyncpg.py": "tests/integration/test_drivers.py",
+    "bench/driver_scripts/by_dbapi.py": "tests/integration/test_drivers.py",
+    "bench/driver_scripts/by_django.py": "tests/integration/test_drivers.py",
+    "bench/driver_scripts/by_programs.py": "tests/integration/test_drivers.py",
+    "bench/driver_scripts/by_psycopg.py": "tests/integration/test_drivers.py",
+    "bench/driver_scripts/by_sqlalchemy.py": "tests/integration/test_drivers.py",
+    "bench/driver_scripts/plain.py": "tests/integration/test_drivers.py",
     "deploy/__main__.py": "tests/integration/test_psql.py",
     "protos/link/tls.py": "tests/deploy/test_node_commands.py",
     "regional/control_here.py": "tests/integration/test_configurations.py",
     "regional/departure.py": "tests/regional/test_channel.py",
+    "regional/forwarding.py": "tests/regional/test_verifying_origin.py",
     "regional/node.py": "tests/integration/test_nodes.py",
     "regional/options.py": "tests/deploy/test_node_commands.py",
     "regional/scrutiny.py": "tests/regional/test_origin.py",

@@ -8,7 +8,9 @@ from click.testing import CliRunner
 from bench.__main__ import main
 
 
-@pytest.mark.parametrize("command", [[], ["wan"], ["local"], ["stream"], ["idle"], ["storm"], ["lease"], ["size"]])
+@pytest.mark.parametrize(
+    "command", [[], ["wan"], ["local"], ["stream"], ["idle"], ["storm"], ["lease"], ["size"], ["drivers"]]
+)
 def test_every_command_explains_itself(command: list[str]) -> None:
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
@@ -24,6 +26,8 @@ def test_every_command_explains_itself(command: list[str]) -> None:
         ["wan", "--mtu", "3"],
         ["size", "--sizes", "4"],
         ["size", "--sizes", "few"],
+        ["drivers", "--driver", "oracle"],
+        ["drivers", "--script", "nonsense"],
     ],
 )
 def test_wrong_use_is_status_2(arguments: list[str]) -> None:

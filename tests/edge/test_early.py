@@ -28,6 +28,15 @@ def test_what_was_learnt_is_known_until_it_is_forgotten() -> None:
     assert len(early) == 0
 
 
+def test_a_pool_node_says_better() -> None:
+    early = Early(prepare=True)
+    early.learn(b"x", NOTHING)
+    early.told(b"x", ONE.parameters + ONE.rows)
+    assert early.description_of(b"x") == ONE
+    early.told(b"x", b"")
+    assert early.description_of(b"x") is None
+
+
 def test_nothing_is_known_where_it_is_not_allowed() -> None:
     early = Early()
     early.learn(b"x", ONE)

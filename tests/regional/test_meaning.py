@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from protos.pg.messages import bind, describe_statement, execute, parse, query, sync
 from regional import meaning as module
+from regional.configuration import Early
 from regional.knowledge import CATALOG_AGE_S
 from regional.meaning import Meaning
 from tests.support.beside import Edge, PoolSide, beside, turns, until
@@ -132,7 +133,7 @@ async def test_a_statement_is_parsed_anew_for_who_comes_after_ddl(
 
 @beside
 async def test_ddl_that_went_another_way_costs_one_0a000(side: PoolSide, origin: Origin, direct: Direct) -> None:
-    edge = side.serve(origin, origin_connection_limit=5)
+    edge = side.serve(origin, origin_connection_limit=5, early=Early(begin=False, prepare=False))
     await side.known()
     holders = [edge.client() for _ in range(3)]
     for each in holders:
@@ -299,7 +300,7 @@ async def test_ddl_that_went_another_way_shows_in_the_catalogue(
 async def test_what_a_transaction_sees_of_its_own_ddl_is_told_to_nobody(
     side: PoolSide, origin: Origin, direct: Direct
 ) -> None:
-    edge = side.serve(origin)
+    edge = side.serve(origin, early=Early(begin=False, prepare=False))
     await side.alone()
     client = Told(edge)
     digest = await client.learn(b"s", SQL)

@@ -13,6 +13,7 @@ from protos.pg.messages import (
     describe_statement,
     error_fields,
     execute,
+    flush,
     parse,
     query,
     ready_for_query,
@@ -278,3 +279,52 @@ async def test_holding_begin_can_be_switched_off(side: PoolSide, origin: Origin)
         for sql in (b"begin", b"commit"):
             _, crossed = await asked(tiers, driver, query(sql))
             assert [direction for direction, _ in crossed] == [TO_POOL, TO_EDGE]
+
+
+# --- a prepare round trip ---
+
+SQL: Final = b"select $1::int + 1 as next"
+
+
+@beside
+@pytest.mark.parametrize("end", [sync(), flush()])
+async def test_a_prepare_round_trip_of_a_known_statement_does_not_cross(
+    side: PoolSide, origin: Origin, end: bytes
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        first = await tiers.connect()
+        told = await first.ask(parse(b"a", SQL) + describe_statement(b"a") + sync())
+        for name in (b"b", b""):
+            driver = await tiers.connect()
+            await driver.send(parse(name, SQL) + describe_statement(name) + end)
+            run = bind(b"", name, [b"41"]) + execute() + sync()
+            answer, crossed = await asked(tiers, driver, run) if end == flush() else (await driver.until_ready(), [])
+            if end == sync():
+                assert (answer, crossed) == (told, [])
+                answer, crossed = await asked(tiers, driver, run)
+            else:
+                assert answer[:3] == told[:3]
+            assert rows(answer) == [[b"42"]]
+            assert crossed == [(TO_POOL, frozenset({"open", "statement", "data"})), (TO_EDGE, frozenset({"data"}))]
+
+
+@beside
+async def test_a_name_in_use_is_not_prepared_again_at_the_edge(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        prepare = parse(b"a", SQL) + describe_statement(b"a") + sync()
+        await driver.ask(prepare)
+        _, crossed = await asked(tiers, driver, prepare)
+        assert crossed
+
+
+@beside
+async def test_preparing_at_the_edge_can_be_switched_off(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin, early=Early(prepare=False)) as tiers:
+        await warm(tiers)
+        for _ in range(2):
+            driver = await tiers.connect()
+            _, crossed = await asked(tiers, driver, parse(b"a", SQL) + describe_statement(b"a") + sync())
+            assert crossed
