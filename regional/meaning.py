@@ -2,7 +2,16 @@
 
 Time is counted in moments at which something became known. What was parsed at an earlier moment than the last one that
 concerns it may be out of date; what was parsed since is not, as far as anybody here knows. DDL concerns every
-statement, that which was seen here and that which shows in the catalogue later.
+statement, that which was seen here and that which shows in the catalogue later; a 0A000 for a changed result concerns
+one.
+
+What this is for: a client's Parse of a statement that its connection has already is answered without being sent. After
+DDL the statement there is an older one, and Describe or Bind of it fails with 0A000, which a session that has just
+parsed it would never get from PostgreSQL (rules 9). So the Parse is a real one wherever the statement there is out of
+date: a Close and a Parse, once for each connection and statement after each DDL, and nothing at all otherwise. DDL that
+went another way and has not been noticed yet can still cost one 0A000, the first; it puts the statement in doubt on all
+connections. A Bind without a Parse is never healed by this. Whoever was told a description says so and is verified; the
+0A000 of anybody else is for its driver to act on, which may have the old description in mind.
 """
 
 from typing import Final

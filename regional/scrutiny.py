@@ -18,7 +18,14 @@ from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
 from regional.copies import DESCRIBES
 from regional.opening import FAILING, Opening
-from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
+from regional.prepared import (
+    SHARED_PREFIX,
+    Prepared,
+    may_set_locally,
+    renamed_statement,
+    statement_named_in,
+    with_own_words,
+)
 from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue
@@ -147,6 +154,9 @@ class Scrutiny:
             return instead
         if self._startup and self.residue.resets_settings:
             self._following.parsed(piece.data)
+        if not piece.data.startswith(SHARED_PREFIX, 5):
+            self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private)
+            return piece
         answers_early = self._tenant.configuration.early.prepare
         return self.telling.parse(piece, pipeline, out, is_private=self._is_private, answers_early=answers_early)
 

@@ -12,7 +12,7 @@ from protos.pg.messages import describe_statement
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 from regional.meaning import Meaning
-from regional.prepared import SHARED_PREFIX, Prepared, name_in
+from regional.prepared import Prepared, name_in
 
 
 class Telling:
@@ -41,12 +41,12 @@ class Telling:
     def parse(
         self, piece: Piece, pipeline: Pipeline, out: list[bytes], *, is_private: bool, answers_early: bool
     ) -> Piece | None:
-        """What to send for a client's Parse, behind what is put into out; None for nothing.
+        """What to send for a client's Parse of a shared statement, behind what is put into out; None for nothing.
 
         answers_early: the edge may answer the next one.
         """
         name, prepared = name_in(piece.data, 5), self._prepared
-        describes = answers_early and not is_private and name.startswith(SHARED_PREFIX)
+        describes = answers_early and not is_private
         if describes:
             known = self._meaning.description_of(name)
             if known:
