@@ -81,6 +81,7 @@ class Origin:
 
     def __attrs_post_init__(self) -> None:
         self.scrutiny = Scrutiny(self.tenant, self.parameters)
+        self.scrutiny.telling.on_described = self._described
         self._forwarding = Forwarding(self.scrutiny)
 
     @property
@@ -221,6 +222,11 @@ class Origin:
         if words:
             out.insert(len(out) - 1, words)
         return self._settles(channel)
+
+    def _described(self, name: bytes, description: bytes) -> None:
+        """Before its session's answer leaves, for what is said of the link goes first."""
+        if self.channel is not None:
+            self.channel.mux.send_control(self.tenant.knowledge.description(name, description))
 
     def end_lease(self) -> None:
         """The pipeline is idle: what the client wanted is done."""

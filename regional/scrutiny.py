@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from protos.link.link_pb2 import Begin
-from protos.pg.description import split_name
+from protos.pg.description import PREFIX, split_name
 from protos.pg.framer import Piece
 from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
@@ -24,6 +24,7 @@ from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue
 from regional.session_state import UNTRACKABLE, notices, refusal
+from regional.telling import Telling
 from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Scrutiny:
 
     __slots__ = (
         "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
-        "_startup", "_tenant", "_told", "_used", "asked", "facts", "last_fatal", "login", "looked_at", "must_close",
-        "prepared", "refused_write", "residue", "verifying", "was_read_only",
+        "_startup", "_tenant", "_told", "asked", "facts", "last_fatal", "login", "looked_at", "must_close",
+        "prepared", "refused_write", "residue", "telling", "verifying", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -65,7 +66,7 @@ class Scrutiny:
         self.prepared = Prepared(tenant.knowledge.meaning)
         self.facts = Facts()
         self.verifying = Verifying(self.prepared, self._told_otherwise)
-        self._used: set[bytes] = set()  # shared statements of this lease
+        self.telling = Telling(tenant.knowledge.meaning, self.prepared, tenant.knowledge.described)
         self.residue = Residue.CLEAN
         self.asked = Residue.CLEAN
         """What the statements of this lease openly asked for."""
@@ -97,8 +98,7 @@ class Scrutiny:
             self._told = {}
         self._opening = None
         self.facts.begin()
-        if self._used:
-            self._used = set()
+        self.telling.begin()
 
     # --- towards the origin ---
 
@@ -154,7 +154,11 @@ class Scrutiny:
             return instead
         if self._startup and self.residue.resets_settings:
             self._following.parsed(piece.data)
-        return piece if self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private) else None
+        if not piece.data.startswith(PREFIX, 5):
+            self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private)
+            return piece
+        answers_early = self._tenant.configuration.early.prepare
+        return self.telling.parse(piece, pipeline, out, is_private=self._is_private, answers_early=answers_early)
 
     def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         """A Bind, or a Describe: what it is about must be here, and be described as the session was told."""
@@ -170,7 +174,7 @@ class Scrutiny:
             instead = self._judge_parse(text, piece, pipeline)
             if instead is not piece:
                 return instead
-            self._used.add(name)
+            self.telling.used.add(name)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
             if self._startup and piece.tag == Frontend.BIND:
@@ -188,8 +192,7 @@ class Scrutiny:
     def _told_otherwise(self, name: bytes, description: bytes) -> None:
         """A session was told another description than this one, which is the present one."""
         if not self.is_uncertain:
-            self._tenant.knowledge.described(name, description)
-            self.prepared.copies.renewed(name)
+            self.telling.otherwise(name, description)
 
     def _judge_parse(self, message: bytes, piece: Piece, pipeline: Pipeline) -> Piece:
         """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
@@ -271,7 +274,10 @@ class Scrutiny:
         elif tag == Backend.PARSE_COMPLETE and pipeline.is_watching:
             self.prepared.confirmed()
         elif tag in DESCRIBES and pipeline.is_watching:
-            self.verifying.described(self.prepared.copies.heard(piece))
+            statement, description = self.prepared.copies.heard(piece)
+            self.verifying.described(description)
+            if statement and not self.is_uncertain:
+                self.telling.described(statement, description)
         return piece
 
     def _failed(self, piece: Piece, pipeline: Pipeline, *, is_ours: bool) -> None:
@@ -285,16 +291,9 @@ class Scrutiny:
         if fields.get("C") == "25006":
             self.refused_write = True
         if fields.get("C") == "0A000" and fields.get("R") == OUTDATED:
-            self._outdated()
+            self.telling.outdated()
         if fields.get("V", fields.get("S")) in ("FATAL", "PANIC") and not is_ours:
             self.last_fatal = piece.data
-
-    def _outdated(self) -> None:
-        """One of the statements that the lease has used has another result now than when it was parsed here."""
-        copies = self.prepared.copies
-        for name in self._used:
-            if copies.is_current(name):
-                self._tenant.knowledge.described(name, b"")
 
     # --- the end of a lease ---
 

@@ -53,7 +53,7 @@ class Tenants:
         if tenant is None:
             tenant = Tenant(configuration, secret, self.dialer, self._nursery)
             tenant.knowledge.on_parameters = self._parameters_changed
-            tenant.knowledge.tell = lambda frame: self.push(frame)  # whoever is linked then
+            tenant.knowledge.tell = self.push
             self._tenants[configuration.name] = tenant
             self._resolvers[configuration.name] = Resolver(tenant)
         else:

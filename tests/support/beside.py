@@ -28,7 +28,7 @@ from edge.statements import Statement
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting, State
+from protos.link.link_pb2 import Begin, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting, State
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.parsers import data_row_of, error_fields
@@ -323,6 +323,12 @@ class Edge:
                 slot, text = self._dictionary.slot_for(statement.name, statement.parse)
             mux.send_in_order(lane, Frame(channel=lane.id, statement=StatementFrame(slot=slot, parse=text)))
         mux.send(lane, request, last=not client.session.has_unsynced)
+
+    def begin(self, client: Client, begin: Begin) -> None:
+        """The client's next request is in a transaction that began at the edge."""
+        if not client.channel:
+            self.open(client)
+        self.stream.mux.send_in_order(self._lanes[client.channel], Frame(channel=client.channel, begin=begin))
 
     def consumed(self, client: Client, size: int) -> None:
         self.stream.mux.consumed(self._lanes[client.channel], size, time.monotonic())
