@@ -208,7 +208,7 @@ class Scrutiny:
         """Note what a statement may leave, unless it is refused; what goes out in its place."""
         if residue.asks:
             is_alone = pipeline.status == TransactionStatus.IDLE and not pipeline.owed and not pipeline.has_unsynced
-            refused = refusal(residue, self._mode, is_alone=is_alone)
+            refused = refusal(residue, self._mode, is_alone=is_alone and self._opening is None)
             if refused is not None and not pipeline.in_copy_in:
                 return self._refusals.in_place_of(piece, refused)
             self.asked |= residue
@@ -221,7 +221,7 @@ class Scrutiny:
     def _following(self) -> Resets:
         """What follows a RESET of this lease."""
         if self._resets is None:
-            self._resets = Resets(self._startup)
+            self._resets = Resets(self._startup, is_opened=self._opening is not None)
         return self._resets
 
     @property

@@ -82,6 +82,33 @@ async def test_a_transaction_of_one_read_and_one_write_costs_three_crossings(sid
         assert [direction for direction, kinds in crossed if "data" in kinds] == [TO_POOL, TO_EDGE] * 3
 
 
+@pytest.mark.parametrize("sql", [b"set search_path = pg_catalog", b"select set_config('role', 'none', false)"])
+@beside
+async def test_the_first_statement_is_not_refused_for_being_alone(side: PoolSide, origin: Origin, sql: bytes) -> None:
+    async with two_tiers(side, origin, session_state="reset") as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        assert sqlstates(await driver.ask(query(sql.replace(b"none", b"by_scram")))) == ["0A000"]
+        await driver.ask(query(b"begin"))
+        answer = await driver.ask(query(sql))
+        assert (sqlstates(answer), answer[-1]) == ([], IN_TRANSACTION)
+
+
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
+@beside
+async def test_a_reset_for_the_transaction_may_be_its_first_statement(
+    side: PoolSide, origin: Origin, *, is_extended: bool
+) -> None:
+    sql = b"set local timezone to default"
+    messages = [parse(b"", sql), bind(b"", b""), execute(), sync()] if is_extended else [query(sql)]
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect(TimeZone="Asia/Tokyo")
+        await driver.ask(query(b"begin"))
+        await driver.ask(*messages)
+        assert rows(await driver.ask(query(b"select current_setting('timezone')"))) == [[b"Asia/Tokyo"]]
+
+
 @beside
 async def test_an_empty_transaction_does_not_cross(side: PoolSide, origin: Origin) -> None:
     async with two_tiers(side, origin) as tiers:
