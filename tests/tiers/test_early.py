@@ -171,6 +171,21 @@ async def test_begin_in_the_extended_protocol_is_held_too(side: PoolSide, origin
 
 
 @beside
+async def test_a_savepoint_is_opened_with_its_transaction(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for sql in (b"begin", b'savepoint "outer"', b"savepoint s1", b"release savepoint s1", b"savepoint s2"):
+            _, crossed = await asked(tiers, driver, query(sql))
+            assert crossed == []
+        answer, _ = await asked(tiers, driver, query(b"select 1/0"))
+        assert (sqlstates(answer), answer[-1]) == (["22012"], FAILED)
+        assert await driver.ask(query(b"rollback to s2")) == [command_complete("ROLLBACK"), IN_TRANSACTION]
+        assert await driver.ask(query(b'release "outer"')) == [command_complete("RELEASE"), IN_TRANSACTION]
+        assert sqlstates(await driver.ask(query(b"release s2"))) == ["3B001"]
+
+
+@beside
 async def test_what_is_pipelined_behind_begin_is_in_its_transaction(side: PoolSide, origin: Origin) -> None:
     async with two_tiers(side, origin) as tiers:
         await warm(tiers)
@@ -288,7 +303,7 @@ async def test_a_drain_waits_for_the_end_of_a_held_transaction(side: PoolSide, o
 @beside
 @pytest.mark.parametrize(
     "sql",
-    [b"begin; select 1", b"begin -- a remark", b"savepoint a", b"begin read", b"select 1; begin", b"set transaction"],
+    [b"begin; select 1", b"begin -- a remark", b"savepoint a1", b"begin read", b"select 1; begin", b"set transaction"],
 )
 async def test_what_is_not_known_for_certain_crosses(side: PoolSide, origin: Origin, sql: bytes) -> None:
     async with two_tiers(side, origin) as tiers:
