@@ -31,19 +31,19 @@ EXPECTED: Final = """
 | psycopg-pipeline       | 0 + 1     | 0 + 1     | 0 + 1       | 0 + 10     | 0 + 1     |       |
 | psycopg-cursor         | 0 + 4     | 0 + 4     | 0 + 6       | 0 + 40     |           |       |
 | psycopg2               | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 11    |       |
-| asyncpg                | 0 + 2     | 0 + 2     | 0 + 5       | 0 + 11     | 0 + 2     |       |
-| pg8000                 | 0 + 3     | 0 + 3     | 0 + 7       | 0 + 30     | 0 + 31    |       |
+| asyncpg                | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 1     |       |
+| pg8000                 | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 11    |       |
 | sqlalchemy-psycopg     | 8 + 1 + 1 | 0 + 1 + 1 | 8 + 3       | 8 + 11 + 2 | 8 + 2     | 8 + 3 |
-| sqlalchemy-asyncpg     | 9 + 2 + 1 | 0 + 2 + 1 | 9 + 5       | 9 + 11 + 1 | 9 + 3     | 9 + 5 |
+| sqlalchemy-asyncpg     | 5 + 1 + 1 | 0 + 1 + 1 | 5 + 3       | 5 + 10 + 1 | 5 + 2     | 5 + 3 |
 | django                 | 1 + 1     | 1 + 1     | 1 + 3       | 1 + 10     | 1 + 2     | 1 + 3 |
 | node-postgres          | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 1     |       |
 | node-postgres-named    | 0 + 1     | 0 + 1     |             | 0 + 10     |           |       |
 | node-postgres-pipeline | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 1     |       |
 | node-postgres-pool     | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 1     |       |
-| postgres.js            | 1 + 2     | 1 + 2     | 1 + 5       | 1 + 11     | 1 + 12    |       |
-| postgres.js-unprepared | 1 + 2     | 1 + 2     | 1 + 5       | 1 + 20     | 1 + 21    |       |
+| postgres.js            | 1 + 1     | 1 + 1     | 1 + 3       | 1 + 10     | 1 + 11    |       |
+| postgres.js-unprepared | 1 + 1     | 1 + 1     | 1 + 3       | 1 + 10     | 1 + 11    |       |
 | drizzle                | 0 + 1     | 0 + 1     | 0 + 3       | 0 + 10     | 0 + 1     | 0 + 3 |
-| asyncpg-pool           | 0 + 2 + 1 | 0 + 2 + 1 | 0 + 5 + 1   | 0 + 11 + 1 | 0 + 2 + 1 |       |
+| asyncpg-pool           | 0 + 1 + 1 | 0 + 1 + 1 | 0 + 3 + 1   | 0 + 10 + 1 | 0 + 1 + 1 |       |
 """
 
 
