@@ -215,11 +215,11 @@ async def _answer(relay: TcpRelay | LinkRelay) -> None:
 @click.option("--trace", is_flag=True, help="Show on standard error what each crossing of a link carries.")
 def main(kind: str, host: str, port: int, *, trace: bool) -> None:
     """Relay what comes to HOST:PORT and count the crossings."""
-    turns = Turns(_show) if trace else Turns()
+    turns = Turns(show) if trace else Turns()
     asyncio.run(_answer(TcpRelay(host, port, turns) if kind == "tcp" else LinkRelay(host, port, turns)))
 
 
-def _show(messages: list[bytes]) -> None:
+def show(messages: list[bytes]) -> None:
     """What goes to the database for a crossing: the kinds of frames, and what can be read of PostgreSQL's messages."""
     words = []
     for frame in (frame for message in messages for frame in Batch.FromString(message).frames):

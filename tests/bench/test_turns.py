@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from bench.played import open_counter
-from bench.turns import UPKEEP, Turns, matters
-from protos.link.link_pb2 import Batch, Close, Credit, Frame, Ping
+from bench.turns import UNANSWERED, UPKEEP, Turns, matters, show
+from protos.link.link_pb2 import Batch, Close, Credit, Frame, Open, Ping, State
+from protos.pg.messages import query
 from tests.support.cluster import Origin
 from tests.support.target import Target, connect
 
@@ -71,6 +72,17 @@ def test_what_comes_by_itself_is_none() -> None:
 )
 def test_only_frames_of_a_session_matter(frames: list[Frame], counts: bool) -> None:  # noqa: FBT001 - pytest's parameter
     assert matters(Batch(frames=frames, acknowledged_bytes=1).SerializeToString(), but=UPKEEP) == counts
+
+
+def test_a_farewell_and_a_receipt_wait_for_no_answer() -> None:
+    for frame in (Frame(channel=3, close=Close()), Frame(channel=3, state=State())):
+        assert not matters(Batch(frames=[frame]).SerializeToString(), but=UPKEEP | UNANSWERED)
+
+
+def test_what_a_crossing_carries_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Frame(channel=3, open=Open()), Frame(channel=3, data=query(b"select 42"))]
+    show([Batch(frames=frames).SerializeToString(), Batch(frames=[Frame(data=b"S")]).SerializeToString()])
+    assert capsys.readouterr().err == "crossing: open | Q select 42 | S\n"
 
 
 @pytest.fixture
