@@ -100,7 +100,7 @@ class Relay:
             taking.cancel()
 
     async def carry_both(self, out: tuple[Read, Write], back: tuple[Read, Write]) -> None:
-        """Both directions, until one of them ends."""
+        """Both directions, until one of them ends; what comes back to who has gone is not handed on."""
         ways = [asyncio.ensure_future(self.carry(*way)) for way in (out, back)]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -131,8 +131,7 @@ class TcpRelay(Relay):
             return data
 
         async def write_back(data: bytes) -> None:
-            if not reader.at_eof():  # else nobody waits for it
-                self.turns.answered()
+            self.turns.answered()
             writer.write(data)
 
         async def write(data: bytes) -> None:

@@ -112,6 +112,17 @@ def test_the_crossings_of_a_connection_are_counted(straight: Target) -> None:
 
 
 @pytest.mark.postgres
+def test_what_comes_when_the_client_has_gone_is_none(straight: Target) -> None:
+    with open_counter("tcp", straight.host, straight.port) as counter:
+        parameters = {**straight.libpq, "port": str(counter.port), "sslmode": "require"}
+        connection = psycopg.connect(psycopg.conninfo.make_conninfo(**parameters), autocommit=True)
+        counter.take(DELAY_S)
+        connection.close()  # PostgreSQL ends TLS in its turn
+        time.sleep(4 * DELAY_S)
+        assert counter.take(0) == 0
+
+
+@pytest.mark.postgres
 def test_connections_side_by_side_cross_together(straight: Target) -> None:
     with open_counter("tcp", straight.host, straight.port) as counter:
         through = Target(port=counter.port, user=straight.user, password=straight.password, database=straight.database)
