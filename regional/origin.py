@@ -81,6 +81,7 @@ class Origin:
 
     def __attrs_post_init__(self) -> None:
         self.scrutiny = Scrutiny(self.tenant, self.parameters)
+        self.scrutiny.telling.on_described = self._described
         self._forwarding = Forwarding(self.scrutiny)
 
     @property
@@ -205,11 +206,14 @@ class Origin:
     def _status(self, *, settles: bool) -> int:
         """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""
         status = self.pipeline.status
+        early = self.tenant.configuration.early
+        flags = self.scrutiny.facts.flags(status, settings=early.settings, catalog=early.catalog)
         if status != TransactionStatus.IDLE:
-            return status | UNCERTAIN if self.kept or self.scrutiny.is_uncertain else status
+            is_uncertain = self.kept or self.scrutiny.is_uncertain
+            return status | UNCERTAIN if is_uncertain else status | flags
         if self.residue.makes_catalog_stale:
             self.tenant.knowledge.ddl_seen()
-        return status | SETTLING if settles else status
+        return status | flags | SETTLING if settles else status | flags
 
     def _conclude(self, channel: "Channel", out: list[bytes]) -> bool:
         """Add the last words to an answer that ends with ReadyForQuery; whether the session has to settle."""
@@ -218,6 +222,11 @@ class Origin:
         if words:
             out.insert(len(out) - 1, words)
         return self._settles(channel)
+
+    def _described(self, name: bytes, description: bytes) -> None:
+        """Before its session's answer leaves, for what is said of the link goes first."""
+        if self.channel is not None:
+            self.channel.mux.send_control(self.tenant.knowledge.description(name, description))
 
     def end_lease(self) -> None:
         """The pipeline is idle: what the client wanted is done."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from protos.link.link_pb2 import Begin
-from protos.pg.description import split_name
+from protos.pg.description import PREFIX, split_name
 from protos.pg.framer import Piece
 from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
@@ -17,12 +17,14 @@ from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
 from regional.copies import DESCRIBES
+from regional.facts import Facts
 from regional.opening import FAILING, Opening
 from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue
 from regional.session_state import UNTRACKABLE, notices, refusal
+from regional.telling import Telling
 from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
 
 if TYPE_CHECKING:
@@ -41,9 +43,8 @@ class Scrutiny:
 
     __slots__ = (
         "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
-        "_startup", "_tenant", "_told", "_used", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
-        "refused_write", "residue", "verifying",
-        "was_read_only",
+        "_startup", "_tenant", "_told", "asked", "facts", "last_fatal", "login", "looked_at", "must_close",
+        "prepared", "refused_write", "residue", "telling", "verifying", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -63,8 +64,9 @@ class Scrutiny:
         self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
         self._opening: Opening | None = None
         self.prepared = Prepared(tenant.knowledge.meaning)
+        self.facts = Facts()
         self.verifying = Verifying(self.prepared, self._told_otherwise)
-        self._used: set[bytes] = set()  # shared statements of this lease
+        self.telling = Telling(tenant.knowledge.meaning, self.prepared, tenant.knowledge.described)
         self.residue = Residue.CLEAN
         self.asked = Residue.CLEAN
         """What the statements of this lease openly asked for."""
@@ -95,8 +97,8 @@ class Scrutiny:
         if self._told:
             self._told = {}
         self._opening = None
-        if self._used:
-            self._used = set()
+        self.facts.begin()
+        self.telling.begin()
 
     # --- towards the origin ---
 
@@ -109,6 +111,7 @@ class Scrutiny:
         if tag == Frontend.QUERY:
             return self._query(piece, pipeline)
         if tag == Frontend.FUNCTION_CALL:
+            self.facts.spoil()
             self.residue |= Residue.DISCARD
             return piece
         if pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
@@ -123,9 +126,11 @@ class Scrutiny:
 
     def _query(self, piece: Piece, pipeline: Pipeline) -> Piece:
         if not piece.whole:
+            self.facts.spoil()
             self.residue |= _UNKNOWN
             return piece
         sql = piece.data[5:-1]
+        self.facts.asked(sql)
         residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
         if may_set_locally(sql):
             self._has_own_settings = True
@@ -139,6 +144,7 @@ class Scrutiny:
     def _parse(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         if not piece.whole:
             self.residue |= _UNKNOWN
+            self.facts.spoil()
             self.must_close = "a statement over 1 MiB"
             if self._resets is not None:
                 self._resets.parsed(piece.data)
@@ -148,7 +154,11 @@ class Scrutiny:
             return instead
         if self._startup and self.residue.resets_settings:
             self._following.parsed(piece.data)
-        return piece if self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private) else None
+        if not piece.data.startswith(PREFIX, 5):
+            self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private)
+            return piece
+        answers_early = self._tenant.configuration.early.prepare
+        return self.telling.parse(piece, pipeline, out, is_private=self._is_private, answers_early=answers_early)
 
     def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         """A Bind, or a Describe: what it is about must be here, and be described as the session was told."""
@@ -164,7 +174,7 @@ class Scrutiny:
             instead = self._judge_parse(text, piece, pipeline)
             if instead is not piece:
                 return instead
-            self._used.add(name)
+            self.telling.used.add(name)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
             if self._startup and piece.tag == Frontend.BIND:
@@ -182,13 +192,13 @@ class Scrutiny:
     def _told_otherwise(self, name: bytes, description: bytes) -> None:
         """A session was told another description than this one, which is the present one."""
         if not self.is_uncertain:
-            self._tenant.knowledge.described(name, description)
-            self.prepared.copies.renewed(name)
+            self.telling.otherwise(name, description)
 
     def _judge_parse(self, message: bytes, piece: Piece, pipeline: Pipeline) -> Piece:
         """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
         start = message.index(0, 5) + 1
         end = message.index(0, start)
+        self.facts.asked(message[start:end])
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8)
         if may_set_locally(message):
             self._has_own_settings = True
@@ -198,7 +208,7 @@ class Scrutiny:
         """Note what a statement may leave, unless it is refused; what goes out in its place."""
         if residue.asks:
             is_alone = pipeline.status == TransactionStatus.IDLE and not pipeline.owed and not pipeline.has_unsynced
-            refused = refusal(residue, self._mode, is_alone=is_alone)
+            refused = refusal(residue, self._mode, is_alone=is_alone and self._opening is None)
             if refused is not None and not pipeline.in_copy_in:
                 return self._refusals.in_place_of(piece, refused)
             self.asked |= residue
@@ -211,7 +221,7 @@ class Scrutiny:
     def _following(self) -> Resets:
         """What follows a RESET of this lease."""
         if self._resets is None:
-            self._resets = Resets(self._startup)
+            self._resets = Resets(self._startup, is_opened=self._opening is not None)
         return self._resets
 
     @property
@@ -230,6 +240,7 @@ class Scrutiny:
         for sql in (*opening.statements, *((FAILING,) if opening.failed else ())):
             out.append(self._query(Piece(Frontend.QUERY, query(sql), whole=True), pipeline).data)
             pipeline.inject(Frontend.QUERY)
+        self.facts.begin()  # those were not the client's
         self._opening.is_meant_to_fail = opening.failed
         return out
 
@@ -246,6 +257,7 @@ class Scrutiny:
         if self._resets is not None:
             piece = self._resets.heard(piece, pipeline.settled)
         if tag == Backend.ERROR_RESPONSE:
+            self.facts.spoil()
             is_ours = pipeline.is_answering_us
             self._failed(piece, pipeline, is_ours=is_ours)
             if self._opening is not None:
@@ -262,7 +274,10 @@ class Scrutiny:
         elif tag == Backend.PARSE_COMPLETE and pipeline.is_watching:
             self.prepared.confirmed()
         elif tag in DESCRIBES and pipeline.is_watching:
-            self.verifying.described(self.prepared.copies.heard(piece))
+            statement, description = self.prepared.copies.heard(piece)
+            self.verifying.described(description)
+            if statement and not self.is_uncertain:
+                self.telling.described(statement, description)
         return piece
 
     def _failed(self, piece: Piece, pipeline: Pipeline, *, is_ours: bool) -> None:
@@ -276,16 +291,9 @@ class Scrutiny:
         if fields.get("C") == "25006":
             self.refused_write = True
         if fields.get("C") == "0A000" and fields.get("R") == OUTDATED:
-            self._outdated()
+            self.telling.outdated()
         if fields.get("V", fields.get("S")) in ("FATAL", "PANIC") and not is_ours:
             self.last_fatal = piece.data
-
-    def _outdated(self) -> None:
-        """One of the statements that the lease has used has another result now than when it was parsed here."""
-        copies = self.prepared.copies
-        for name in self._used:
-            if copies.is_current(name):
-                self._tenant.knowledge.described(name, b"")
 
     # --- the end of a lease ---
 
