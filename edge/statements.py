@@ -23,6 +23,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
+from edge.memory import may_be_fact
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.pg.description import qualified
 from protos.pg.tags import Frontend
@@ -43,6 +44,7 @@ class Statement:
     parse: bytes
     """The whole Parse message, under the shared name."""
     scope: bytes
+    may_be_fact: bool = False
 
 
 _interned: WeakValueDictionary[bytes, Statement] = WeakValueDictionary()
@@ -56,7 +58,7 @@ def statement_of(parse: bytes, scope: bytes) -> Statement:
     known = _interned.get(name)
     if known is None:
         length = (len(body) + len(name) + 4).to_bytes(4, "big")
-        known = _interned[name] = Statement(name, parse[:1] + length + name + body, scope)
+        known = _interned[name] = Statement(name, parse[:1] + length + name + body, scope, may_be_fact(body))
     return known
 
 

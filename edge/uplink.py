@@ -149,10 +149,10 @@ class Uplink:
         if self._owners.pop(lane.id, None) is not None and self._stream is not None:
             self._stream.mux.close_lane(lane, Close(reason=reason))
 
-    def state_applied(self, lane: Lane) -> None:
-        """From here on the session's statements are named by its present settings."""
+    def tell_state(self, lane: Lane, state: State) -> None:
+        """From here on the session's statements are named by its present settings, or it has others."""
         if self._stream is not None:
-            self._stream.mux.send_in_order(lane, Frame(channel=lane.id, state=State()))
+            self._stream.mux.send_in_order(lane, Frame(channel=lane.id, state=state))
 
     def rouse(self) -> None:
         """A client is about to ask its first query."""

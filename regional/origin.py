@@ -206,11 +206,14 @@ class Origin:
     def _status(self, *, settles: bool) -> int:
         """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""
         status = self.pipeline.status
+        early = self.tenant.configuration.early
+        flags = self.scrutiny.facts.flags(status, settings=early.settings, catalog=early.catalog)
         if status != TransactionStatus.IDLE:
-            return status | UNCERTAIN if self.kept or self.scrutiny.is_uncertain else status
+            is_uncertain = self.kept or self.scrutiny.is_uncertain
+            return status | UNCERTAIN if is_uncertain else status | flags
         if self.residue.makes_catalog_stale:
             self.tenant.knowledge.ddl_seen()
-        return status | SETTLING if settles else status
+        return status | flags | SETTLING if settles else status | flags
 
     def _conclude(self, channel: "Channel", out: list[bytes]) -> bool:
         """Add the last words to an answer that ends with ReadyForQuery; whether the session has to settle."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from protos.link.link_pb2 import Begin
-from protos.pg.description import split_name
+from protos.pg.description import PREFIX, split_name
 from protos.pg.framer import Piece
 from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
@@ -17,15 +17,9 @@ from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.configuration import SessionState
 from regional.copies import DESCRIBES
+from regional.facts import Facts
 from regional.opening import FAILING, Opening
-from regional.prepared import (
-    SHARED_PREFIX,
-    Prepared,
-    may_set_locally,
-    renamed_statement,
-    statement_named_in,
-    with_own_words,
-)
+from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue
@@ -49,7 +43,7 @@ class Scrutiny:
 
     __slots__ = (
         "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
-        "_startup", "_tenant", "_told", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
+        "_startup", "_tenant", "_told", "asked", "facts", "last_fatal", "login", "looked_at", "must_close", "prepared",
         "refused_write", "residue", "telling", "verifying", "was_read_only",
     )  # fmt: skip
 
@@ -70,6 +64,7 @@ class Scrutiny:
         self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
         self._opening: Opening | None = None
         self.prepared = Prepared(tenant.knowledge.meaning)
+        self.facts = Facts()
         self.verifying = Verifying(self.prepared, self._told_otherwise)
         self.telling = Telling(tenant.knowledge.meaning, self.prepared, tenant.knowledge.described)
         self.residue = Residue.CLEAN
@@ -103,6 +98,7 @@ class Scrutiny:
             self._told = {}
         self._opening = None
         self.telling.begin()
+        self.facts.begin()
 
     # --- towards the origin ---
 
@@ -115,6 +111,7 @@ class Scrutiny:
         if tag == Frontend.QUERY:
             return self._query(piece, pipeline)
         if tag == Frontend.FUNCTION_CALL:
+            self.facts.spoil()
             self.residue |= Residue.DISCARD
             return piece
         if pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
@@ -129,9 +126,11 @@ class Scrutiny:
 
     def _query(self, piece: Piece, pipeline: Pipeline) -> Piece:
         if not piece.whole:
+            self.facts.spoil()
             self.residue |= _UNKNOWN
             return piece
         sql = piece.data[5:-1]
+        self.facts.asked(sql)
         residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
         if may_set_locally(sql):
             self._has_own_settings = True
@@ -145,6 +144,7 @@ class Scrutiny:
     def _parse(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         if not piece.whole:
             self.residue |= _UNKNOWN
+            self.facts.spoil()
             self.must_close = "a statement over 1 MiB"
             if self._resets is not None:
                 self._resets.parsed(piece.data)
@@ -154,7 +154,7 @@ class Scrutiny:
             return instead
         if self._startup and self.residue.resets_settings:
             self._following.parsed(piece.data)
-        if not piece.data.startswith(SHARED_PREFIX, 5):
+        if not piece.data.startswith(PREFIX, 5):
             self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private)
             return piece
         answers_early = self._tenant.configuration.early.prepare
@@ -198,6 +198,7 @@ class Scrutiny:
         """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
         start = message.index(0, 5) + 1
         end = message.index(0, start)
+        self.facts.asked(message[start:end])
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8)
         if may_set_locally(message):
             self._has_own_settings = True
@@ -239,6 +240,7 @@ class Scrutiny:
         for sql in (*opening.statements, *((FAILING,) if opening.failed else ())):
             out.append(self._query(Piece(Frontend.QUERY, query(sql), whole=True), pipeline).data)
             pipeline.inject(Frontend.QUERY)
+        self.facts.begin()  # those were not the client's
         self._opening.is_meant_to_fail = opening.failed
         return out
 
@@ -255,6 +257,7 @@ class Scrutiny:
         if self._resets is not None:
             piece = self._resets.heard(piece, pipeline.settled)
         if tag == Backend.ERROR_RESPONSE:
+            self.facts.spoil()
             is_ours = pipeline.is_answering_us
             self._failed(piece, pipeline, is_ours=is_ours)
             if self._opening is not None:

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protos/link/link.proto\x12\x0fonetrip.link.v1\"K\n\x05\x42\x61tch\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.onetrip.link.v1.Frame\x12\x1a\n\x12\x61\x63knowledged_bytes\x18\x02 \x01(\x04\"\xa4\x07\n\x05\x46rame\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0f\n\x07settled\x18\x03 \x01(\r\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\'\n\x05hello\x18\n \x01(\x0b\x32\x16.onetrip.link.v1.HelloH\x00\x12+\n\x07welcome\x18\x0b \x01(\x0b\x32\x18.onetrip.link.v1.WelcomeH\x00\x12\x37\n\rconfiguration\x18\x0c \x01(\x0b\x32\x1e.onetrip.link.v1.ConfigurationH\x00\x12-\n\x08withdraw\x18\r \x01(\x0b\x32\x19.onetrip.link.v1.WithdrawH\x00\x12+\n\x07\x61pplied\x18\x0e \x01(\x0b\x32\x18.onetrip.link.v1.AppliedH\x00\x12%\n\x04open\x18\x0f \x01(\x0b\x32\x15.onetrip.link.v1.OpenH\x00\x12)\n\x06\x63redit\x18\x10 \x01(\x0b\x32\x17.onetrip.link.v1.CreditH\x00\x12)\n\x06\x63\x61ncel\x18\x11 \x01(\x0b\x32\x17.onetrip.link.v1.CancelH\x00\x12\'\n\x05\x63lose\x18\x12 \x01(\x0b\x32\x16.onetrip.link.v1.CloseH\x00\x12\x31\n\ninvalidate\x18\x13 \x01(\x0b\x32\x1b.onetrip.link.v1.InvalidateH\x00\x12*\n\x07go_away\x18\x14 \x01(\x0b\x32\x17.onetrip.link.v1.GoAwayH\x00\x12%\n\x04ping\x18\x15 \x01(\x0b\x32\x15.onetrip.link.v1.PingH\x00\x12%\n\x04pong\x18\x16 \x01(\x0b\x32\x15.onetrip.link.v1.PingH\x00\x12/\n\tstatement\x18\x17 \x01(\x0b\x32\x1a.onetrip.link.v1.StatementH\x00\x12+\n\x07resolve\x18\x18 \x01(\x0b\x32\x18.onetrip.link.v1.ResolveH\x00\x12-\n\x08resolved\x18\x19 \x01(\x0b\x32\x19.onetrip.link.v1.ResolvedH\x00\x12\'\n\x05state\x18\x1a \x01(\x0b\x32\x16.onetrip.link.v1.StateH\x00\x12\x33\n\x0b\x64\x65scription\x18\x1b \x01(\x0b\x32\x1c.onetrip.link.v1.DescriptionH\x00\x12\'\n\x05\x62\x65gin\x18\x1c \x01(\x0b\x32\x16.onetrip.link.v1.BeginH\x00\x42\t\n\x07\x63ontrol\"[\n\x05Hello\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x11\n\tadvertise\x18\x05 \x01(\t\"f\n\x07Welcome\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x13\n\x0bmock_secret\x18\x04 \x01(\x0c\x12\x16\n\x0e\x63onfigurations\x18\x05 \x01(\r\"&\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xe0\x02\n\rConfiguration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x1b\n\x13\x63redentials_version\x18\x03 \x01(\x04\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x10\n\x08verifier\x18\x05 \x01(\t\x12\x13\n\x0b\x63lient_auth\x18\x06 \x01(\t\x12\x1e\n\x16max_client_connections\x18\x07 \x01(\r\x12\x16\n\x0ewait_timeout_s\x18\x08 \x01(\x01\x12,\n\nparameters\x18\t \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12*\n\x05known\x18\n \x03(\x0b\x32\x1b.onetrip.link.v1.Resolution\x12%\n\x1didle_in_transaction_timeout_s\x18\x0b \x01(\x01\x12%\n\x05\x65\x61rly\x18\x0c \x01(\x0b\x32\x16.onetrip.link.v1.Early\"\'\n\x05\x45\x61rly\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x08\x12\x0f\n\x07prepare\x18\x02 \x01(\x08\")\n\x08Withdraw\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"(\n\x07\x41pplied\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"\xb9\x01\n\x04Open\x12\x15\n\rconfiguration\x18\x01 \x01(\t\x12\x1b\n\x13\x63redentials_version\x18\x02 \x01(\x04\x12*\n\x08settings\x18\x03 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12\x12\n\nprocess_id\x18\x04 \x01(\r\x12\x12\n\nsecret_key\x18\x05 \x01(\x0c\x12)\n\x07present\x18\x06 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\"C\n\x05State\x12*\n\x08settings\x18\x01 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12\x0e\n\x06pinned\x18\x02 \x01(\x08\"+\n\x05\x42\x65gin\x12\x12\n\nstatements\x18\x01 \x03(\x0c\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x08\"\x17\n\x06\x43redit\x12\r\n\x05\x62ytes\x18\x01 \x01(\r\"0\n\x06\x43\x61ncel\x12\x12\n\nprocess_id\x18\x01 \x01(\r\x12\x12\n\nsecret_key\x18\x02 \x01(\x0c\"?\n\x05\x43lose\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.onetrip.link.v1.Reason\x12\r\n\x05\x65rror\x18\x02 \x01(\x0c\"4\n\nInvalidate\x12\x15\n\rconfiguration\x18\x01 \x01(\t\x12\x0f\n\x07meaning\x18\x02 \x01(\x08\"L\n\x0b\x44\x65scription\x12\x15\n\rconfiguration\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\x0c\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\x0c\"\x15\n\x06GoAway\x12\x0b\n\x03why\x18\x01 \x01(\t\"\x12\n\x04Ping\x12\n\n\x02id\x18\x01 \x01(\x04\"(\n\tStatement\x12\x0c\n\x04slot\x18\x01 \x01(\r\x12\r\n\x05parse\x18\x02 \x01(\x0c\"X\n\x07Resolve\x12\n\n\x02id\x18\x01 \x01(\r\x12\x15\n\rconfiguration\x18\x02 \x01(\t\x12*\n\x08settings\x18\x03 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\"t\n\nResolution\x12)\n\x07setting\x18\x01 \x01(\x0b\x32\x18.onetrip.link.v1.Setting\x12*\n\x08reported\x18\x02 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12\x0f\n\x07refusal\x18\x03 \x01(\x0c\"\x85\x01\n\x08Resolved\x12\n\n\x02id\x18\x01 \x01(\r\x12\x30\n\x0bresolutions\x18\x02 \x03(\x0b\x32\x1b.onetrip.link.v1.Resolution\x12,\n\nparameters\x18\x03 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12\r\n\x05\x65rror\x18\x04 \x01(\x0c*R\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nTERMINATED\x10\x01\x12\x08\n\x04LOST\x10\x02\x12\x0b\n\x07REFUSED\x10\x03\x12\t\n\x05\x45NDED\x10\x04\x32\x45\n\x04Link\x12=\n\x07\x43onnect\x12\x16.onetrip.link.v1.Batch\x1a\x16.onetrip.link.v1.Batch(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protos/link/link.proto\x12\x0fonetrip.link.v1\"K\n\x05\x42\x61tch\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.onetrip.link.v1.Frame\x12\x1a\n\x12\x61\x63knowledged_bytes\x18\x02 \x01(\x04\"\xa4\x07\n\x05\x46rame\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0f\n\x07settled\x18\x03 \x01(\r\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\'\n\x05hello\x18\n \x01(\x0b\x32\x16.onetrip.link.v1.HelloH\x00\x12+\n\x07welcome\x18\x0b \x01(\x0b\x32\x18.onetrip.link.v1.WelcomeH\x00\x12\x37\n\rconfiguration\x18\x0c \x01(\x0b\x32\x1e.onetrip.link.v1.ConfigurationH\x00\x12-\n\x08withdraw\x18\r \x01(\x0b\x32\x19.onetrip.link.v1.WithdrawH\x00\x12+\n\x07\x61pplied\x18\x0e \x01(\x0b\x32\x18.onetrip.link.v1.AppliedH\x00\x12%\n\x04open\x18\x0f \x01(\x0b\x32\x15.onetrip.link.v1.OpenH\x00\x12)\n\x06\x63redit\x18\x10 \x01(\x0b\x32\x17.onetrip.link.v1.CreditH\x00\x12)\n\x06\x63\x61ncel\x18\x11 \x01(\x0b\x32\x17.onetrip.link.v1.CancelH\x00\x12\'\n\x05\x63lose\x18\x12 \x01(\x0b\x32\x16.onetrip.link.v1.CloseH\x00\x12\x31\n\ninvalidate\x18\x13 \x01(\x0b\x32\x1b.onetrip.link.v1.InvalidateH\x00\x12*\n\x07go_away\x18\x14 \x01(\x0b\x32\x17.onetrip.link.v1.GoAwayH\x00\x12%\n\x04ping\x18\x15 \x01(\x0b\x32\x15.onetrip.link.v1.PingH\x00\x12%\n\x04pong\x18\x16 \x01(\x0b\x32\x15.onetrip.link.v1.PingH\x00\x12/\n\tstatement\x18\x17 \x01(\x0b\x32\x1a.onetrip.link.v1.StatementH\x00\x12+\n\x07resolve\x18\x18 \x01(\x0b\x32\x18.onetrip.link.v1.ResolveH\x00\x12-\n\x08resolved\x18\x19 \x01(\x0b\x32\x19.onetrip.link.v1.ResolvedH\x00\x12\'\n\x05state\x18\x1a \x01(\x0b\x32\x16.onetrip.link.v1.StateH\x00\x12\x33\n\x0b\x64\x65scription\x18\x1b \x01(\x0b\x32\x1c.onetrip.link.v1.DescriptionH\x00\x12\'\n\x05\x62\x65gin\x18\x1c \x01(\x0b\x32\x16.onetrip.link.v1.BeginH\x00\x42\t\n\x07\x63ontrol\"[\n\x05Hello\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x11\n\tadvertise\x18\x05 \x01(\t\"f\n\x07Welcome\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x13\n\x0bmock_secret\x18\x04 \x01(\x0c\x12\x16\n\x0e\x63onfigurations\x18\x05 \x01(\r\"&\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xe0\x02\n\rConfiguration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x1b\n\x13\x63redentials_version\x18\x03 \x01(\x04\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x10\n\x08verifier\x18\x05 \x01(\t\x12\x13\n\x0b\x63lient_auth\x18\x06 \x01(\t\x12\x1e\n\x16max_client_connections\x18\x07 \x01(\r\x12\x16\n\x0ewait_timeout_s\x18\x08 \x01(\x01\x12,\n\nparameters\x18\t \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12*\n\x05known\x18\n \x03(\x0b\x32\x1b.onetrip.link.v1.Resolution\x12%\n\x1didle_in_transaction_timeout_s\x18\x0b \x01(\x01\x12%\n\x05\x65\x61rly\x18\x0c \x01(\x0b\x32\x16.onetrip.link.v1.Early\"9\n\x05\x45\x61rly\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x08\x12\x0f\n\x07prepare\x18\x02 \x01(\x08\x12\x10\n\x08remember\x18\x03 \x01(\x08\")\n\x08Withdraw\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"(\n\x07\x41pplied\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"\xb9\x01\n\x04Open\x12\x15\n\rconfiguration\x18\x01 \x01(\t\x12\x1b\n\x13\x63redentials_version\x18\x02 \x01(\x04\x12*\n\x08settings\x18\x03 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12\x12\n\nprocess_id\x18\x04 \x01(\r\x12\x12\n\nsecret_key\x18\x05 \x01(\x0c\x12)\n\x07present\x18\x06 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\"R\n\x05State\x12*\n\x08settings\x18\x01 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12\x0e\n\x06pinned\x18\x02 \x01(\x08\x12\r\n\x05given\x18\x03 \x01(\x08\"+\n\x05\x42\x65gin\x12\x12\n\nstatements\x18\x01 \x03(\x0c\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x08\"\x17\n\x06\x43redit\x12\r\n\x05\x62ytes\x18\x01 \x01(\r\"0\n\x06\x43\x61ncel\x12\x12\n\nprocess_id\x18\x01 \x01(\r\x12\x12\n\nsecret_key\x18\x02 \x01(\x0c\"?\n\x05\x43lose\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.onetrip.link.v1.Reason\x12\r\n\x05\x65rror\x18\x02 \x01(\x0c\"4\n\nInvalidate\x12\x15\n\rconfiguration\x18\x01 \x01(\t\x12\x0f\n\x07meaning\x18\x02 \x01(\x08\"L\n\x0b\x44\x65scription\x12\x15\n\rconfiguration\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\x0c\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\x0c\"\x15\n\x06GoAway\x12\x0b\n\x03why\x18\x01 \x01(\t\"\x12\n\x04Ping\x12\n\n\x02id\x18\x01 \x01(\x04\"(\n\tStatement\x12\x0c\n\x04slot\x18\x01 \x01(\r\x12\r\n\x05parse\x18\x02 \x01(\x0c\"X\n\x07Resolve\x12\n\n\x02id\x18\x01 \x01(\r\x12\x15\n\rconfiguration\x18\x02 \x01(\t\x12*\n\x08settings\x18\x03 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\"t\n\nResolution\x12)\n\x07setting\x18\x01 \x01(\x0b\x32\x18.onetrip.link.v1.Setting\x12*\n\x08reported\x18\x02 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12\x0f\n\x07refusal\x18\x03 \x01(\x0c\"\x85\x01\n\x08Resolved\x12\n\n\x02id\x18\x01 \x01(\r\x12\x30\n\x0bresolutions\x18\x02 \x03(\x0b\x32\x1b.onetrip.link.v1.Resolution\x12,\n\nparameters\x18\x03 \x03(\x0b\x32\x18.onetrip.link.v1.Setting\x12\r\n\x05\x65rror\x18\x04 \x01(\x0c*R\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nTERMINATED\x10\x01\x12\x08\n\x04LOST\x10\x02\x12\x0b\n\x07REFUSED\x10\x03\x12\t\n\x05\x45NDED\x10\x04\x32\x45\n\x04Link\x12=\n\x07\x43onnect\x12\x16.onetrip.link.v1.Batch\x1a\x16.onetrip.link.v1.Batch(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.link.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REASON']._serialized_start=2776
-  _globals['_REASON']._serialized_end=2858
+  _globals['_REASON']._serialized_start=2809
+  _globals['_REASON']._serialized_end=2891
   _globals['_BATCH']._serialized_start=43
   _globals['_BATCH']._serialized_end=118
   _globals['_FRAME']._serialized_start=121
@@ -46,39 +46,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIGURATION']._serialized_start=1293
   _globals['_CONFIGURATION']._serialized_end=1645
   _globals['_EARLY']._serialized_start=1647
-  _globals['_EARLY']._serialized_end=1686
-  _globals['_WITHDRAW']._serialized_start=1688
-  _globals['_WITHDRAW']._serialized_end=1729
-  _globals['_APPLIED']._serialized_start=1731
-  _globals['_APPLIED']._serialized_end=1771
-  _globals['_OPEN']._serialized_start=1774
-  _globals['_OPEN']._serialized_end=1959
-  _globals['_STATE']._serialized_start=1961
-  _globals['_STATE']._serialized_end=2028
-  _globals['_BEGIN']._serialized_start=2030
-  _globals['_BEGIN']._serialized_end=2073
-  _globals['_CREDIT']._serialized_start=2075
-  _globals['_CREDIT']._serialized_end=2098
-  _globals['_CANCEL']._serialized_start=2100
-  _globals['_CANCEL']._serialized_end=2148
-  _globals['_CLOSE']._serialized_start=2150
-  _globals['_CLOSE']._serialized_end=2213
-  _globals['_INVALIDATE']._serialized_start=2215
-  _globals['_INVALIDATE']._serialized_end=2267
-  _globals['_DESCRIPTION']._serialized_start=2269
-  _globals['_DESCRIPTION']._serialized_end=2345
-  _globals['_GOAWAY']._serialized_start=2347
-  _globals['_GOAWAY']._serialized_end=2368
-  _globals['_PING']._serialized_start=2370
-  _globals['_PING']._serialized_end=2388
-  _globals['_STATEMENT']._serialized_start=2390
-  _globals['_STATEMENT']._serialized_end=2430
-  _globals['_RESOLVE']._serialized_start=2432
-  _globals['_RESOLVE']._serialized_end=2520
-  _globals['_RESOLUTION']._serialized_start=2522
-  _globals['_RESOLUTION']._serialized_end=2638
-  _globals['_RESOLVED']._serialized_start=2641
-  _globals['_RESOLVED']._serialized_end=2774
-  _globals['_LINK']._serialized_start=2860
-  _globals['_LINK']._serialized_end=2929
+  _globals['_EARLY']._serialized_end=1704
+  _globals['_WITHDRAW']._serialized_start=1706
+  _globals['_WITHDRAW']._serialized_end=1747
+  _globals['_APPLIED']._serialized_start=1749
+  _globals['_APPLIED']._serialized_end=1789
+  _globals['_OPEN']._serialized_start=1792
+  _globals['_OPEN']._serialized_end=1977
+  _globals['_STATE']._serialized_start=1979
+  _globals['_STATE']._serialized_end=2061
+  _globals['_BEGIN']._serialized_start=2063
+  _globals['_BEGIN']._serialized_end=2106
+  _globals['_CREDIT']._serialized_start=2108
+  _globals['_CREDIT']._serialized_end=2131
+  _globals['_CANCEL']._serialized_start=2133
+  _globals['_CANCEL']._serialized_end=2181
+  _globals['_CLOSE']._serialized_start=2183
+  _globals['_CLOSE']._serialized_end=2246
+  _globals['_INVALIDATE']._serialized_start=2248
+  _globals['_INVALIDATE']._serialized_end=2300
+  _globals['_DESCRIPTION']._serialized_start=2302
+  _globals['_DESCRIPTION']._serialized_end=2378
+  _globals['_GOAWAY']._serialized_start=2380
+  _globals['_GOAWAY']._serialized_end=2401
+  _globals['_PING']._serialized_start=2403
+  _globals['_PING']._serialized_end=2421
+  _globals['_STATEMENT']._serialized_start=2423
+  _globals['_STATEMENT']._serialized_end=2463
+  _globals['_RESOLVE']._serialized_start=2465
+  _globals['_RESOLVE']._serialized_end=2553
+  _globals['_RESOLUTION']._serialized_start=2555
+  _globals['_RESOLUTION']._serialized_end=2671
+  _globals['_RESOLVED']._serialized_start=2674
+  _globals['_RESOLVED']._serialized_end=2807
+  _globals['_LINK']._serialized_start=2893
+  _globals['_LINK']._serialized_end=2962
 # @@protoc_insertion_point(module_scope)

@@ -22,6 +22,7 @@ from typing import Any, Concatenate, Final, ParamSpec
 import attrs
 import trio
 
+from edge.memos import Settings
 from edge.session import Session
 from edge.statements import Statement
 from protos.link.credit import Budget
@@ -167,8 +168,8 @@ class Client:
             if not self.channel:
                 self.edge.open(self)
             self.edge.send(self, request, needed)
-        self._take(self.session.to_client)
-        self.session.to_client = b""
+        self._take(self.session.here.to_client)
+        self.session.here.to_client = b""
         if self.session.terminated:
             self.leave(Reason.TERMINATED)
 
@@ -344,8 +345,9 @@ class Edge:
         elif client is not None:
             if frame.HasField("state"):
                 client.present = list(frame.state.settings)
-                scope = repr([(one.name, one.value) for one in client.present]).encode()
-                client.session.state_known(blake2b(scope, digest_size=16).digest(), is_pinned=frame.state.pinned)
+                raw = repr([(one.name, one.value) for one in client.present]).encode()
+                scope = blake2b(raw, digest_size=16).digest()
+                client.session.state_known(Settings(client.present, scope, scope), is_pinned=frame.state.pinned)
                 self.stream.mux.send_in_order(self._lanes[frame.channel], Frame(channel=frame.channel, state=State()))
                 return
             if frame.HasField("close"):

@@ -162,8 +162,8 @@ async def test_what_fails_in_the_opening_is_the_first_statement_s_error(side: Po
         for statement in (query(b"select 1"), parse(b"", b"select 1") + bind(b"", b"") + execute() + sync()):
             driver = await tiers.connect()
             await driver.ask(query(b"begin"))
-            (client,) = (one for one in tiers.edge.clients if one._session.held)
-            client._session.held = Held((b"BEGIN", b"SET TRANSACTION READ ONLY", b"set local work_mem = 'much'"))
+            (client,) = (one for one in tiers.edge.clients if one._session.here.held)
+            client._session.here.held = Held((b"BEGIN", b"SET TRANSACTION READ ONLY", b"set local work_mem = 'much'"))
             assert sqlstates(answer := await driver.ask(statement)) == ["22023"]
             assert answer[-1] == FAILED
             assert sqlstates(await driver.ask(statement)) == ["25P02"]
@@ -328,3 +328,116 @@ async def test_preparing_at_the_edge_can_be_switched_off(side: PoolSide, origin:
             driver = await tiers.connect()
             _, crossed = await asked(tiers, driver, parse(b"a", SQL) + describe_statement(b"a") + sync())
             assert crossed
+
+
+# --- what is remembered ---
+
+ARRAYS: Final = (
+    b"select b.oid, b.typarray from pg_catalog.pg_type a left join pg_catalog.pg_type b on b.oid = a.typelem"
+    b" where a.typcategory = 'A' group by b.oid, b.typarray order by b.oid"
+)
+RELEASE: Final = b"SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;"
+
+
+@beside
+@pytest.mark.parametrize("sql", [ARRAYS, b"select pg_catalog.version()", b"show transaction isolation level"])
+async def test_a_fact_is_answered_from_memory(side: PoolSide, origin: Origin, sql: bytes) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        first = await (await tiers.connect()).ask(query(sql))
+        assert rows(first)
+        driver = await tiers.connect()
+        assert await asked(tiers, driver, query(sql)) == (first, [])
+        await driver.ask(query(b"begin"))
+        answer, _ = await asked(tiers, driver, query(sql))
+        assert (answer[:-1], answer[-1]) == (first[:-1], IN_TRANSACTION)
+
+
+@beside
+async def test_a_fact_in_the_extended_protocol_is_remembered_whatever_its_names(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+
+        def run(name: bytes) -> bytes:
+            return parse(name, ARRAYS) + describe_statement(name) + bind(b"", name) + execute() + sync()
+
+        first = await (await tiers.connect()).ask(run(b"x1"))
+        assert [message[:1] for message in first[:5]] == [b"1", b"t", b"T", b"2", b"D"]
+        for name in (b"x2", b""):
+            driver = await tiers.connect()
+            assert await asked(tiers, driver, run(name)) == (first, [])
+            answer, _ = await asked(tiers, driver, bind(b"", name) + execute() + sync())
+            assert rows(answer) == rows(first), "the statement is prepared as well"
+
+
+@beside
+async def test_a_setting_in_known_words_travels_with_the_next_statement(side: PoolSide, origin: Origin) -> None:
+    show = query(b"select current_setting('extra_float_digits'), current_setting('timezone')")
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        answers = []
+        for number in range(2):
+            driver = await tiers.connect()
+            told = []
+            for sql in (b"SET extra_float_digits = 3", b"SELECT set_config('TimeZone', 'Asia/Tokyo', false)"):
+                answer, crossed = await asked(tiers, driver, query(sql))
+                await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+                told += answer
+                assert bool(crossed) == (number == 0)
+            answers.append(told)
+            answer, crossed = await asked(tiers, driver, show)
+            assert rows(answer) == [[b"3", b"Asia/Tokyo"]]
+            assert crossed == (ONE if number == 0 else [(TO_POOL, frozenset({"open", "data"})), ONE[1]])
+            driver.hang_up()
+        assert answers[0] == answers[1]
+        other = await tiers.connect()
+        assert rows(await other.ask(show)) == [[b"1", b"Etc/UTC"]]
+
+
+@beside
+async def test_a_connection_given_back_to_a_driver_s_pool_is_as_new_at_no_crossing(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for number in range(3):
+            await driver.ask(query(b"set app.tenant = '42'"))
+            await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+            answer, crossed = await asked(tiers, driver, query(RELEASE))
+            assert [message[:1] for message in answer] == [b"T", b"D", b"C", b"C", b"C", b"C", b"Z"]
+            assert any("data" in kinds for _, kinds in crossed) == (number == 0)
+            await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+            answer = await driver.ask(query(b"select current_setting('app.tenant', true)"))
+            assert rows(answer) in ([[b""]], [[None]])
+
+
+@beside
+async def test_ddl_makes_the_edge_forget_before_its_answer(side: PoolSide, origin: Origin) -> None:
+    sql = b"select typname from pg_type where typname = 'early_mood'"
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for _ in range(2):
+            assert rows(await driver.ask(query(sql))) == []
+        other = await tiers.connect()
+        await other.ask(query(b"create type early_mood as enum ('calm')"))
+        assert rows(await driver.ask(query(sql))) == [[b"early_mood"]]
+        await other.ask(query(b"drop type early_mood"))
+        assert rows(await driver.ask(query(sql))) == []
+
+
+@beside
+@pytest.mark.parametrize(
+    ("early", "sql"), [(Early(settings=False), b"set app.a = 'b'"), (Early(catalog=False), b"show datestyle")]
+)
+async def test_each_kind_of_memory_can_be_switched_off(
+    side: PoolSide, origin: Origin, early: Early, sql: bytes
+) -> None:
+    async with two_tiers(side, origin, early=early) as tiers:
+        await warm(tiers)
+        for _ in range(2):
+            driver = await tiers.connect()
+            _, crossed = await asked(tiers, driver, query(sql))
+            assert crossed
+            driver.hang_up()
