@@ -57,8 +57,8 @@ class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_statements", "has_unsynced",
-        "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "needed", "opening", "owed",
+        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_parsed", "_statements",
+        "has_unsynced", "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "needed", "opening", "owed",
         "terminated",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class Session:
         self._is_skipping = False  # up to the Sync
         self._is_dropping = False  # the rest of the message that is in the middle
         self._may_hear = False  # only Parses and Closes came since the session was at rest
+        self._parsed: list[bytes] = []  # names, by those
         self._opened: Held | None = None  # what has been sent to open the transaction; nothing has come back yet
         self.owed = 0
         self.has_unsynced = False
@@ -148,6 +149,8 @@ class Session:
         if status & SETTLING:
             self.is_settling = True
         self.is_uncertain = bool(status & UNCERTAIN)
+        if self._parsed:
+            self._tell_parsed()
         self.here.status = status & 0xFF
         self._opened = None
 
@@ -171,9 +174,21 @@ class Session:
         self.owed = 0
         self.has_unsynced = False
         self.opening = self.hearing = None
+        self._parsed = []
         self.here.memory.interrupt()
         self.channel_lost()
         return answer
+
+    def _tell_parsed(self) -> None:
+        """What has just been parsed has the description that the pool node has sent with the answer, if it has."""
+        parsed, self._parsed = self._parsed, []
+        if self.owed or self.is_uncertain or self.is_pinned:
+            return
+        for name in parsed:
+            statement = self._statements.get(name)
+            description = None if statement is None else self._early.description_of(statement.name)
+            if description is not None:
+                self._statements.tell(name, description.digest)
 
     def heard(self, data: bytes) -> None:
         """Learn from an answer, if there is something to be learnt from it."""
@@ -240,6 +255,8 @@ class Session:
             self._may_hear = self._early.prepare and self._is_at_rest
         self.has_unsynced = True
         if tag == Frontend.PARSE:
+            if self._may_hear and whole:
+                self._parsed.append(piece[5 : piece.index(0, 5)])
             piece, statement = statements.parse(piece, whole=whole)
         elif tag == Frontend.CLOSE:
             piece = statements.close(piece)
