@@ -58,8 +58,8 @@ class Session:
 
     __slots__ = (
         "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_parsed", "_statements",
-        "has_unsynced", "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "needed", "opening", "owed",
-        "terminated",
+        "has_unsynced", "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "needed", "opening",
+        "owed", "terminated",
     )  # fmt: skip
 
     def __init__(self, scope: bytes, early: Early = _NO_EARLY, state: bytes = b"") -> None:
