@@ -100,7 +100,6 @@ AIMS: Final = {"cold": 1, "again": 1, "transaction": 3, "ten": 10}
 # Those that need more, and for what.
 BEYOND: Final = {
     "psycopg-cursor": "a cursor on the server is declared, described, fetched from and closed, one after the other",
-    "sqlalchemy-psycopg": "an engine's first connection looks for hstore, within a savepoint",
 }
 
 
