@@ -130,11 +130,13 @@ class Session:
         framer = self._framer
         framer.whole = _WHOLE if self.owed or self.has_unsynced else _WHOLE_BETWEEN
         out: list[bytes] = []
-        for piece in framer.feed(data):
+        pieces = framer.feed(data)
+        for index, piece in enumerate(pieces, 1):
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
                 self._skip(piece.tag)
             elif self.here.is_gathering or self._is_at_rest:
-                if not self.here.take(piece):
+                following = pieces[index].tag if index < len(pieces) else 0
+                if not self.here.take(piece, following):
                     for one in (*self.here.give_up(), piece):
                         self._take(one, out)
             else:
