@@ -56,6 +56,8 @@ class Answering:
     def open_transaction(self) -> Held | None:
         """Something crosses: what opens its transaction, if that was held here."""
         held, self.held = self.held, None
+        if held is not None:
+            self.memory.opened(held)
         return held
 
     def take(self, piece: Piece, following: int = 0) -> bool:
@@ -92,8 +94,8 @@ class Answering:
             self._hold(outcome)
             answer = command_complete(outcome.tag)
         else:
-            is_open = is_idle or (self.held is not None and not self.held.has_failed)
-            memo = self.memory.recall(sql, self.held) if is_open and may_be_fact(sql) else None
+            has_failed = self.held is not None and self.held.has_failed
+            memo = self.memory.recall(sql, self.held) if not has_failed and may_be_fact(sql) else None
             if memo is None:
                 return False
             self._adopt(memo)

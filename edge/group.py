@@ -94,7 +94,7 @@ class Group:
 
     def _take_whole(self, piece: Piece) -> bool:
         """Go on as a group whose answer may be remembered."""
-        if self.outcome is not None or self._bound is not None or (self._held is None and not self._is_idle):
+        if self.outcome is not None or self._bound is not None:
             return False
         if self._whole is None:
             whole = Whole(self._statements)

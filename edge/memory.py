@@ -1,7 +1,8 @@
 """What one session is answered from memory, and which of its answers are remembered.
 
 A request that looks like a fact (`may_be_fact`) is looked up in the configuration's memos, by the session's settings,
-the transaction that is held, and its bytes. If it has to cross, its answer is recorded; the pool node says at its end
+what opened its transaction, and its bytes: as long as a transaction has run nothing but facts, it is what it was when
+it was opened. If it has to cross, its answer is recorded; the pool node says at its end
 whether it is a fact. What the request has set is known when the session's State has come, so it is kept then.
 """
 
@@ -12,6 +13,7 @@ from typing import Final
 from edge.control import Held
 from edge.memos import MAX_ANSWER_BYTES, Memo, Memos, Settings
 from protos.link.settings import CATALOG, FACT, SETTLING
+from protos.pg.tags import TransactionStatus
 
 READY_BYTES: Final = 6  # of the ReadyForQuery at the end
 
@@ -27,12 +29,15 @@ def may_be_fact(sql: bytes) -> bool:
 class Memory:
     """Of one session."""
 
-    __slots__ = ("_data", "_flags", "_key", "_memos", "_size", "state")
+    __slots__ = ("_data", "_flags", "_key", "_memos", "_opening", "_size", "state")
 
     def __init__(self, memos: Memos, state: bytes) -> None:
         self.state = state
         """A digest of all settings that the session has."""
         self._memos = memos
+        self._opening: (
+            tuple[bytes, ...] | None
+        ) = ()  # of the transaction at the origin; None if it has run other things
         self._key: Hashable = None  # of the request whose answer is recorded
         self._data: list[bytes] = []
         self._size = 0
@@ -40,12 +45,18 @@ class Memory:
 
     def recall(self, request: Hashable, held: Held | None) -> Memo | None:
         """The answer to a request; if there is none, what comes next is recorded as that."""
-        opening = () if held is None else held.opening
+        opening = self._opening if held is None else held.opening
+        if opening is None:
+            return None
         key = (self.state, opening, request)
         memo = self._memos.get(key)
         if memo is None:
             self._key, self._data, self._size, self._flags = key, [], 0, 0
         return memo
+
+    def opened(self, held: Held) -> None:
+        """The transaction that was held goes to the origin."""
+        self._opening = None if held.has_failed else held.opening
 
     def interrupt(self) -> None:
         """Another request has crossed, or nothing will come of this one."""
@@ -61,7 +72,11 @@ class Memory:
                 self.interrupt()
 
     def answered(self, settled: int, status: int) -> None:
-        """The request has been answered, if it was one."""
+        """Something has been answered, perhaps a request."""
+        if status & 0xFF == TransactionStatus.IDLE:
+            self._opening = ()
+        elif self._key is None or not status & FACT:
+            self._opening = None
         if self._key is None:
             return
         if settled != 1 or not status & FACT:

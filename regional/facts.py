@@ -10,8 +10,8 @@ the catalogue, and of nothing else. Three kinds, by how long that holds:
 - *catalogue*: reading PostgreSQL's own catalogue of types, tables and the like, `current_schema()`, SHOW of anything
   else. It holds until DDL is seen, and for 30 s at most (edge/memos.py), for DDL may go another way.
 
-It is judged by PostgreSQL's grammar, on one statement that is alone in its lease and did not fail; what is not in
-these lists is no fact. A `SELECT 1` is none: whoever asks it wants to know whether the database is there.
+It is judged by PostgreSQL's grammar, on one statement that is alone between two sync points and did not fail; what is
+not in these lists is no fact. A `SELECT 1` is none: whoever asks it wants to know whether the database is there.
 """
 
 import re
@@ -186,7 +186,7 @@ _KINDS: Final[dict[str, Callable[[Node], Kind]]] = {
 
 
 class Facts:
-    """Of one lease: is what was asked in it a fact?"""
+    """Of one request at a time: is it a fact?"""
 
     __slots__ = ("_kind", "_text")
 
@@ -195,7 +195,7 @@ class Facts:
         self._kind = Kind.NONE
 
     def begin(self) -> None:
-        """A lease begins."""
+        """What comes is another request."""
         self._text = None
         self._kind = Kind.NONE
 

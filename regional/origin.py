@@ -208,6 +208,7 @@ class Origin:
         status = self.pipeline.status
         early = self.tenant.configuration.early
         flags = self.scrutiny.facts.flags(status, settings=early.settings, catalog=early.catalog)
+        self.scrutiny.facts.begin()
         if status != TransactionStatus.IDLE:
             is_uncertain = self.kept or self.scrutiny.is_uncertain
             return status | UNCERTAIN if is_uncertain else status | flags

@@ -75,3 +75,22 @@ def test_a_session_that_is_pinned_teaches_nothing() -> None:
 )
 def test_what_may_be_a_fact(sql: bytes, *, expected: bool) -> None:
     assert may_be_fact(sql) is expected
+
+
+def test_a_transaction_that_has_run_nothing_but_facts_is_as_it_was_opened() -> None:
+    held, in_transaction = Held((b"BEGIN",)), ord("T")
+    memos = Memos()
+    memory = Memory(memos, b"state")
+    for request in (b"show a", b"show b"):
+        assert memory.recall(request, held if request == b"show a" else None) is None
+        if request == b"show a":
+            memory.opened(held)
+        memory.heard(ANSWER + READY)
+        memory.answered(1, in_transaction | FACT)
+    assert Memory(memos, b"state").recall(b"show b", held) is not None
+    assert memory.recall(b"show a", None) is not None, "in the transaction at the origin, too"
+    memory.interrupt()
+    memory.answered(1, in_transaction)
+    assert memory.recall(b"show a", None) is None, "something else was done in it"
+    memory.answered(1, IDLE)
+    assert memory.recall(b"show a", None) is None, "another key"

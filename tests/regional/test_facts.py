@@ -82,7 +82,7 @@ def flags(*asked: bytes, status: int = IDLE, settings: bool = True, catalog: boo
     return facts.flags(status, settings=settings, catalog=catalog)
 
 
-def test_a_fact_is_alone_in_its_lease() -> None:
+def test_a_fact_is_alone() -> None:
     assert flags(b"set a.b = 'x'") == FACT
     assert flags(b"show datestyle", b"show datestyle") == FACT, "its Parse and its Bind"
     assert flags(b"show datestyle", b"select 1") == 0
@@ -93,7 +93,7 @@ def test_a_fact_is_alone_in_its_lease() -> None:
     facts.spoil()
     assert facts.flags(IDLE, settings=True, catalog=True) == 0
     facts.asked(b"show datestyle")
-    assert facts.flags(IDLE, settings=True, catalog=True) == 0, "up to the end of the lease"
+    assert facts.flags(IDLE, settings=True, catalog=True) == 0, "up to the end of the request"
     facts.begin()
     facts.asked(b"show datestyle")
     assert facts.flags(IDLE, settings=True, catalog=True) == FACT

@@ -396,6 +396,24 @@ async def test_a_fact_is_answered_from_memory(side: PoolSide, origin: Origin, sq
 
 
 @beside
+async def test_all_facts_of_a_transaction_are_learnt_at_once(side: PoolSide, origin: Origin) -> None:
+    questions = (b"select pg_catalog.version()", b"select current_schema()", b"show transaction isolation level")
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        for number in range(2):
+            driver = await tiers.connect()
+            await driver.ask(query(b"begin"))
+            for sql in questions:
+                _, crossed = await asked(tiers, driver, query(sql))
+                assert bool(crossed) == (number == 0)
+            await driver.ask(query(b"rollback"))
+        await driver.ask(query(b"begin"))
+        await driver.ask(query(b"set local default_transaction_isolation = serializable"))
+        _, crossed = await asked(tiers, driver, query(questions[2]))
+        assert crossed == ONE, "the transaction is not as it was opened"
+
+
+@beside
 async def test_a_fact_in_the_extended_protocol_is_remembered_whatever_its_names(side: PoolSide, origin: Origin) -> None:
     async with two_tiers(side, origin) as tiers:
         await warm(tiers)
