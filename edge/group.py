@@ -19,7 +19,8 @@ from typing import Final
 
 from edge.control import Control, Held, Outcome, control_of, outcome_of
 from edge.early import Description, Early
-from edge.statements import Statement, Statements, cut
+from edge.meaning import Statement
+from edge.statements import Statements, cut
 from protos.errors import RemoteProtocolError
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, close_complete, command_complete, no_data, parse_complete
@@ -75,6 +76,8 @@ class Group:
         if name and self._statement(name) is not None:
             return False
         statement = self._statements.meaning_of(piece.data)
+        if statement.script is not None:
+            return False
         if types == _NO_TYPES and self._control(sql) is not None:
             pass
         elif self._early.description_of(statement.name) is None:

@@ -29,7 +29,7 @@ from edge.control import Held, Outcome, control_of, outcome_of
 from edge.early import NOTHING, Early
 from edge.group import Group
 from edge.hearing import Hearing
-from edge.statements import Statement, Statements
+from edge.statements import Statements
 from protos.errors import RemoteProtocolError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
@@ -59,15 +59,15 @@ class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_early", "_framer", "_group", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_statements",
-        "has_unsynced", "hearing", "held", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "needed", "opening",
-        "owed", "status", "terminated", "to_client",
+        "_early", "_framer", "_group", "_is_dropping", "_is_skipping", "_may_hear", "_opened",
+        "has_unsynced", "hearing", "held", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "opening",
+        "owed", "statements", "status", "terminated", "to_client",
     )  # fmt: skip
 
     def __init__(self, scope: bytes, early: Early = _NO_EARLY) -> None:
         self._early = early
         self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
-        self._statements = Statements(scope)
+        self.statements = Statements(scope)
         self._is_skipping = False  # up to the Sync
         self._is_dropping = False  # the rest of the message that is in the middle
         self._group: Group | None = None
@@ -87,8 +87,6 @@ class Session:
         """What `feed` returned last ends a request: what comes next begins another."""
         self.terminated = False
         """The client said Terminate."""
-        self.needed: list[Statement] = []
-        """Statements that what `feed` returned last refers to; the caller takes them."""
         self.opening: Held | None = None
         """The transaction that is to be opened in front of what `feed` returned last; the caller takes it."""
         self.to_client = b""
@@ -142,6 +140,7 @@ class Session:
     def answered(self, settled: int, status: int) -> None:
         """The origin has answered this many sync points; status is that of the last, perhaps with flags."""
         self.owed -= settled
+        self.statements.answered(settled)
         if status & SETTLING:
             self.is_settling = True
         self.is_uncertain = bool(status & UNCERTAIN)
@@ -152,7 +151,7 @@ class Session:
         """What the session has set for itself is known, and with it the scope of its statements."""
         self.is_settling = False
         self.is_pinned = is_pinned
-        self._statements.scope = scope
+        self.statements.registry.scope = scope
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
@@ -167,6 +166,7 @@ class Session:
         self.owed = 0
         self.has_unsynced = False
         self.opening = self.hearing = None
+        self.statements.refused()
         self.channel_lost()
         return answer
 
@@ -178,11 +178,12 @@ class Session:
         self.hearing = None
         if hearing.description is not None and not (self.is_uncertain or self.is_pinned):
             self._early.learn(hearing.statement.name, hearing.description)
-            self._statements.tell(hearing.name, hearing.description.digest)
+            self.statements.tell(hearing.name, hearing.description.digest)
 
     def channel_lost(self) -> None:
         """What was sent went nowhere, or is done: the rest of a message in the middle must not go to another origin."""
         self._is_dropping = True
+        self.statements.channel_lost()
 
     # --- what is answered here ---
 
@@ -199,7 +200,7 @@ class Session:
             return False
         if group is None:
             is_idle = self.status == TransactionStatus.IDLE
-            group = self._group = Group(self._statements, early, self.held, is_idle=is_idle)
+            group = self._group = Group(self.statements, early, self.held, is_idle=is_idle)
         if not group.take(piece):
             return False
         if piece.tag in (Frontend.SYNC, Frontend.FLUSH):
@@ -214,19 +215,14 @@ class Session:
         outcome = outcome_of(control, self.held, is_idle=self.status == TransactionStatus.IDLE)
         if outcome is None:
             return False
-        self._statements.queried()
+        self.statements.queried_here()
         self._hold(outcome)
         self.to_client += command_complete(outcome.tag) + ready_for_query(self.status)
         return True
 
     def _settle_here(self, group: Group, *, is_synced: bool) -> None:
-        statements = self._statements
-        for tag, message, _ in group.effects:
-            if tag == Frontend.PARSE:
-                statements.parse(message, whole=True)
-            else:
-                statements.close(message)
-        statements.synced()  # an unnamed statement is not on any connection
+        statements = self.statements
+        statements.changed_here(group.effects)
         for name, description in group.told:
             if description is not NOTHING:  # that a BEGIN has neither parameters nor rows cannot change
                 statements.tell(name, description.digest)
@@ -268,11 +264,11 @@ class Session:
         if tag == 0 or tag in _VOID_BETWEEN:
             return piece
         if tag == Frontend.QUERY:
-            return self._take_query(piece)
+            return self._take_query(piece, whole=whole)
         if tag in (Frontend.SYNC, Frontend.FUNCTION_CALL):
             self.owed += 1
             self.has_unsynced = False
-            self._statements.synced()
+            self.statements.synced()
             return piece
         if tag == Frontend.TERMINATE:
             self.terminated = True
@@ -281,46 +277,46 @@ class Session:
             raise RemoteProtocolError("password message in a session", public="invalid frontend message type 112")
         return self._take_extended(tag, piece, whole=whole)
 
-    def _take_query(self, piece: bytes) -> bytes:
+    def _take_query(self, piece: bytes, *, whole: bool) -> bytes:
         """A simple query ends the group of extended messages before it, as a Sync does."""
         self.owed += 1
         self.has_unsynced = False
         self._is_dropping = False
-        self._statements.queried()
+        self.statements.queried(piece, whole=whole)
         return piece
 
     def _take_extended(self, tag: int, piece: bytes, *, whole: bool) -> bytes:
-        statements = self._statements
-        statement = None
+        statements = self.statements
         if not self.owed and not self.has_unsynced:
             self._may_hear = self._early.prepare and self._is_at_rest
         self.has_unsynced = True
         if tag == Frontend.PARSE:
-            piece, statement = statements.parse(piece, whole=whole)
+            piece = statements.parse(piece, whole=whole)
         elif tag == Frontend.CLOSE:
             piece = statements.close(piece)
         else:
             if tag == Frontend.BIND:
-                piece, statement = statements.bind(piece)
+                piece = statements.bind(piece)
+            elif tag == Frontend.EXECUTE:
+                statements.execute(piece)
             elif tag == Frontend.DESCRIBE:
                 if self._may_hear:
                     self._listen(piece)
-                piece, statement = statements.describe(piece)
+                piece = statements.describe(piece)
             self._may_hear = False
-        if statement is not None and (not self.needed or self.needed[-1] is not statement):
-            self.needed.append(statement)
+        statements.registry.place += 1
         return piece
 
     def _listen(self, describe: bytes) -> None:
         """What comes is the description of this statement."""
         if describe[5:6] == b"S":
             name = describe[6:-1]
-            statement = self._statements.get(name)
-            if statement is not None:
+            statement = self.statements.get(name)
+            if statement is not None and statement.script is None:
                 self.hearing = Hearing(name, statement)
 
     def _skip(self, tag: int) -> None:
         if tag == Frontend.SYNC:
             self._is_skipping = False
-            self._statements.synced()
+            self.statements.changed_here(())
             self.to_client += ready_for_query(self.status)

@@ -30,7 +30,7 @@ from protos.runtime.connection import Connection
 from regional import complaints
 from regional.exchange import Exchange
 from regional.forwarding import Forwarding
-from regional.prepared import Prepared
+from regional.prepared import SHARED_PREFIX, Prepared
 from regional.profile import Profile
 from regional.residue import Residue
 from regional.scrutiny import Scrutiny
@@ -174,33 +174,45 @@ class Origin:
 
     def _relay(self, channel: "Channel", pieces: list[Piece]) -> None:
         pipeline = self.pipeline
-        settled = pipeline.settled
+        settled = settled_before = pipeline.settled
         out: list[bytes] = []
         after: list[Piece] = []
         for index, piece in enumerate(pieces):
             tag = piece.tag
             if tag != Backend.READY_FOR_QUERY:
                 piece = self.scrutiny.heard(piece, pipeline)  # noqa: PLW2901 - what the client gets in its place
-            out.append(pipeline.received(piece))
+            begins = pipeline.settled
+            received = pipeline.received(piece)
+            if tag == Backend.ERROR_RESPONSE and SHARED_PREFIX in received and piece.whole:
+                before, _, after_it = received.partition(piece.data)
+                self._answer(channel, [*out, before], pipeline.settled - settled)
+                channel.choices.word(piece.data, pipeline.progress, channel.say)
+                settled, out = pipeline.settled, [after_it]
+            else:
+                out.append(received)
             if tag == Backend.READY_FOR_QUERY:
                 self.prepared.settled(pipeline.settled)
+                at = channel.choices.settled - settled
+                channel.choices.tell(at + begins, at + pipeline.settled, pipeline.progress, channel.say)
                 if pipeline.is_idle and not self.is_verifying:
                     after = pieces[index + 1 :]
                     break
         self.last_activity = monotonic()
-        if pipeline.settled != settled:
+        if pipeline.settled != settled_before:
             self._busy_from(self.last_activity)
-        is_over = pipeline.is_idle and not (self.connection.is_closed or channel.is_inside_message or self.is_verifying)
+        is_over = pipeline.is_idle and not (self.connection.is_closed or channel.is_inside_request or self.is_verifying)
         settles = is_over and self._conclude(channel, out)
-        settled = pipeline.settled - settled
-        status = self._status(settles=settles) if settled else 0
-        channel.answer(b"".join(out), settled, status, last=pipeline.is_idle)
+        self._answer(channel, out, pipeline.settled - settled, settles=settles)
         if is_over:  # else with the rest of that message: a COPY has failed, and its client goes on sending
             self._end_lease(channel, settles=settles)
-        elif self.is_verifying and self.channel is channel:
-            channel.forward(self, [])
+        elif self.channel is channel and (self.is_verifying or channel.is_waiting):
+            channel.go_on(self)
         for piece in after:
             self._take_own(piece)
+
+    def _answer(self, channel: "Channel", out: list[bytes], settled: int, *, settles: bool = False) -> None:
+        status = self._status(settles=settles) if settled else 0
+        channel.answer(b"".join(out), settled, status, last=self.pipeline.is_idle)
 
     def _status(self, *, settles: bool) -> int:
         """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""

@@ -14,7 +14,8 @@ from protos.pg.framer import Piece
 from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
-from protos.pg.tags import Backend, Frontend, TransactionStatus
+from protos.pg.tags import Backend, Frontend
+from regional import plain
 from regional.configuration import SessionState
 from regional.copies import DESCRIBES
 from regional.opening import FAILING, Opening
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from regional.tenant import Tenant
 
 _LOOKED_AT: Final = frozenset({
-    Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL
+    Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL, plain.PLAIN
 })  # fmt: skip
 _LOOKED_AT_AND_EXECUTE: Final = _LOOKED_AT | {Frontend.EXECUTE}
 _UNKNOWN: Final = Residue.UNKNOWN
@@ -42,8 +43,7 @@ class Scrutiny:
     __slots__ = (
         "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
         "_startup", "_tenant", "_told", "_used", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
-        "refused_write", "residue", "verifying",
-        "was_read_only",
+        "refused_write", "residue", "verifying", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -100,7 +100,9 @@ class Scrutiny:
 
     # --- towards the origin ---
 
-    def look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+    def look(  # noqa: PLR0911 - a kind of message each
+        self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]
+    ) -> Piece | None:
         """What to send for this message, behind what is put into out; None for nothing, or for nothing yet.
 
         texts are the Parse messages that the client's messages refer to, by shared name.
@@ -111,6 +113,10 @@ class Scrutiny:
         if tag == Frontend.FUNCTION_CALL:
             self.residue |= Residue.DISCARD
             return piece
+        if tag == plain.PLAIN:
+            self.residue |= Residue.DISCARD | Residue.STATEMENTS  # what it does is judged by nobody
+            plain.make(piece, self.prepared, pipeline, out, is_private=self._is_private)
+            return None
         if pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
             self.residue |= _UNKNOWN
             return piece
@@ -127,6 +133,8 @@ class Scrutiny:
             return piece
         sql = piece.data[5:-1]
         residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
+        if residue.statements_lost:
+            residue = plain.names_kept(residue, sql, self.prepared)
         if may_set_locally(sql):
             self._has_own_settings = True
         if not residue:
@@ -165,6 +173,7 @@ class Scrutiny:
             if instead is not piece:
                 return instead
             self._used.add(name)
+        plain.use(name, prepared, pipeline, out)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
             if self._startup and piece.tag == Frontend.BIND:
@@ -190,6 +199,8 @@ class Scrutiny:
         start = message.index(0, 5) + 1
         end = message.index(0, start)
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8)
+        if residue.statements_lost:
+            residue = plain.names_kept(residue, message[start:end], self.prepared)
         if may_set_locally(message):
             self._has_own_settings = True
         return self._weigh(residue, piece, message, pipeline) if residue else piece
@@ -197,8 +208,7 @@ class Scrutiny:
     def _weigh(self, residue: Residue, piece: Piece, text: bytes, pipeline: Pipeline) -> Piece:
         """Note what a statement may leave, unless it is refused; what goes out in its place."""
         if residue.asks:
-            is_alone = pipeline.status == TransactionStatus.IDLE and not pipeline.owed and not pipeline.has_unsynced
-            refused = refusal(residue, self._mode, is_alone=is_alone)
+            refused = refusal(residue, self._mode, is_alone=pipeline.is_idle)
             if refused is not None and not pipeline.in_copy_in:
                 return self._refusals.in_place_of(piece, refused)
             self.asked |= residue
@@ -243,7 +253,7 @@ class Scrutiny:
     def heard(self, piece: Piece, pipeline: Pipeline) -> Piece:
         """What a reply says about the connection itself; what the client gets."""
         tag = piece.tag
-        if self._resets is not None:
+        if self._resets is not None and not pipeline.is_answering_us:
             piece = self._resets.heard(piece, pipeline.settled)
         if tag == Backend.ERROR_RESPONSE:
             is_ours = pipeline.is_answering_us
