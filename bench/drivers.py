@@ -8,6 +8,7 @@ its nodes. Both poolers are warm: each script has been played once before. A cel
 where giving the connection back to the driver's own pool crosses too.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Final
@@ -75,6 +76,9 @@ def run(options: DriversOptions) -> None:
     print(tabulate(results, options, missing).text())
     print(summarize(results, options).text())
     save(_figures(results, about, missing), options.json_file)
+    if failures := failed(results):
+        say(f"failed: {', '.join(failures)}")
+        sys.exit(1)
 
 
 def _open_ways(workspace: Workspace, origin: Origin, stack: ExitStack, missing: dict[str, str]) -> Iterator[Way]:
@@ -131,6 +135,16 @@ def tabulate(results: Results, options: DriversOptions, missing: dict[str, str])
     for name, reason in missing.items():
         table.add_missing(name, reason)
     return table
+
+
+def failed(results: Results) -> list[str]:
+    """What does not work though nothing stands in its way but PostgreSQL, or Onetrip."""
+    return [
+        f"{name} {script} ({way})"
+        for (name, way), outcomes in results.items()
+        for script, outcome in outcomes.items()
+        if way != PGBOUNCER and isinstance(outcome, Failure)
+    ]
 
 
 def summarize(results: Results, options: DriversOptions) -> Table:

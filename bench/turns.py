@@ -100,7 +100,7 @@ class Relay:
             taking.cancel()
 
     async def carry_both(self, out: tuple[Read, Write], back: tuple[Read, Write]) -> None:
-        """Both directions, until one of them ends."""
+        """Both directions, until one of them ends; what comes back to who has gone is not handed on."""
         ways = [asyncio.ensure_future(self.carry(*way)) for way in (out, back)]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -131,8 +131,7 @@ class TcpRelay(Relay):
             return data
 
         async def write_back(data: bytes) -> None:
-            if not reader.at_eof():  # else nobody waits for it
-                self.turns.answered()
+            self.turns.answered()
             writer.write(data)
 
         async def write(data: bytes) -> None:
@@ -215,11 +214,11 @@ async def _answer(relay: TcpRelay | LinkRelay) -> None:
 @click.option("--trace", is_flag=True, help="Show on standard error what each crossing of a link carries.")
 def main(kind: str, host: str, port: int, *, trace: bool) -> None:
     """Relay what comes to HOST:PORT and count the crossings."""
-    turns = Turns(_show) if trace else Turns()
+    turns = Turns(show) if trace else Turns()
     asyncio.run(_answer(TcpRelay(host, port, turns) if kind == "tcp" else LinkRelay(host, port, turns)))
 
 
-def _show(messages: list[bytes]) -> None:
+def show(messages: list[bytes]) -> None:
     """What goes to the database for a crossing: the kinds of frames, and what can be read of PostgreSQL's messages."""
     words = []
     for frame in (frame for message in messages for frame in Batch.FromString(message).frames):

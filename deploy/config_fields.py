@@ -83,6 +83,8 @@ SETTINGS: Final = (
 EARLY: Final = {
     "begin": "BEGIN waits at the edge for the first statement of its transaction.",
     "prepare": "Parse and Describe of a known statement are answered at the edge.",
+    "settings": "SET in words that are known is answered at the edge.",
+    "catalog": "Drivers' questions about types and tables are answered at the edge.",
 }
 
 ORIGIN: Final = (

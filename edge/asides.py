@@ -57,11 +57,12 @@ class Asides:
             self.uses.append((self._registry.asked, self._registry.place, name))
 
     def choose(self, name: bytes, number: int | None = None) -> Choice:
-        """Say beside the message what a name stands for in each case."""
+        """Say beside the message what a name stands for in each case; nothing, for a command about all names."""
+        alternatives = self._registry.alternatives(name) if name or number is None else [(0, 0, None)]
         if number is None:
             self._choices = number = self._choices + 1
         choice = Choice(id=number, name=name)
-        for sync_point, place, statement in self._registry.alternatives(name):
+        for sync_point, place, statement in alternatives:
             option = choice.options.add(sync_point=sync_point, place=place)
             if statement is not None:
                 self.need(statement)

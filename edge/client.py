@@ -19,7 +19,7 @@ from edge.session import Session
 from protos.errors import ConnectionLostError, IdleInTransactionError, ServiceError
 from protos.link.lane import Lane
 from protos.link.link_pb2 import Begin, Frame, Open, Reason, Setting, State
-from protos.link.settings import from_wire, to_wire
+from protos.link.settings import to_wire
 from protos.pg.messages import service_error
 from protos.runtime.connection import Connection
 
@@ -51,8 +51,9 @@ class Client:
         """The configuration as it was when the client logged in."""
         secret_bytes = SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0
         self.process_id, self.secret_key = edge.new_cancel_key(secret_bytes)
-        self._session = Session(entry.scope_of(accepted.settings), entry.early)
-        self._settings = tuple(accepted.settings)
+        self._settings = to_wire(accepted.settings)
+        settings = entry.settings_of(self._settings)
+        self._session = Session(settings.scope, entry.early, settings.state)
         self._present: list[Setting] = []
         self._lane: Lane | None = None
         self._uplink: Uplink | None = None
@@ -70,18 +71,24 @@ class Client:
         except ServiceError as error:
             self.end(error)
             return
+        if session.here.given is not None:
+            self._present = list(session.here.given.settings)
+            session.here.given = None
+            if self._lane is not None and self._uplink is not None:
+                state = State(settings=self._present, given=True)
+                self._uplink.say(self._lane, Frame(channel=self._lane.id, state=state))
         if request:
             self._forward(request)
-        if session.to_client:
-            self.connection.write(session.to_client)
-            session.to_client = b""
+        if session.here.to_client:
+            self.connection.write(session.here.to_client)
+            session.here.to_client = b""
             self._answered_here()
         if session.terminated:
             self._leave(Reason.TERMINATED)
 
     def _answered_here(self) -> None:
         """The edge has answered by itself."""
-        self.held_since = monotonic() if self._session.held is not None else 0.0
+        self.held_since = monotonic() if self._session.here.held is not None else 0.0
         if self._ending is not None:
             self._end_if_quiet()
 
@@ -126,7 +133,7 @@ class Client:
         opening = Open(
             configuration=self.entry.name,
             credentials_version=self.entry.credentials_version,
-            settings=to_wire(self._settings),
+            settings=self._settings,
             process_id=self.process_id,
             secret_key=self.secret_key,
             present=self._present,
@@ -164,8 +171,7 @@ class Client:
     def answered(self, data: bytes, settled: int, status: int) -> None:
         """Bytes of the origin for the client."""
         if data:
-            if self._session.hearing is not None:
-                self._session.heard(data)
+            self._session.heard(data)
             self.connection.write(data)
             self._consume(len(data))
         if settled:
@@ -178,8 +184,7 @@ class Client:
     def state_known(self, state: State) -> None:
         """What the session has set for itself; it is said again when another channel is opened."""
         self._present = list(state.settings)
-        scope = self.entry.scope_of(from_wire(state.settings))
-        self._session.state_known(scope, is_pinned=state.pinned)
+        self._session.state_known(self.entry.settings_of(self._present), is_pinned=state.pinned)
         if self._lane is not None and self._uplink is not None:
             # From here on the session's statements are named by its present settings.
             self._uplink.say(self._lane, Frame(channel=self._lane.id, state=State()))
@@ -191,6 +196,8 @@ class Client:
     def outcome_known(self, frame: Frame) -> None:
         """What has become of messages about statements. With what is sent next the pool node hears that we know."""
         if frame.HasField("worded"):
+            self._session.here.memory.interrupt()
+            self._session.hearing = None
             self.connection.write(self._session.statements.asides.worded(frame.worded))
         else:
             self._session.statements.failed(frame.failed)
@@ -259,7 +266,7 @@ class Client:
 
     def tick(self, now: float) -> None:
         """Look whether a transaction that is held has been idle for too long."""
-        if self.held_since and self._session.held is None:
+        if self.held_since and self._session.here.held is None:
             self.held_since = 0.0
         limit_s = self.entry.idle_in_transaction_timeout_s
         if self.held_since and limit_s and now - self.held_since > limit_s:

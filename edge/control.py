@@ -6,9 +6,11 @@ semicolons around it.
     BEGIN [WORK | TRANSACTION] [modes]                 START TRANSACTION [modes]          SET TRANSACTION modes
     COMMIT | END [WORK | TRANSACTION] [AND [NO] CHAIN]
     ROLLBACK | ABORT [WORK | TRANSACTION] [AND [NO] CHAIN]
+    SAVEPOINT name                                     RELEASE [SAVEPOINT] name
 
-Modes: ISOLATION LEVEL …, READ ONLY, READ WRITE, [NOT] DEFERRABLE, with or without commas between them. All else (a
-comment, a savepoint, PREPARE TRANSACTION, SET TRANSACTION SNAPSHOT, two statements in one string) is the origin's.
+Modes: ISOLATION LEVEL …, READ ONLY, READ WRITE, [NOT] DEFERRABLE, with or without commas between them. A savepoint is
+one that nothing has been done in: it is opened with its transaction, or released before that. All else (a comment,
+ROLLBACK TO, PREPARE TRANSACTION, SET TRANSACTION SNAPSHOT, two statements in one string) is the origin's.
 """
 
 import re
@@ -20,11 +22,20 @@ from typing import Final
 import attrs
 
 MAX_BYTES: Final = 200
+MAX_MESSAGES: Final = 20  # that open a transaction
 _SHAPES: Final = b"SET TRANSACTION "
 # What the SQL scanner of every version skips; since version 16 it skips a vertical tab, too.
 _WORDS: Final = re.compile(rb"[a-z]+|,|[^ \t\n\r\f]", re.IGNORECASE)
 _BLANKS_AND_ENDS: Final = b" \t\n\r\f;"
-_FIRST: Final = re.compile(rb"[ \t\n\r\f]*(?:begin|start|commit|end|rollback|abort|set)\b", re.IGNORECASE)
+_FIRST: Final = re.compile(
+    rb"[ \t\n\r\f]*(?:begin|start|commit|end|rollback|abort|set|savepoint|release)\b", re.IGNORECASE
+)
+# A name without quotes has a digit here: then it is no word of PostgreSQL's.
+_SAVEPOINT: Final = re.compile(
+    rb"(savepoint|release(?:[ \t\n\r\f]+savepoint)?)[ \t\n\r\f]+"
+    rb"(\"[\x20\x21\x23-\x7e]{1,63}\"|(?=[a-z_]*[0-9])[a-z_][a-z_0-9]{0,62})",
+    re.IGNORECASE,
+)
 
 
 class Verb(Enum):
@@ -32,6 +43,8 @@ class Verb(Enum):
     SHAPE = auto()
     COMMIT = auto()
     ROLLBACK = auto()
+    SAVEPOINT = auto()
+    RELEASE = auto()
 
 
 @attrs.frozen
@@ -45,6 +58,8 @@ class Control:
     """Transaction modes, in the words of PostgreSQL's grammar."""
     chains: bool = False
     """AND CHAIN: another transaction with the same modes begins."""
+    savepoint: bytes = b""
+    """What makes the savepoint."""
 
     @property
     def opening(self) -> tuple[bytes, ...]:
@@ -52,6 +67,8 @@ class Control:
 
         BEGIN without modes cannot fail, so what comes behind it never runs outside of a transaction.
         """
+        if self.savepoint:
+            return (self.savepoint,)
         shape = (_SHAPES + self.modes,) if self.modes else ()
         return (b"BEGIN", *shape) if self.verb is Verb.BEGIN else shape
 
@@ -65,6 +82,19 @@ def control_of(sql: bytes) -> Control | None:
 
 @lru_cache(maxsize=1024)
 def _parsed(sql: bytes) -> Control | None:
+    return _savepoint(sql) or _transaction(sql)
+
+
+def _savepoint(sql: bytes) -> Control | None:
+    found = _SAVEPOINT.fullmatch(sql.strip(_BLANKS_AND_ENDS))
+    if found is None:
+        return None
+    verb = Verb.SAVEPOINT if found[1].lower() == b"savepoint" else Verb.RELEASE
+    name = found[2] if found[2].startswith(b'"') else b'"%s"' % found[2].lower()
+    return Control(verb, verb.name, savepoint=b"SAVEPOINT " + name)
+
+
+def _transaction(sql: bytes) -> Control | None:
     words = [word.upper() for word in _WORDS.findall(sql.strip(_BLANKS_AND_ENDS))]
     match words:
         case [b"BEGIN", b"WORK" | b"TRANSACTION", *rest] | [b"BEGIN", *rest]:
@@ -143,10 +173,23 @@ def outcome_of(control: Control, held: Held | None, *, is_idle: bool) -> Outcome
     if held is None:
         return Outcome(control.tag, Held(control.opening)) if is_idle and control.verb is Verb.BEGIN else None
     if control.verb in (Verb.COMMIT, Verb.ROLLBACK):
-        if control.chains and any(one.startswith(_SHAPES) for one in held.opening):
-            return None  # in a chain, modes outlive an error, which those of a SET TRANSACTION do not
-        tag = "ROLLBACK" if held.has_failed else control.tag
-        return Outcome(tag, Held((b"BEGIN",)) if control.chains else None)
-    if control.verb is Verb.SHAPE and not held.has_failed:
-        return Outcome(control.tag, Held(held.opening + control.opening))
-    return None
+        return _ended(control, held)
+    return None if held.has_failed else _went_on(control, held)
+
+
+def _ended(control: Control, held: Held) -> Outcome | None:
+    if control.chains and any(one.startswith(_SHAPES) for one in held.opening):
+        return None  # in a chain, modes outlive an error, which those of a SET TRANSACTION do not
+    tag = "ROLLBACK" if held.has_failed else control.tag
+    return Outcome(tag, Held((b"BEGIN",)) if control.chains else None)
+
+
+def _went_on(control: Control, held: Held) -> Outcome | None:
+    opening = held.opening
+    if control.verb is Verb.RELEASE:
+        return Outcome(control.tag, Held(opening[:-1])) if opening[-1:] == control.opening else None
+    # What may be said of a transaction in a savepoint is another matter.
+    is_too_late = control.verb is Verb.SHAPE and any(one.startswith(b"SAVEPOINT") for one in opening)
+    if control.verb is Verb.BEGIN or is_too_late or len(opening) >= MAX_MESSAGES:
+        return None
+    return Outcome(control.tag, Held(opening + control.opening))

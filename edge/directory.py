@@ -9,7 +9,7 @@ Pairs whose report is a fact of PostgreSQL need no asking: see `_fact_of`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -17,6 +17,7 @@ import attrs
 
 from edge.early import Early
 from edge.handshake import Credential
+from edge.memos import Settings
 from protos.errors import InvalidParameterError
 from protos.link.link_pb2 import Configuration, Resolution, Setting
 from protos.link.settings import from_wire
@@ -64,6 +65,13 @@ class Entry:
         lower = ((name.lower(), value) for name, value in settings)
         meaning = sorted(pair for pair in lower if not _means_nothing_to_parse(pair[0]))
         return blake2b(repr(meaning).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def settings_of(self, settings: Sequence[Setting]) -> Settings:
+        """All settings of a session, with their digests."""
+        pairs = from_wire(settings)
+        every = sorted((name.lower(), value) for name, value in pairs)
+        state = blake2b(repr(every).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return Settings(settings, self.scope_of(pairs), state)
 
     def set_parameters(self, reported: Iterable[Setting]) -> None:
         self.parameters = dict(from_wire(reported))
@@ -154,9 +162,15 @@ class Directory:
                 entry.early.forget_all()
             if entry.parameters == old.parameters:
                 entry.known = {**old.known, **entry.known}
-        entry.early.allow(begin=pushed.early.begin, prepare=pushed.early.prepare)
+        early = pushed.early
+        entry.early.allow(begin=early.begin, prepare=early.prepare, remember=early.remember)
         self._entries[entry.name] = self._users[entry.user] = entry
         return entry
+
+    def tick(self, now: float) -> None:
+        """The time, in seconds of a monotonic clock."""
+        for entry in self._entries.values():
+            entry.early.memos.tick(now)
 
     def names(self) -> set[str]:
         return set(self._entries)

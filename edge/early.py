@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from edge.control import control_of
+from edge.memos import Memos
 from protos.pg.description import digest_of, split_description
 from protos.pg.messages import no_data, parameter_description
 
@@ -41,20 +42,28 @@ NOTHING: Final = Description(parameter_description([]), no_data())
 class Early:
     """Of one configuration at this edge."""
 
-    def __init__(self, *, begin: bool = False, prepare: bool = False) -> None:
+    def __init__(self, *, begin: bool = False, prepare: bool = False, remember: bool = False) -> None:
         self.begin = begin
         """BEGIN is held until the first statement, and an empty transaction ends here."""
         self.prepare = prepare
         """A prepare round trip (Parse and Describe) of a known statement is answered here."""
+        self.remember = remember
+        """Some answers are remembered; the pool node says which."""
+        self.memos = Memos()
         self._descriptions: dict[bytes, Description] = {}  # least recently used first
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._descriptions)
 
-    def allow(self, *, begin: bool, prepare: bool) -> None:
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is answered here at all."""
+        return self.begin or self.prepare or self.remember
+
+    def allow(self, *, begin: bool, prepare: bool, remember: bool) -> None:
         """What the configuration allows from now on."""
-        self.begin, self.prepare = begin, prepare
+        self.begin, self.prepare, self.remember = begin, prepare, remember
 
     def description_of(self, name: bytes) -> Description | None:
         """By the statement's shared name."""
@@ -84,6 +93,7 @@ class Early:
 
     def forget_all(self) -> None:
         """The catalogue has changed, or the origin is another."""
+        self.memos.forget_all()
         self._descriptions.clear()
         self._bytes = 0
 

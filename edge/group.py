@@ -11,6 +11,9 @@ as if there had been no group. What can be answered:
     Close S         of a statement of the session; Close P where no portal can be
     Sync, Flush
 
+A group that cannot be answered message by message may be one whose whole answer is remembered (`memory`): one
+statement that looks like a fact, from its Parse or Bind to the Sync. Then it is taken up to there.
+
 Nothing is changed before the group has been answered: `effects` are what the session's statements take over then.
 """
 
@@ -19,8 +22,12 @@ from typing import Final
 
 from edge.control import Control, Held, Outcome, control_of, outcome_of
 from edge.early import Description, Early
+from edge.hearing import Hearing
 from edge.meaning import Statement
+from edge.memory import Memory
+from edge.memos import Memo
 from edge.statements import Statements, cut
+from edge.whole import Whole
 from protos.errors import RemoteProtocolError
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, close_complete, command_complete, no_data, parse_complete
@@ -35,7 +42,9 @@ _STATEMENT: Final = ord("S")
 class Group:
     """What came since the session was at rest."""
 
-    def __init__(self, statements: Statements, early: Early, held: Held | None, *, is_idle: bool) -> None:
+    def __init__(
+        self, statements: Statements, early: Early, memory: Memory, held: Held | None, *, is_idle: bool
+    ) -> None:
         """is_idle: no transaction is open, held or other."""
         self.pieces: list[Piece] = []
         """What has been taken, for the case that it has to cross."""
@@ -45,6 +54,10 @@ class Group:
         self.told: list[tuple[bytes, Description]] = []
         """Names of statements, and what the client is told of them."""
         self.outcome: Outcome | None = None
+        self.memo: Memo | None = None
+        """The answer to the whole."""
+        self._whole: Whole | None = None  # it is not answered message by message
+        self._memory = memory
         self._statements = statements
         self._early = early
         self._held = held
@@ -52,10 +65,18 @@ class Group:
         self._names: dict[bytes, Statement | None] = {}  # as they are in the group
         self._bound: Outcome | None = None
 
+    def told_of_all(self) -> list[tuple[bytes, Description]]:
+        """What the client is told of statements, in the answer to the whole too."""
+        if self.memo is None or self._whole is None or self._whole.described is None:
+            return self.told
+        hearing = Hearing(*self._whole.described)
+        hearing.is_over(self.memo.answer)
+        return [] if hearing.description is None else [(hearing.name, hearing.description)]
+
     def take(self, piece: Piece) -> bool:
         """Whether this one, too, can be answered here. A Sync or Flush that can be ends the group."""
         try:
-            taken = piece.whole and self._take(piece)
+            taken = piece.whole and (self._take(piece) or self._take_whole(piece))
         except RemoteProtocolError:  # PostgreSQL says what is wrong with it
             taken = False
         if taken:
@@ -64,11 +85,29 @@ class Group:
 
     def _take(self, piece: Piece) -> bool:
         tag = piece.tag
+        if self._whole is not None:
+            return False
         if tag in (Frontend.SYNC, Frontend.FLUSH):
             # What was executed must be settled by its Sync, and nothing can be left of a portal that was not executed.
             return self._bound is None and (self.outcome is None or tag == Frontend.SYNC)
         take = self._TAKES.get(tag)
         return take is not None and self.outcome is None and take(self, piece)
+
+    def _take_whole(self, piece: Piece) -> bool:
+        """Go on as a group whose answer may be remembered."""
+        if self.outcome is not None or self._bound is not None or (self._held is None and not self._is_idle):
+            return False
+        if self._whole is None:
+            whole = Whole(self._statements)
+            if not all(whole.take(one) for one in self.pieces):
+                return False
+            self._whole = whole
+        if piece.tag != Frontend.SYNC:
+            return self._whole.take(piece)
+        if self._whole.request:
+            self.memo = self._memory.recall(self._whole.request, self._held)
+            self.effects = self._whole.parses
+        return self.memo is not None
 
     def _parse(self, piece: Piece) -> bool:
         name, sql, types = parse_of(piece.data)
@@ -95,7 +134,7 @@ class Group:
             self.replies.append(no_data())
             return True
         statement = self._statement(name)
-        if statement is None:
+        if statement is None or statement.script is not None:
             return False
         description = self._early.told_of(statement.name, parse_of(statement.parse).sql)
         if description is None:

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
+from edge.memory import may_be_fact
 from protos.errors import RemoteProtocolError
 from protos.pg.messages import parse
 from protos.pg.sql_statements import FIRST_BYTES, Command, command_of
@@ -43,6 +44,8 @@ class Statement:
     """It is a PREPARE, to be run."""
     script: Script | None = None
     """What it does to the session's statements if it is executed, and its text."""
+    may_be_fact: bool = False
+    """Whether it is worth looking whether its answer is remembered."""
 
 
 _interned: WeakValueDictionary[bytes, Statement] = WeakValueDictionary()
@@ -62,7 +65,7 @@ def statement_of(message: bytes, scope: bytes, salt: bytes = b"", *, is_sql: boo
     known = _interned.get(name)
     if known is None:
         length = (len(body) + len(name) + 4).to_bytes(4, "big")
-        known = Statement(name, message[:1] + length + name + body, scope, is_sql, script)
+        known = Statement(name, message[:1] + length + name + body, scope, is_sql, script, may_be_fact(body))
         _interned[name] = known
     return known
 

@@ -227,6 +227,7 @@ class Edge:
 
     def tick(self, now: float) -> None:
         self.limits.tick(now)
+        self.directory.tick(now)
         for client in list(self.clients):
             blocked_at = client.connection.blocked_at
             if blocked_at and now - blocked_at > WRITE_TIMEOUT_S:

@@ -25,15 +25,16 @@ first statement of a held transaction, the transaction has failed: it goes on be
 
 from typing import Final
 
-from edge.control import Held, Outcome, control_of, outcome_of
-from edge.early import NOTHING, Early
-from edge.group import Group
+from edge.answering import Answering
+from edge.control import Held
+from edge.early import Early
 from edge.hearing import Hearing
+from edge.memos import Settings
 from edge.statements import Statements
 from protos.errors import RemoteProtocolError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
-from protos.pg.messages import command_complete, ready_for_query
+from protos.pg.messages import ready_for_query
 from protos.pg.tags import Frontend, TransactionStatus
 
 # While a request is going on, CopyData and the rest of oversized messages pass through; everything else is looked at.
@@ -46,9 +47,6 @@ _WHOLE: Final = frozenset({
 # we must not borrow a connection for them. So CopyData is looked at then, and a run is the rest of one message.
 _VOID_BETWEEN: Final = frozenset({Frontend.COPY_DATA, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FLUSH})
 _WHOLE_BETWEEN: Final = _WHOLE | _VOID_BETWEEN
-_GROUPED: Final = frozenset({
-    Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
-})  # fmt: skip
 _ENDS: Final = frozenset({
     Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
 })  # fmt: skip
@@ -59,28 +57,27 @@ class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_early", "_framer", "_group", "_is_dropping", "_is_skipping", "_may_hear", "_opened",
-        "has_unsynced", "hearing", "held", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "opening",
-        "owed", "statements", "status", "terminated", "to_client",
+        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "has_unsynced",
+        "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "opening", "owed",
+        "statements", "terminated",
     )  # fmt: skip
 
-    def __init__(self, scope: bytes, early: Early = _NO_EARLY) -> None:
+    def __init__(self, scope: bytes, early: Early = _NO_EARLY, state: bytes = b"") -> None:
+        """scope, state: digests of the settings that Parse reads, and of all."""
         self._early = early
         self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
         self.statements = Statements(scope)
+        self.here = Answering(self.statements, early, state)
+        """What is answered without the origin."""
         self._is_skipping = False  # up to the Sync
         self._is_dropping = False  # the rest of the message that is in the middle
-        self._group: Group | None = None
         self._may_hear = False  # only Parses and Closes came since the session was at rest
         self._opened: Held | None = None  # what has been sent to open the transaction; nothing has come back yet
         self.owed = 0
         self.has_unsynced = False
-        self.status: int = TransactionStatus.IDLE
         self.is_settling = False
         self.is_pinned = False
         self.is_uncertain = False
-        self.held: Held | None = None
-        """The transaction that has begun here and nowhere else."""
         self.hearing: Hearing | None = None
         """Listens to the answer that is due, where something can be learnt from it."""
         self.is_at_end = True
@@ -89,22 +86,25 @@ class Session:
         """The client said Terminate."""
         self.opening: Held | None = None
         """The transaction that is to be opened in front of what `feed` returned last; the caller takes it."""
-        self.to_client = b""
-        """What `feed` answers itself; the caller takes it."""
+
+    @property
+    def status(self) -> int:
+        """The transaction status that the client was told last."""
+        return self.here.status
 
     @property
     def is_quiet(self) -> bool:
         return (
             not self.owed
             and not self.has_unsynced
-            and (self.status == TransactionStatus.IDLE or self.held is not None)
+            and (self.status == TransactionStatus.IDLE or self.here.held is not None)
             and not (self.is_settling or self.is_pinned)
         )
 
     @property
     def is_at_boundary(self) -> bool:
         """Whether it is quiet, and its client is in no transaction."""
-        return self.is_quiet and self.held is None
+        return self.is_quiet and self.here.held is None
 
     @property
     def _is_at_rest(self) -> bool:
@@ -112,7 +112,7 @@ class Session:
         return not (
             self.owed
             or self.has_unsynced
-            or (self.status == TransactionStatus.INERROR and self.held is None)
+            or (self.status == TransactionStatus.INERROR and self.here.held is None)
             or self._is_skipping
             or self.is_settling
             or self.is_pinned
@@ -130,10 +130,12 @@ class Session:
         for piece in framer.feed(data):
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
                 self._skip(piece.tag)
-            elif self._group is not None or self._is_at_rest:
-                if not self._answer(piece):
-                    self._cross(piece, out)
+            elif self.here.is_gathering or self._is_at_rest:
+                if not self.here.take(piece):
+                    for one in (*self.here.give_up(), piece):
+                        self._take(one, out)
             else:
+                self.here.memory.interrupt()
                 self._take(piece, out)
         return out[0] if len(out) == 1 else b"".join(out)
 
@@ -141,24 +143,26 @@ class Session:
         """The origin has answered this many sync points; status is that of the last, perhaps with flags."""
         self.owed -= settled
         self.statements.answered(settled)
+        self.here.memory.answered(settled, status)
         if status & SETTLING:
             self.is_settling = True
         self.is_uncertain = bool(status & UNCERTAIN)
-        self.status = status & 0xFF
+        self.here.status = status & 0xFF
         self._opened = None
 
-    def state_known(self, scope: bytes, *, is_pinned: bool) -> None:
-        """What the session has set for itself is known, and with it the scope of its statements."""
+    def state_known(self, settings: Settings, *, is_pinned: bool) -> None:
+        """What the session has set for itself is known."""
+        self.here.memory.state_known(settings, is_pinned=is_pinned)
         self.is_settling = False
         self.is_pinned = is_pinned
-        self.statements.registry.scope = scope
+        self.statements.registry.scope = settings.scope
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
-        self.status = TransactionStatus.IDLE
+        self.here.status = TransactionStatus.IDLE
         if self._opened is not None:
-            self.held, self._opened = Held(self._opened.opening, has_failed=True), None
-            self.status = TransactionStatus.INERROR
+            self.here.held, self._opened = Held(self._opened.opening, has_failed=True), None
+            self.here.status = TransactionStatus.INERROR
         answer = (response + ready_for_query(self.status)) * self.owed
         if self.has_unsynced:
             answer += response
@@ -166,12 +170,14 @@ class Session:
         self.owed = 0
         self.has_unsynced = False
         self.opening = self.hearing = None
+        self.here.memory.interrupt()
         self.statements.refused()
         self.channel_lost()
         return answer
 
     def heard(self, data: bytes) -> None:
         """Learn from an answer, if there is something to be learnt from it."""
+        self.here.memory.heard(data)
         hearing = self.hearing
         if hearing is None or not hearing.is_over(data):
             return
@@ -185,64 +191,7 @@ class Session:
         self._is_dropping = True
         self.statements.channel_lost()
 
-    # --- what is answered here ---
-
-    def _answer(self, piece: Piece) -> bool:
-        """Answer it here, now or with what comes next, if that can be done; then it does not cross."""
-        early, group = self._early, self._group
-        if piece.tag == Frontend.QUERY:
-            return early.begin and group is None and piece.whole and self._answer_query(piece.data)
-        if (
-            not (early.prepare or early.begin)
-            or piece.tag not in _GROUPED
-            or (self.held is not None and self.held.has_failed)
-        ):
-            return False
-        if group is None:
-            is_idle = self.status == TransactionStatus.IDLE
-            group = self._group = Group(self.statements, early, self.held, is_idle=is_idle)
-        if not group.take(piece):
-            return False
-        if piece.tag in (Frontend.SYNC, Frontend.FLUSH):
-            self._group = None
-            self._settle_here(group, is_synced=piece.tag == Frontend.SYNC)
-        return True
-
-    def _answer_query(self, message: bytes) -> bool:
-        control = control_of(message[5:-1])
-        if control is None:
-            return False
-        outcome = outcome_of(control, self.held, is_idle=self.status == TransactionStatus.IDLE)
-        if outcome is None:
-            return False
-        self.statements.queried_here()
-        self._hold(outcome)
-        self.to_client += command_complete(outcome.tag) + ready_for_query(self.status)
-        return True
-
-    def _settle_here(self, group: Group, *, is_synced: bool) -> None:
-        statements = self.statements
-        statements.changed_here(group.effects)
-        for name, description in group.told:
-            if description is not NOTHING:  # that a BEGIN has neither parameters nor rows cannot change
-                statements.tell(name, description.digest)
-        if group.outcome is not None:
-            self._hold(group.outcome)
-        self.to_client += b"".join(group.replies)
-        if is_synced:
-            self.to_client += ready_for_query(self.status)
-
-    def _hold(self, outcome: Outcome) -> None:
-        self.held = outcome.held
-        self.status = TransactionStatus.IDLE if outcome.held is None else TransactionStatus.INTRANS
-
     # --- what crosses ---
-
-    def _cross(self, piece: Piece, out: list[bytes]) -> None:
-        """What has been gathered crosses, and this behind it."""
-        group, self._group = self._group, None
-        for one in (*(group.pieces if group is not None else ()), piece):
-            self._take(one, out)
 
     def _take(self, piece: Piece, out: list[bytes]) -> None:
         if self.terminated:
@@ -250,9 +199,9 @@ class Session:
         taken = self._taken(*piece)
         if not taken:
             return
-        if self.held is not None:
-            self.opening = self._opened = self.held
-            self.held = None
+        held = self.here.open_transaction()
+        if held is not None:
+            self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in _ENDS
         out.append(taken)
 
@@ -319,4 +268,4 @@ class Session:
         if tag == Frontend.SYNC:
             self._is_skipping = False
             self.statements.changed_here(())
-            self.to_client += ready_for_query(self.status)
+            self.here.to_client += ready_for_query(self.status)

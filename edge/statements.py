@@ -256,8 +256,8 @@ class Statements:
 
     def _of_script(self, message: bytes, start: int, use: bytes, script: Script | None) -> tuple[bytes, Script | None]:
         """A message about a statement that may be a command; what that names must be there under the client's name."""
-        if script is None:
-            return (with_name(message, start, use) if use else message), None
+        if script is None or script[0].kind is Kind.FORGET_ALL:
+            return (with_name(message, start, use) if use else message), script
         choice = self.asides.choose(script[0].name)
         choice.plain, choice.use = True, use
         return with_name(message, start, TOKEN % choice.id), script

@@ -133,6 +133,10 @@ class Early(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     begin: bool = True
     #: Parse and Describe of a statement whose description is known (rules 10).
     prepare: bool = True
+    #: SET of what has been set before, in the same words by a session with the same settings.
+    settings: bool = True
+    #: Drivers' questions about types, tables and the server (regional/facts.py).
+    catalog: bool = True
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

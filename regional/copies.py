@@ -18,6 +18,8 @@ from regional.meaning import Meaning
 #: The replies that make a description.
 DESCRIBES: Final = frozenset({Backend.PARAMETER_DESCRIPTION, Backend.ROW_DESCRIPTION, Backend.NO_DATA})
 
+_NOTHING: Final = (b"", b"")
+
 
 @attrs.define(eq=False)
 class Copy:
@@ -38,7 +40,7 @@ class Copies:
         self.meaning = meaning
         self._by_name: dict[bytes, Copy] = {}
         # What was described, with the sync points before it; None where it is no shared statement.
-        self._asked: deque[tuple[Copy | None, int]] = deque()
+        self._asked: deque[tuple[bytes, Copy | None, int]] = deque()
         self._parameters = b""  # the first half of a description
 
     def parsed(self, name: bytes) -> None:
@@ -70,32 +72,34 @@ class Copies:
 
     def described(self, name: bytes, group: int) -> None:
         """A Describe of a statement is sent, with so many sync points before it."""
-        self._asked.append((self._by_name.get(name), group))
+        self._asked.append((name, self._by_name.get(name), group))
 
-    def heard(self, piece: Piece) -> bytes:
-        """One of the replies DESCRIBES of which none is missed; the description that it completes, else nothing."""
+    def heard(self, piece: Piece) -> tuple[bytes, bytes]:
+        """One of the replies DESCRIBES, and none is missed: the shared statement and description that it completes.
+
+        Both empty if there is none. The statement as it is here now is meant.
+        """
         if piece.tag == Backend.PARAMETER_DESCRIPTION:
             self._parameters = piece.data if piece.whole else b""
             if not piece.whole and self._asked:
                 self._asked.popleft()
-            return b""
+            return _NOTHING
         parameters, self._parameters = self._parameters, b""
         if not parameters or not self._asked:
-            return b""  # of a portal, or of a query
-        copy, _ = self._asked.popleft()
-        if not piece.whole:
-            return b""
-        if copy is not None:
-            copy.digest = digest_of(parameters, piece.data)
-        return parameters + piece.data
+            return _NOTHING  # of a portal, or of a query
+        name, copy, _ = self._asked.popleft()
+        if not piece.whole or copy is None:
+            return _NOTHING
+        copy.digest = digest_of(parameters, piece.data)
+        return (name, parameters + piece.data) if copy is self._by_name.get(name) else _NOTHING
 
     def failed(self, settled: int) -> None:
         """An error came; settled sync points lie behind it, and the rest of its group is skipped."""
         self._parameters = b""
-        while self._asked and self._asked[0][1] <= settled:
+        while self._asked and self._asked[0][2] <= settled:
             self._asked.popleft()
 
     def settled(self, settled: int) -> None:
         """A ReadyForQuery came; what was sent before it is decided."""
-        while self._asked and self._asked[0][1] < settled:
+        while self._asked and self._asked[0][2] < settled:
             self._asked.popleft()

@@ -139,7 +139,8 @@ class Knowledge:
     def take_over(self, other: "Knowledge") -> None:
         """What another tenant has just learnt of the same origin."""
         if self.judge.catalog is None:
-            self.judge.catalog = other.judge.catalog
+            if other.judge.catalog is not None:
+                self._loaded(other.judge.catalog)
             self._due = other._due
             self._tenant.names.take_over(other._tenant.names)
 
@@ -157,8 +158,14 @@ class Knowledge:
     def described(self, statement: bytes, description: bytes) -> None:
         """Some session was told otherwise of this statement. Empty: how it is described now is not known."""
         self.meaning.doubt(statement)
+        if description:
+            self.meaning.learn(statement, description)
+        self.tell(self.description(statement, description))
+
+    def description(self, statement: bytes, description: bytes) -> Frame:
+        """What tells an edge how a statement is described now; empty: that is not known."""
         name = self._tenant.configuration.name
-        self.tell(Frame(description=Description(configuration=name, statement=statement, description=description)))
+        return Frame(description=Description(configuration=name, statement=statement, description=description))
 
     async def load(self) -> None:
         """Read the catalogue. Cancellation: safe."""

@@ -1,14 +1,12 @@
 """One origin connection, from its login to its end: who has it, what it owes, and what may be left on it.
 
-The bytes of a lease pass through here in both directions. Towards the origin each message is looked at once: what may
-the statement leave behind (cleanness), which replies will it owe (pipeline), is its prepared statement here? Towards
-the client the answer passes as it came; only what our own injected messages brought is taken out. The lease ends when
+The bytes of a lease pass through here in both directions. Towards the origin each message is looked at once (scrutiny,
+pipeline). Towards the client the answer passes as it came, without what messages of ours brought. The lease ends when
 the pipeline is idle: ReadyForQuery in status I with nothing owed.
 
 Our own conversations with the origin (settings before a lease, cleaning after it, the catalogue) are `Exchange`s: one
-simple query whose answer nobody else sees. A connection is in one of three modes at any time: in an exchange, relaying
-for a channel, or idle; what an idle connection says unasked is read as what it is (rules 7, 14: anything but a
-notice, a notification or a changed parameter means that it is broken).
+simple query whose answer nobody else sees. A connection is in an exchange, or relays for a channel, or is idle; what an
+idle one says unasked (but a notice, a notification or a changed parameter) means that it is broken (rules 7, 14).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -53,8 +51,7 @@ class Origin:
 
     tenant: "Tenant"
     connection: Connection
-    address: "Endpoint"
-    """Where exactly it is connected to: cancel requests go to the same place (rules 16)."""
+    address: "Endpoint"  # where exactly it is connected to: cancel requests go to the same place (rules 16)
     parameters: dict[str, str]
     process_id: int
     secret_key: bytes
@@ -64,23 +61,19 @@ class Origin:
     channel: "Channel | None" = None
     pipeline: Pipeline = attrs.field(factory=Pipeline)
     scrutiny: Scrutiny = attrs.field(init=False)
-    last_activity: float = 0.0
-    """When the last message went in either direction."""
-    busy_since: float = 0.0
-    """Since when the oldest answer that is owed has been the next one."""
-    cancelling: int = 0
-    """Cancel requests under way; the connection is not reused until they are settled."""
+    last_activity: float = 0.0  # when the last message went in either direction
+    busy_since: float = 0.0  # since when the oldest answer that is owed has been the next one
+    cancelling: int = 0  # cancel requests under way; the connection is not reused until they are settled
     has_timed_out: bool = False
-    kept: Residue = Residue.CLEAN
-    """What was left on it by the session that it is pinned to."""
-    settling: "Channel | None" = None
-    """Whose settings have to be read from it before it is cleaned."""
+    kept: Residue = Residue.CLEAN  # what was left on it by the session that it is pinned to
+    settling: "Channel | None" = None  # whose settings have to be read from it before it is cleaned
     _framer: Framer = attrs.field(factory=lambda: Framer(BACKEND_LIMITS, frozenset()))
     _exchange: Exchange | None = None
     _forwarding: Forwarding = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.scrutiny = Scrutiny(self.tenant, self.parameters)
+        self.scrutiny.telling.on_described = self._described
         self._forwarding = Forwarding(self.scrutiny)
 
     @property
@@ -184,10 +177,10 @@ class Origin:
             begins = pipeline.settled
             received = pipeline.received(piece)
             if tag == Backend.ERROR_RESPONSE and SHARED_PREFIX in received and piece.whole:
-                before, _, after_it = received.partition(piece.data)
+                before, error, behind = received.partition(piece.data)
                 self._answer(channel, [*out, before], pipeline.settled - settled)
-                channel.choices.word(piece.data, pipeline.progress, channel.say)
-                settled, out = pipeline.settled, [after_it]
+                channel.choices.word(error, pipeline.progress, channel.say)
+                settled, out = pipeline.settled, [behind]
             else:
                 out.append(received)
             if tag == Backend.READY_FOR_QUERY:
@@ -217,11 +210,14 @@ class Origin:
     def _status(self, *, settles: bool) -> int:
         """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""
         status = self.pipeline.status
+        early = self.tenant.configuration.early
+        flags = self.scrutiny.facts.flags(status, settings=early.settings, catalog=early.catalog)
         if status != TransactionStatus.IDLE:
-            return status | UNCERTAIN if self.kept or self.scrutiny.is_uncertain else status
+            is_uncertain = self.kept or self.scrutiny.is_uncertain
+            return status | UNCERTAIN if is_uncertain else status | flags
         if self.residue.makes_catalog_stale:
             self.tenant.knowledge.ddl_seen()
-        return status | SETTLING if settles else status
+        return status | flags | SETTLING if settles else status | flags
 
     def _conclude(self, channel: "Channel", out: list[bytes]) -> bool:
         """Add the last words to an answer that ends with ReadyForQuery; whether the session has to settle."""
@@ -230,6 +226,11 @@ class Origin:
         if words:
             out.insert(len(out) - 1, words)
         return self._settles(channel)
+
+    def _described(self, name: bytes, description: bytes) -> None:
+        """Before its session's answer leaves, for what is said of the link goes first."""
+        if self.channel is not None:
+            self.channel.mux.send_control(self.tenant.knowledge.description(name, description))
 
     def end_lease(self) -> None:
         """The pipeline is idle: what the client wanted is done."""

@@ -70,10 +70,13 @@ class Prepared:
     def __contains__(self, name: object) -> bool:
         return name in self._names
 
-    def parse(self, message: bytes, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> bool:
+    def parse(
+        self, message: bytes, pipeline: Pipeline, out: list[bytes], *, is_private: bool, describes: bool = False
+    ) -> bool:
         """Look at a client's Parse; False if it need not be sent.
 
         is_private: it means something else here than its shared name says, so nobody else may use it.
+        describes: it will be described, so it has to be as if nobody had parsed it before.
         """
         name = name_in(message, 5)
         if not name.startswith(SHARED_PREFIX):
@@ -90,7 +93,7 @@ class Prepared:
                 self._doubtful.add(name)
         elif self._has(name, pipeline):
             is_calm = not pipeline.owed and pipeline.status != TransactionStatus.INERROR
-            if is_calm and self.copies.is_current(name):
+            if is_calm and not describes and self.copies.is_current(name):
                 self._touch(name)
                 pipeline.answer(parse_complete())
                 return False

@@ -63,8 +63,10 @@ def follower_of(sql: bytes, startup: Mapping[str, str], *, is_in_transaction: bo
 class Resets:
     """Of one lease."""
 
-    def __init__(self, startup: Mapping[str, str]) -> None:
+    def __init__(self, startup: Mapping[str, str], *, is_opened: bool) -> None:
+        """startup: what the session has given; is_opened: the lease began with a transaction held at the edge."""
         self._startup = startup
+        self._is_opened = is_opened
         self._followed: deque[int] = deque()  # queries with one of ours behind them: the sync points before each
         self._is_ours = False  # what the origin says now, to the first of them
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
@@ -133,5 +135,5 @@ class Resets:
     def _follower(self, sql: bytes, pipeline: Pipeline) -> bytes:
         if pipeline.in_copy_in:
             return b""
-        is_in_transaction = pipeline.status == TransactionStatus.INTRANS
+        is_in_transaction = self._is_opened or pipeline.status == TransactionStatus.INTRANS
         return follower_of(sql, self._startup, is_in_transaction=is_in_transaction)

@@ -1,15 +1,15 @@
 """What the messages of a lease may leave on their origin connection, and what the client is told of it.
 
-Each message of the client's is looked at once, on its way to the origin: what may its statement leave behind
-(cleanness), does it ask for what its session cannot keep (refusals), is its prepared statement here (prepared)? Of the
-answers, errors and changed parameters are. When nothing more is owed, `conclude` has the sum of it, as a residue.
+Each message of the client's is looked at once: what may its statement leave behind (cleanness), does it ask for what
+its session cannot keep (refusals), is its prepared statement here (prepared)? Of the answers, errors and changed
+parameters are. When nothing more is owed, `conclude` has the sum of it, as a residue.
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from protos.link.link_pb2 import Begin
-from protos.pg.description import split_name
+from protos.pg.description import PREFIX, split_name
 from protos.pg.framer import Piece
 from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
@@ -18,12 +18,14 @@ from protos.pg.tags import Backend, Frontend
 from regional import plain
 from regional.configuration import SessionState
 from regional.copies import DESCRIBES
+from regional.facts import Facts
 from regional.opening import FAILING, Opening
-from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
+from regional.prepared import USED, Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue
 from regional.session_state import UNTRACKABLE, notices, refusal
+from regional.telling import Telling
 from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ class Scrutiny:
 
     __slots__ = (
         "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
-        "_startup", "_tenant", "_told", "_used", "asked", "last_fatal", "login", "looked_at", "must_close", "prepared",
-        "refused_write", "residue", "verifying", "was_read_only",
+        "_startup", "_tenant", "_told", "asked", "facts", "last_fatal", "login", "looked_at", "must_close",
+        "prepared", "refused_write", "residue", "telling", "verifying", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -53,27 +55,22 @@ class Scrutiny:
         self._generation = 0
         self._is_utf8 = True
         self._has_own_settings = False
-        self.login = parameters.get("session_authorization", "")
-        """Who the origin said we are when we logged in."""
-        self.looked_at = _LOOKED_AT
-        """The messages that are to be looked at on their way to the origin."""
+        self.login = parameters.get("session_authorization", "")  # who the origin said we are when we logged in
+        self.looked_at = _LOOKED_AT  # the messages that are to be looked at on their way to the origin
         self._refusals = Refusals()
         self._startup: Mapping[str, str] = {}  # the parameters that the session has given
         self._resets: Resets | None = None
         self._told: dict[str, str] = {}  # reported parameters that changed in this lease, with their values before it
         self._opening: Opening | None = None
         self.prepared = Prepared(tenant.knowledge.meaning)
+        self.facts = Facts()
         self.verifying = Verifying(self.prepared, self._told_otherwise)
-        self._used: set[bytes] = set()  # shared statements of this lease
+        self.telling = Telling(tenant.knowledge.meaning, self.prepared, tenant.knowledge.described)
         self.residue = Residue.CLEAN
-        self.asked = Residue.CLEAN
-        """What the statements of this lease openly asked for."""
-        self.must_close = ""
-        """Why the connection may not be used again after this lease; empty if it may."""
-        self.last_fatal = b""
-        """The FATAL ErrorResponse that the origin said to the client before it closed."""
-        self.refused_write = False
-        """Whether the origin has said 25006 in this lease: perhaps it has been demoted."""
+        self.asked = Residue.CLEAN  # what the statements of this lease openly asked for
+        self.must_close = ""  # why the connection may not be used again after this lease; empty if it may
+        self.last_fatal = b""  # the FATAL ErrorResponse that the origin said to the client before it closed
+        self.refused_write = False  # whether the origin has said 25006 in this lease: perhaps it has been demoted
         self.was_read_only = "on" in map(parameters.get, ("in_hot_standby", "default_transaction_read_only"))
         """Whether it said so when we logged in."""
 
@@ -95,14 +92,12 @@ class Scrutiny:
         if self._told:
             self._told = {}
         self._opening = None
-        if self._used:
-            self._used = set()
+        self.facts.begin()
+        self.telling.begin()
 
     # --- towards the origin ---
 
-    def look(  # noqa: PLR0911 - a kind of message each
-        self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]
-    ) -> Piece | None:
+    def look(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         """What to send for this message, behind what is put into out; None for nothing, or for nothing yet.
 
         texts are the Parse messages that the client's messages refer to, by shared name.
@@ -110,13 +105,10 @@ class Scrutiny:
         tag = piece.tag
         if tag == Frontend.QUERY:
             return self._query(piece, pipeline)
-        if tag == Frontend.FUNCTION_CALL:
+        if tag in (Frontend.FUNCTION_CALL, plain.PLAIN):  # what they do is judged by nobody
+            self.facts.spoil()
             self.residue |= Residue.DISCARD
-            return piece
-        if tag == plain.PLAIN:
-            self.residue |= Residue.DISCARD | Residue.STATEMENTS  # what it does is judged by nobody
-            plain.make(piece, self.prepared, pipeline, out, is_private=self._is_private)
-            return None
+            return piece if tag != plain.PLAIN else self._make(piece, pipeline, out)
         if pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
             self.residue |= _UNKNOWN
             return piece
@@ -127,11 +119,18 @@ class Scrutiny:
             return self._resets.execute(piece, pipeline, self.prepared, out)
         return self._need(piece, texts, pipeline, out)
 
+    def _make(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+        self.residue |= Residue.STATEMENTS
+        plain.make(piece, self.prepared, pipeline, out, is_private=self._is_private)
+        return None
+
     def _query(self, piece: Piece, pipeline: Pipeline) -> Piece:
         if not piece.whole:
+            self.facts.spoil()
             self.residue |= _UNKNOWN
             return piece
         sql = piece.data[5:-1]
+        self.facts.asked(sql)
         residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
         if residue.statements_lost:
             residue = plain.names_kept(residue, sql, self.prepared)
@@ -147,6 +146,7 @@ class Scrutiny:
     def _parse(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         if not piece.whole:
             self.residue |= _UNKNOWN
+            self.facts.spoil()
             self.must_close = "a statement over 1 MiB"
             if self._resets is not None:
                 self._resets.parsed(piece.data)
@@ -156,7 +156,11 @@ class Scrutiny:
             return instead
         if self._startup and self.residue.resets_settings:
             self._following.parsed(piece.data)
-        return piece if self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private) else None
+        if not piece.data.startswith(PREFIX, 5) or piece.data.startswith(USED, 5):
+            self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private)
+            return piece
+        early = self._tenant.configuration.early
+        return self.telling.parse(piece, pipeline, out, is_private=self._is_private, answers_early=early.prepare)
 
     def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         """A Bind, or a Describe: what it is about must be here, and be described as the session was told."""
@@ -172,7 +176,7 @@ class Scrutiny:
             instead = self._judge_parse(text, piece, pipeline)
             if instead is not piece:
                 return instead
-            self._used.add(name)
+            self.telling.used.add(name)
         plain.use(name, prepared, pipeline, out)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
@@ -191,13 +195,13 @@ class Scrutiny:
     def _told_otherwise(self, name: bytes, description: bytes) -> None:
         """A session was told another description than this one, which is the present one."""
         if not self.is_uncertain:
-            self._tenant.knowledge.described(name, description)
-            self.prepared.copies.renewed(name)
+            self.telling.otherwise(name, description)
 
     def _judge_parse(self, message: bytes, piece: Piece, pipeline: Pipeline) -> Piece:
         """Judge a statement by its Parse message; types of parameters count, for a domain's check runs at Bind."""
         start = message.index(0, 5) + 1
         end = message.index(0, start)
+        self.facts.asked(message[start:end])
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8)
         if residue.statements_lost:
             residue = plain.names_kept(residue, message[start:end], self.prepared)
@@ -208,7 +212,7 @@ class Scrutiny:
     def _weigh(self, residue: Residue, piece: Piece, text: bytes, pipeline: Pipeline) -> Piece:
         """Note what a statement may leave, unless it is refused; what goes out in its place."""
         if residue.asks:
-            refused = refusal(residue, self._mode, is_alone=pipeline.is_idle)
+            refused = refusal(residue, self._mode, is_alone=pipeline.is_idle and self._opening is None)
             if refused is not None and not pipeline.in_copy_in:
                 return self._refusals.in_place_of(piece, refused)
             self.asked |= residue
@@ -221,7 +225,7 @@ class Scrutiny:
     def _following(self) -> Resets:
         """What follows a RESET of this lease."""
         if self._resets is None:
-            self._resets = Resets(self._startup)
+            self._resets = Resets(self._startup, is_opened=self._opening is not None)
         return self._resets
 
     @property
@@ -240,6 +244,7 @@ class Scrutiny:
         for sql in (*opening.statements, *((FAILING,) if opening.failed else ())):
             out.append(self._query(Piece(Frontend.QUERY, query(sql), whole=True), pipeline).data)
             pipeline.inject(Frontend.QUERY)
+        self.facts.begin()  # those were not the client's
         self._opening.is_meant_to_fail = opening.failed
         return out
 
@@ -256,6 +261,7 @@ class Scrutiny:
         if self._resets is not None and not pipeline.is_answering_us:
             piece = self._resets.heard(piece, pipeline.settled)
         if tag == Backend.ERROR_RESPONSE:
+            self.facts.spoil()
             is_ours = pipeline.is_answering_us
             self._failed(piece, pipeline, is_ours=is_ours)
             if self._opening is not None:
@@ -272,7 +278,10 @@ class Scrutiny:
         elif tag == Backend.PARSE_COMPLETE and pipeline.is_watching:
             self.prepared.confirmed()
         elif tag in DESCRIBES and pipeline.is_watching:
-            self.verifying.described(self.prepared.copies.heard(piece))
+            statement, description = self.prepared.copies.heard(piece)
+            self.verifying.described(description)
+            if statement and not self.is_uncertain:
+                self.telling.described(statement, description)
         return piece
 
     def _failed(self, piece: Piece, pipeline: Pipeline, *, is_ours: bool) -> None:
@@ -286,16 +295,9 @@ class Scrutiny:
         if fields.get("C") == "25006":
             self.refused_write = True
         if fields.get("C") == "0A000" and fields.get("R") == OUTDATED:
-            self._outdated()
+            self.telling.outdated()
         if fields.get("V", fields.get("S")) in ("FATAL", "PANIC") and not is_ours:
             self.last_fatal = piece.data
-
-    def _outdated(self) -> None:
-        """One of the statements that the lease has used has another result now than when it was parsed here."""
-        copies = self.prepared.copies
-        for name in self._used:
-            if copies.is_current(name):
-                self._tenant.knowledge.described(name, b"")
 
     # --- the end of a lease ---
 

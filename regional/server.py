@@ -116,7 +116,11 @@ class EdgeLink:
 
     def _on_state(self, frame: Frame) -> None:
         channel = self.channels.get(frame.channel)
-        if channel is not None:
+        if channel is None:
+            return
+        if frame.state.given:
+            channel.settings.change(Profile.of(from_wire(frame.state.settings)))
+        else:
             channel.settings.confirmed()
 
     def _on_choice(self, frame: Frame) -> None:

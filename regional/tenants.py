@@ -151,6 +151,7 @@ class Tenants:
 
     def _pushed(self, tenant: Tenant) -> Pushed:
         configuration = tenant.configuration
+        early = configuration.early
         known: list[Resolution] = list(self._resolvers[configuration.name].known.values())
         return Pushed(
             name=configuration.name,
@@ -162,7 +163,7 @@ class Tenants:
             max_client_connections=configuration.max_client_connections,
             wait_timeout_s=configuration.wait_timeout_s,
             idle_in_transaction_timeout_s=configuration.idle_in_transaction_timeout_s,
-            early=Early(begin=configuration.early.begin, prepare=configuration.early.prepare),
+            early=Early(begin=early.begin, prepare=early.prepare, remember=early.settings or early.catalog),
             parameters=to_wire(tenant.knowledge.parameters.items()),
             known=known[-MAX_PUSHED_RESOLUTIONS:],
         )

@@ -56,7 +56,7 @@ class Claim:
 class Verifying:
     """Of one connection."""
 
-    __slots__ = ("_asked", "_claim", "_description", "_flushed", "_held", "_on_other", "_prepared")
+    __slots__ = ("_asked", "_claim", "_description", "_flushed", "_held", "_on_other", "_prepared", "is_holding")
 
     def __init__(self, prepared: Prepared, on_other: Callable[[bytes, bytes], None]) -> None:
         """on_other hears of a statement with another description than its session was told."""
@@ -67,15 +67,13 @@ class Verifying:
         self._flushed = False
         self._asked = False
         self._description = b""
-
-    @property
-    def is_holding(self) -> bool:
+        self.is_holding = False
         """Whether what comes from the client has to wait."""
-        return self._claim is not None
 
     def claim(self, claim: Claim, piece: Piece) -> None:
         """Verify this before the message, which is named as the origin is to read it, goes on."""
         self._claim = claim
+        self.is_holding = True
         self._held.append(piece)
 
     def hold(self, pieces: Iterable[Piece]) -> None:
@@ -86,11 +84,11 @@ class Verifying:
         """The client is gone, and nothing of it may run any more."""
         self._held.clear()
         self._claim = None
-        self._flushed = self._asked = False
+        self.is_holding = self._flushed = self._asked = False
         self._description = b""
 
     def described(self, description: bytes) -> None:
-        """A Describe of a statement was answered."""
+        """A Describe of a statement was answered: that of the claim, if there is one, since nothing else is owed."""
         if self._asked:
             self._description = description
 

@@ -32,6 +32,7 @@ TESTED_IN: Final = {
     "deploy/__main__.py": "tests/integration/test_psql.py",
     "protos/link/tls.py": "tests/deploy/test_node_commands.py",
     "regional/control_here.py": "tests/integration/test_configurations.py",
+    "edge/answering.py": "tests/edge/test_session.py",
     "regional/departure.py": "tests/regional/test_channel.py",
     "regional/forwarding.py": "tests/regional/test_verifying_origin.py",
     "regional/node.py": "tests/integration/test_nodes.py",

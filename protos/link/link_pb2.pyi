@@ -149,12 +149,14 @@ class Configuration(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., credentials_version: _Optional[int] = ..., user: _Optional[str] = ..., verifier: _Optional[str] = ..., client_auth: _Optional[str] = ..., max_client_connections: _Optional[int] = ..., wait_timeout_s: _Optional[float] = ..., parameters: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., known: _Optional[_Iterable[_Union[Resolution, _Mapping]]] = ..., idle_in_transaction_timeout_s: _Optional[float] = ..., early: _Optional[_Union[Early, _Mapping]] = ...) -> None: ...
 
 class Early(_message.Message):
-    __slots__ = ("begin", "prepare")
+    __slots__ = ("begin", "prepare", "remember")
     BEGIN_FIELD_NUMBER: _ClassVar[int]
     PREPARE_FIELD_NUMBER: _ClassVar[int]
+    REMEMBER_FIELD_NUMBER: _ClassVar[int]
     begin: bool
     prepare: bool
-    def __init__(self, begin: bool = ..., prepare: bool = ...) -> None: ...
+    remember: bool
+    def __init__(self, begin: bool = ..., prepare: bool = ..., remember: bool = ...) -> None: ...
 
 class Withdraw(_message.Message):
     __slots__ = ("name", "version")
@@ -189,12 +191,14 @@ class Open(_message.Message):
     def __init__(self, configuration: _Optional[str] = ..., credentials_version: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., process_id: _Optional[int] = ..., secret_key: _Optional[bytes] = ..., present: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ...) -> None: ...
 
 class State(_message.Message):
-    __slots__ = ("settings", "pinned")
+    __slots__ = ("settings", "pinned", "given")
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_FIELD_NUMBER: _ClassVar[int]
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     pinned: bool
-    def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., pinned: bool = ...) -> None: ...
+    given: bool
+    def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., pinned: bool = ..., given: bool = ...) -> None: ...
 
 class Choice(_message.Message):
     __slots__ = ("id", "name", "options", "plain", "use")

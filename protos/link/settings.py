@@ -14,6 +14,12 @@ SETTLING: Final = 0x100
 UNCERTAIN: Final = 0x200
 """Likewise: this transaction may have changed what statements mean, so the edge answers nothing itself."""
 
+FACT: Final = 0x400
+"""Likewise: the answer, and what the request did to its session, are a function of the session's settings."""
+
+CATALOG: Final = 0x800
+"""Beside FACT: and of the catalogue, so it holds for a while only."""
+
 
 def to_wire(pairs: Iterable[tuple[str, str]]) -> list[Setting]:
     return [Setting(name=raw(name), value=raw(value)) for name, value in pairs]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import drivers
-from bench.drivers import ONETRIP, PGBOUNCER, STRAIGHT, DriversOptions, summarize, tabulate
+from bench.drivers import ONETRIP, PGBOUNCER, STRAIGHT, DriversOptions, failed, summarize, tabulate
 from bench.played import Count, Failure
 
 
@@ -26,6 +26,12 @@ def test_a_cell_has_the_steps_and_a_failure_its_reason_below() -> None:
         f"asyncpg, {PGBOUNCER}, cold: fails: no such statement",
         "pgx: not available: Go is not installed",
     ]
+
+
+def test_a_failure_is_ours_unless_it_is_pgbouncer_s() -> None:
+    failure = Failure("no such statement")
+    results: drivers.Results = {("asyncpg", way): {"cold": failure} for way in (STRAIGHT, PGBOUNCER, ONETRIP)}
+    assert failed(results) == [f"asyncpg cold ({STRAIGHT})", f"asyncpg cold ({ONETRIP})"]
 
 
 def test_the_summary_has_one_row_for_a_driver() -> None:

@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from bench.played import open_counter
-from bench.turns import UPKEEP, Turns, matters
-from protos.link.link_pb2 import Batch, Close, Credit, Frame, Ping
+from bench.turns import UNANSWERED, UPKEEP, Turns, matters, show
+from protos.link.link_pb2 import Batch, Close, Credit, Frame, Open, Ping, State
+from protos.pg.messages import query
 from tests.support.cluster import Origin
 from tests.support.target import Target, connect
 
@@ -73,6 +74,17 @@ def test_only_frames_of_a_session_matter(frames: list[Frame], counts: bool) -> N
     assert matters(Batch(frames=frames, acknowledged_bytes=1).SerializeToString(), but=UPKEEP) == counts
 
 
+def test_a_farewell_and_a_receipt_wait_for_no_answer() -> None:
+    for frame in (Frame(channel=3, close=Close()), Frame(channel=3, state=State())):
+        assert not matters(Batch(frames=[frame]).SerializeToString(), but=UPKEEP | UNANSWERED)
+
+
+def test_what_a_crossing_carries_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Frame(channel=3, open=Open()), Frame(channel=3, data=query(b"select 42"))]
+    show([Batch(frames=frames).SerializeToString(), Batch(frames=[Frame(data=b"S")]).SerializeToString()])
+    assert capsys.readouterr().err == "crossing: open | Q select 42 | S\n"
+
+
 @pytest.fixture
 def straight(origin: Origin) -> Target:
     return Target(port=origin.port, user="by_scram", password=origin.password, database=origin.database)
@@ -97,6 +109,17 @@ def test_the_crossings_of_a_connection_are_counted(straight: Target) -> None:
         connection.close()
         time.sleep(4 * DELAY_S)
         assert counter.take(0) == 0, "a farewell is not answered"
+
+
+@pytest.mark.postgres
+def test_what_comes_when_the_client_has_gone_is_none(straight: Target) -> None:
+    with open_counter("tcp", straight.host, straight.port) as counter:
+        parameters = {**straight.libpq, "port": str(counter.port), "sslmode": "require"}
+        connection = psycopg.connect(psycopg.conninfo.make_conninfo(**parameters), autocommit=True)
+        counter.take(DELAY_S)
+        connection.close()  # PostgreSQL ends TLS in its turn
+        time.sleep(4 * DELAY_S)
+        assert counter.take(0) == 0
 
 
 @pytest.mark.postgres

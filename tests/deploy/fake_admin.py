@@ -25,7 +25,7 @@ CONFIGURATION: Final[dict[str, Any]] = {
     },
     "origin_connection_limit": 20,
     "session_state": "track",
-    "early": {"begin": True, "prepare": True},
+    "early": {"begin": True, "prepare": True, "settings": True, "catalog": True},
     "caching": {"disabled": False, "max_age": 60.0, "stale_while_revalidate": 15.0},
     "user": "ot_user",
     "credentials_version": 1,

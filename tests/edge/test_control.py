@@ -34,6 +34,10 @@ BEGIN = Control(Verb.BEGIN, "BEGIN")
         (b"END TRANSACTION AND NO CHAIN", Control(Verb.COMMIT, "COMMIT")),
         (b"commit work and chain", Control(Verb.COMMIT, "COMMIT", chains=True)),
         (b"rollback", Control(Verb.ROLLBACK, "ROLLBACK")),
+        (b'savepoint "_pg3_1"', Control(Verb.SAVEPOINT, "SAVEPOINT", savepoint=b'SAVEPOINT "_pg3_1"')),
+        (b"SAVEPOINT SA_1;", Control(Verb.SAVEPOINT, "SAVEPOINT", savepoint=b'SAVEPOINT "sa_1"')),
+        (b"release savepoint sa_1", Control(Verb.RELEASE, "RELEASE", savepoint=b'SAVEPOINT "sa_1"')),
+        (b'RELEASE "A b"', Control(Verb.RELEASE, "RELEASE", savepoint=b'SAVEPOINT "A b"')),
         (b"abort and chain", Control(Verb.ROLLBACK, "ROLLBACK", chains=True)),
     ],
 )
@@ -46,12 +50,14 @@ def test_what_is_recognised(sql: bytes, expected: Control) -> None:
     [
         b"", b";", b"begin; select 1", b"beginread only", b"begin read", b"begin , read only", b"begin read only,",
         b"begin read only,, deferrable", b"begin isolation level snapshot", b"begin isolation serializable",
-        b"begin isolation level repeatable committed", b"begin isolation level read read", b"begin -- x", b"/**/begin",
-        b"begin work transaction", b"start", b"start transaction work", b"set transaction", b"set local x = 1",
-        b"set transaction snapshot '1'", b"set session characteristics as transaction read only",
-        b"commit prepared 'x'",
-        b"commit and", b"rollback to a", b"rollback prepared 'x'", b"prepare transaction 'x'", b"savepoint a",
-        b"release a", b"begin\x0b", b"begin\xa0", "bégin".encode(), b"begin1", b"end if", b"begin" + b" " * 300,
+        b"begin isolation level repeatable committed", b"begin isolation level read read", b"begin -- x",
+        b"/**/begin", b"begin work transaction", b"start", b"start transaction work", b"set transaction",
+        b"set local x = 1", b"set transaction snapshot '1'",
+        b"set session characteristics as transaction read only", b"commit prepared 'x'", b"commit and",
+        b"rollback to a", b"rollback prepared 'x'", b"prepare transaction 'x'", b"savepoint a", b"savepoint 1a",
+        b"release a", b"release", b'savepoint "a', b'savepoint ""', b'savepoint "a""b"', b"savepoint a1 b",
+        b"savepoint select", b"begin\x0b", b"begin\xa0", "bégin".encode(), b"begin1", b"end if",
+        b"begin" + b" " * 300,
     ],
 )  # fmt: skip
 def test_what_is_left_to_the_origin(sql: bytes) -> None:
@@ -103,3 +109,26 @@ def test_a_failed_transaction_can_only_be_rolled_back() -> None:
     assert outcome(b"commit", held) == Outcome("ROLLBACK", None)
     assert outcome(b"commit and chain", held) == Outcome("ROLLBACK", Held((b"BEGIN",)))
     assert outcome(b"set transaction read only", held) is None
+
+
+def test_a_savepoint_is_opened_with_its_transaction_or_released_before() -> None:
+    held = Held((b"BEGIN",))
+    made = outcome(b"savepoint s1", held)
+    assert made == Outcome("SAVEPOINT", Held((b"BEGIN", b'SAVEPOINT "s1"')))
+    assert made is not None
+    assert outcome(b"release s1", made.held) == Outcome("RELEASE", held)
+    assert outcome(b"release s2", made.held) is None
+    assert outcome(b"release s1", held) is None
+    assert outcome(b"set transaction read only", made.held) is None
+    assert outcome(b"savepoint s1", None, is_idle=True) is None
+    assert outcome(b"savepoint s1", Held((b"BEGIN",), has_failed=True)) is None
+
+
+def test_what_opens_a_transaction_is_bounded() -> None:
+    held = Held((b"BEGIN",))
+    for number in range(19):
+        made = outcome(b"savepoint s%d" % number, held)
+        assert made is not None
+        assert made.held is not None
+        held = made.held
+    assert outcome(b"savepoint s20", held) is None

@@ -42,7 +42,7 @@ def test_nothing_is_known_where_it_is_not_allowed() -> None:
     early.learn(b"x", ONE)
     assert early.description_of(b"x") is None
     assert early.told_of(b"b", b"begin") is None
-    early.allow(begin=True, prepare=True)
+    early.allow(begin=True, prepare=True, remember=False)
     assert early.description_of(b"x") == ONE
     assert early.told_of(b"b", b"begin") is NOTHING
     assert early.told_of(b"x", b"select 1") == ONE

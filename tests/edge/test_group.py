@@ -7,6 +7,7 @@ import pytest
 from edge.control import Held, Outcome
 from edge.early import NOTHING, Description, Early
 from edge.group import Group
+from edge.memory import Memory
 from edge.statements import Statements
 from protos.pg.framer import MAX_WHOLE_BYTES, Piece
 from protos.pg.messages import (
@@ -45,7 +46,8 @@ class Scene:
         self.is_idle = is_idle and held is None
 
     def group(self) -> Group:
-        return Group(self.statements, self.early, self.held, is_idle=self.is_idle)
+        memory = Memory(self.early.memos, b"state")
+        return Group(self.statements, self.early, memory, self.held, is_idle=self.is_idle)
 
     def replies(self, *messages: bytes) -> list[bytes] | None:
         """None if one of them has to cross."""
@@ -132,7 +134,7 @@ def test_a_control_statement_is_described_without_asking() -> None:
         parse_complete(), NOTHING.parameters, NOTHING.rows,
     ]  # fmt: skip
     scene = Scene()
-    scene.early.allow(begin=False, prepare=True)
+    scene.early.allow(begin=False, prepare=True, remember=False)
     assert scene.replies(parse(b"c", b"commit")) is None
 
 

@@ -105,7 +105,7 @@ def test_any_chunking_gives_the_same_requests_and_counts(said: list[Said], cuts:
         last = [one.unsynced for one in said if one.unsynced is not None]
         assert session.has_unsynced == (bool(last) and last[-1])
         assert session.is_quiet == (not session.owed and not session.has_unsynced)
-        assert session.to_client == b""
+        assert session.here.to_client == b""
 
 
 @given(CONVERSATIONS, CUTS)
@@ -267,9 +267,9 @@ def test_a_refused_group_is_skipped_up_to_its_sync() -> None:
     assert session.refuse(REFUSAL) == REFUSAL
     assert session.is_quiet
     assert session.feed(bind(b"", b"") + execute() + query(b"select 1") + copy_data(b"x")) == b""
-    assert session.to_client == b""
+    assert session.here.to_client == b""
     assert session.feed(sync() + GROUP) == GROUP
-    assert session.to_client == READY
+    assert session.here.to_client == READY
 
 
 def test_a_statement_parsed_in_a_skipped_group_is_not_known() -> None:
@@ -303,7 +303,7 @@ def test_the_rest_of_a_refused_bind_is_skipped_with_its_group() -> None:
     session.feed(parse(b"", b"select $1") + message[:5000])
     assert session.refuse(REFUSAL) == REFUSAL
     assert session.feed(message[5000:] + execute() + sync() + query(b"select 1")) == query(b"select 1")
-    assert session.to_client == READY
+    assert session.here.to_client == READY
 
 
 def test_the_rest_of_a_message_does_not_go_to_another_channel() -> None:
@@ -336,8 +336,8 @@ class Answers(RuleBasedStateMachine):
             self.session.feed(chunk)
         self.session.statements.asides.take_needed()
         self.session.statements.asides.take_frames()
-        self.readied += self.session.to_client.count(READY)
-        self.session.to_client = b""
+        self.readied += self.session.here.to_client.count(READY)
+        self.session.here.to_client = b""
 
     @precondition(lambda self: self.session.owed)
     @rule(data=st.data(), status=st.sampled_from([IDLE, INTRANS, INERROR]))
@@ -370,7 +370,7 @@ class Answers(RuleBasedStateMachine):
         before = session.owed
         crossed = session.feed(sync() + query(b"the last"))
         assert crossed.endswith(query(b"the last"))
-        assert session.owed + session.to_client.count(READY) == before + 2
+        assert session.owed + session.here.to_client.count(READY) == before + 2
 
 
 TestAnswers = Answers.TestCase

@@ -30,7 +30,7 @@ def test_defaults_are_those_of_the_design() -> None:
         "max_client_connections": 10_000,
         "max_waiters": 5_000,
         "caching": {"disabled": False, "max_age": 60, "stale_while_revalidate": 15},
-        "early": {"begin": True, "prepare": True},
+        "early": {"begin": True, "prepare": True, "settings": True, "catalog": True},
         "connect_timeout_s": 15,
         "query_timeout_s": 60,
         "wait_timeout_s": 15,

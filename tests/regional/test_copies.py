@@ -18,8 +18,9 @@ def copies() -> Copies:
     return Copies(Meaning())
 
 
-def hear(copies: Copies, *messages: bytes, whole: bool = True) -> bytes:
-    return b"".join(copies.heard(Piece(message[0], message, whole)) for message in messages)
+def hear(copies: Copies, *messages: bytes, whole: bool = True) -> tuple[bytes, bytes]:
+    """What the last of them completes."""
+    return [copies.heard(Piece(message[0], message, whole)) for message in messages][-1]
 
 
 def test_a_description_is_learnt_of_its_two_messages(copies: Copies) -> None:
@@ -27,7 +28,7 @@ def test_a_description_is_learnt_of_its_two_messages(copies: Copies) -> None:
     assert not copies.digest(b"a")
     for rows in (ROWS, no_data()):
         copies.described(b"a", 0)
-        assert hear(copies, PARAMETERS, rows) == PARAMETERS + rows
+        assert hear(copies, PARAMETERS, rows) == (b"a", PARAMETERS + rows)
         assert copies.digest(b"a") == digest_of(PARAMETERS, rows)
 
 
@@ -35,7 +36,7 @@ def test_a_parse_makes_the_older_description_unknown(copies: Copies) -> None:
     copies.parsed(b"a")
     copies.described(b"a", 0)
     copies.parsed(b"a")
-    hear(copies, PARAMETERS, ROWS)
+    assert hear(copies, PARAMETERS, ROWS) == (b"", b"")
     assert not copies.digest(b"a"), "it was of the Parse before"
 
 
@@ -53,7 +54,7 @@ def test_descriptions_come_in_order(copies: Copies) -> None:
 def test_what_is_described_without_parameters_is_no_statement(copies: Copies) -> None:
     copies.parsed(b"a")
     copies.described(b"a", 0)
-    assert hear(copies, ROWS, no_data()) == b""
+    assert hear(copies, ROWS, no_data()) == (b"", b"")
     hear(copies, PARAMETERS, ROWS)
     assert copies.digest(b"a")
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from protos.pg.messages import bind, describe_statement, execute, parse, query, sync
 from regional import meaning as module
+from regional.configuration import Early
 from regional.knowledge import CATALOG_AGE_S
 from regional.meaning import Meaning
 from tests.support.beside import Edge, PoolSide, beside, turns, until
@@ -45,6 +46,28 @@ def test_the_number_of_doubts_is_bounded() -> None:
         meaning.doubt(b"%d" % number)
     assert not meaning.is_current(b"never mentioned", before)
     assert not meaning._doubted
+
+
+def test_descriptions_last_until_something_concerns_them() -> None:
+    meaning = Meaning()
+    for name in NAMES:
+        meaning.learn(name, b"described " + name)
+    assert meaning.description_of(b"a") == b"described a"
+    meaning.doubt(b"a")
+    assert not meaning.description_of(b"a")
+    assert meaning.description_of(b"b")
+    meaning.changed()
+    assert not meaning.description_of(b"b")
+
+
+def test_the_size_of_descriptions_is_bounded() -> None:
+    meaning = Meaning()
+    for number in range(200):
+        meaning.learn(b"%d" % number, b"x" * 100_000)
+        meaning.learn(b"%d" % number, b"y" * 100_000)
+    kept = [number for number in range(200) if meaning.description_of(b"%d" % number)]
+    assert kept == list(range(200 - len(kept), 200))
+    assert 30 < len(kept) < 42
 
 
 @given(st.lists(st.one_of(st.just(None), st.sampled_from(NAMES), st.tuples(st.sampled_from(NAMES)))))
@@ -110,7 +133,7 @@ async def test_a_statement_is_parsed_anew_for_who_comes_after_ddl(
 
 @beside
 async def test_ddl_that_went_another_way_costs_one_0a000(side: PoolSide, origin: Origin, direct: Direct) -> None:
-    edge = side.serve(origin, origin_connection_limit=5)
+    edge = side.serve(origin, origin_connection_limit=5, early=Early(begin=False, prepare=False))
     await side.known()
     holders = [edge.client() for _ in range(3)]
     for each in holders:
@@ -277,7 +300,7 @@ async def test_ddl_that_went_another_way_shows_in_the_catalogue(
 async def test_what_a_transaction_sees_of_its_own_ddl_is_told_to_nobody(
     side: PoolSide, origin: Origin, direct: Direct
 ) -> None:
-    edge = side.serve(origin)
+    edge = side.serve(origin, early=Early(begin=False, prepare=False))
     await side.alone()
     client = Told(edge)
     digest = await client.learn(b"s", SQL)

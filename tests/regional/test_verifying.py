@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from protos.link.link_pb2 import Reason
+from protos.link.link_pb2 import Begin, Reason
 from protos.pg.description import digest_of, split_description
 from protos.pg.messages import (
     bind,
@@ -20,6 +20,7 @@ from protos.pg.messages import (
     sync,
 )  # fmt: skip
 from protos.pg.tags import TransactionStatus
+from regional.configuration import Early
 from tests.support.beside import Answer, Edge, PoolSide, active, beside, turns, until
 from tests.support.cluster import Origin
 from tests.support.told import WRONG, Told, digest_in
@@ -115,7 +116,7 @@ async def test_what_is_otherwise_gets_0a000_and_nothing_runs(side: PoolSide, ori
 
 @beside
 async def test_the_edges_are_told_how_it_is_described_now(side: PoolSide, origin: Origin, direct: Direct) -> None:
-    edge = side.serve(origin)
+    edge = side.serve(origin, early=Early(begin=False, prepare=False))
     other_edge = side.edge()
     client = await told_alone(side, edge)
     direct.execute("alter table told add b text")
@@ -289,6 +290,49 @@ async def test_in_a_copy_it_is_as_any_bind(side: PoolSide, origin: Origin, direc
     assert codes[0] == codes[1]
     assert "08P01" in codes[0]
     assert direct.execute("select count(*) from told").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("is_good", [True, False], ids=["opened", "failed"])
+@beside
+async def test_a_transaction_that_began_at_the_edge_is_opened_before(
+    side: PoolSide, origin: Origin, direct: Direct, *, is_good: bool
+) -> None:
+    client = await told_alone(side, side.serve(origin))
+    value = b"UTC" if is_good else b"Nowhere/At_all"
+    begin = Begin(statements=[b"begin", b"set local timezone = '%s'" % value])
+    client.edge.begin(client, begin)
+    answer = await client.ask(BIND, *RUN)
+    if is_good:
+        assert (answer.tags, status(client)) == ("2DCZ", INTRANS)
+    else:
+        assert (answer.tags, answer.code, status(client)) == ("EZ", "22023", INERROR)
+        assert (await client.ask(BIND, *RUN)).code == "25P02"
+
+
+@beside
+async def test_an_error_of_ours_is_not_taken_for_one_of_the_opening(
+    side: PoolSide, origin: Origin, direct: Direct
+) -> None:
+    client = await told_alone(side, side.serve(origin))
+    direct.execute("drop table told")
+    client.edge.begin(client, Begin(statements=[b"begin"]))
+    assert (await client.ask(BIND, *RUN)).code == "42P01"
+    assert (await client.ask(query(b"select 1"))).code == "25P02"
+
+
+@beside
+async def test_descriptions_are_not_mistaken_for_each_other(side: PoolSide, origin: Origin, direct: Direct) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    client, plain = Told(edge), Told(edge)
+    first, second = await client.learn(b"s", SQL), await plain.learn(b"t", b"select 'x' as other")
+    one, other = client.name, plain.name
+    for connected in list(side.tenant.pool.idle):
+        side.tenant.discard(connected, "the test wants another")
+    await client.ask(parse(b"t", b"select 'x' as other"), sync())
+    await client.ask(describe_statement(b"s"), describe_statement(b"t"), sync())
+    (connected,) = side.tenant.pool.idle
+    assert [connected.prepared.copies.digest(name) for name in (one, other)] == [first, second]
 
 
 # --- while the origin takes its time ---

@@ -9,16 +9,19 @@ import random
 from typing import Any
 
 import psycopg
-import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from protos.pg.messages import bind, describe_portal, describe_statement, execute, flush, parse, query, sync
 from protos.pg.parsers import error_fields
+from regional.configuration import Early
 from tests.differential.player import Address
 from tests.differential.player import Client as Straight
 from tests.support.beside import PoolSide, beside, turns
 from tests.support.cluster import DATABASE, PASSWORD, Origin
 from tests.support.told import Told
 
+EXAMPLES = 12
 GROUPS = 14
 
 STATEMENTS = {
@@ -81,33 +84,37 @@ def seen(messages: list[bytes]) -> list[object]:
     return said
 
 
-@pytest.mark.parametrize("seed", range(10))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+@given(rng=st.randoms(use_true_random=False))
 @beside
-async def test_a_told_session_sees_what_postgresql_says(side: PoolSide, origin: Origin, seed: int) -> None:
-    rng = random.Random(seed)
+async def test_a_told_session_sees_what_postgresql_says(side: PoolSide, origin: Origin, rng: random.Random) -> None:
     with origin.connect(origin.database) as direct:
         make(direct)
-        edge = side.serve(origin, origin_connection_limit=5)
+        early = Early(begin=False, prepare=rng.random() < 0.5)
+        edge = side.serve(origin, origin_connection_limit=5, early=early)
         await side.known()
         client = Told(edge)
         straight = Straight(Address(origin.port, "by_scram", PASSWORD, DATABASE), {"application_name": "Onetrip"})
-        for name, sql in STATEMENTS.items():
-            await client.learn(name, sql)
-            straight.socket.sendall(parse(name, sql) + sync())
-            straight._read(lambda came: came[-1][:1] == b"Z")
-        change(direct)
-        for number in range(GROUPS):
-            await side.quiet() if client.status == ord("I") else await turns()
-            if rng.random() < 0.4:
-                for connected in list(side.tenant.pool.idle):
-                    side.tenant.discard(connected, "the test wants another")
-            if rng.random() < 0.4:
-                name = rng.choice(list(STATEMENTS))
-                await edge.client().ask(parse(name, STATEMENTS[name]), describe_statement(name), sync())
-            if client.status == ord("I") and number == GROUPS // 2:
-                direct.execute("alter table v_later add b text")
-            await ask_both(client, straight, [group(rng) for _ in range(rng.choice([1, 1, 2, 3]))], rng)
-        straight.leave()
+        try:
+            for name, sql in STATEMENTS.items():
+                await client.learn(name, sql)
+                straight.socket.sendall(parse(name, sql) + sync())
+                straight._read(lambda came: came[-1][:1] == b"Z")
+            change(direct)
+            for number in range(GROUPS):
+                await side.quiet() if client.status == ord("I") else await turns()
+                if rng.random() < 0.4:
+                    for connected in list(side.tenant.pool.idle):
+                        side.tenant.discard(connected, "the test wants another")
+                if rng.random() < 0.4:
+                    name = rng.choice(list(STATEMENTS))
+                    await edge.client().ask(parse(name, STATEMENTS[name]), describe_statement(name), sync())
+                if client.status == ord("I") and number == GROUPS // 2:
+                    direct.execute("alter table v_later add b text")
+                await ask_both(client, straight, [group(rng) for _ in range(rng.choice([1, 1, 2, 3]))], rng)
+        finally:
+            straight.leave()
+            client.leave()
 
 
 async def ask_both(client: Told, straight: Straight, groups: list[list[bytes]], rng: random.Random) -> None:

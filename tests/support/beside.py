@@ -23,11 +23,12 @@ import attrs
 import trio
 
 from edge.meaning import Statement
+from edge.memos import Settings
 from edge.session import Session
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting, State
+from protos.link.link_pb2 import Begin, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting, State
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.parsers import data_row_of, error_fields
@@ -167,8 +168,8 @@ class Client:
             if not self.channel:
                 self.edge.open(self)
             self.edge.send(self, request, needed, asides)
-        self._take(self.session.to_client)
-        self.session.to_client = b""
+        self._take(self.session.here.to_client)
+        self.session.here.to_client = b""
         if self.session.terminated:
             self.leave(Reason.TERMINATED)
 
@@ -326,6 +327,12 @@ class Edge:
             mux.send_in_order(lane, Frame(channel=lane.id, statement=StatementFrame(slot=slot, parse=text)))
         mux.send(lane, request, last=not client.session.has_unsynced)
 
+    def begin(self, client: Client, begin: Begin) -> None:
+        """The client's next request is in a transaction that began at the edge."""
+        if not client.channel:
+            self.open(client)
+        self.stream.mux.send_in_order(self._lanes[client.channel], Frame(channel=client.channel, begin=begin))
+
     def consumed(self, client: Client, size: int) -> None:
         self.stream.mux.consumed(self._lanes[client.channel], size, time.monotonic())
 
@@ -341,8 +348,9 @@ class Edge:
         elif client is not None:
             if frame.HasField("state"):
                 client.present = list(frame.state.settings)
-                scope = repr([(one.name, one.value) for one in client.present]).encode()
-                client.session.state_known(blake2b(scope, digest_size=16).digest(), is_pinned=frame.state.pinned)
+                raw = repr([(one.name, one.value) for one in client.present]).encode()
+                scope = blake2b(raw, digest_size=16).digest()
+                client.session.state_known(Settings(client.present, scope, scope), is_pinned=frame.state.pinned)
                 self.stream.mux.send_in_order(self._lanes[frame.channel], Frame(channel=frame.channel, state=State()))
                 return
             if frame.HasField("failed"):

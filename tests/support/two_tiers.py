@@ -101,6 +101,7 @@ class TwoTiers:
         there.peer, here.peer = here, there
         link = self._link = EdgeLink(self.side.tenants, "pool-test", "test")
         self.side.tenants.push = link.push
+        self.side.tenant.knowledge.tell = link.push
         self._tasks = [
             asyncio.ensure_future(self.uplink.begin().run(there)),
             asyncio.ensure_future(link.stream.run(here)),

@@ -149,7 +149,7 @@ async def test_an_unknown_startup_parameter_crosses_once_and_then_never_again(si
             told, crossed = await tiers.crossings(lambda: driver.log_in({"DateStyle": "german"}))  # noqa: B023
             assert crossed == expected
             assert told.parameters["DateStyle"] == "German, DMY"
-            answer, crossed = await tiers.crossings(lambda: driver.ask(query(b"show datestyle")))  # noqa: B023
+            answer, crossed = await tiers.crossings(lambda: driver.ask(query(b"select current_setting('datestyle')")))  # noqa: B023
             assert value(answer) == b"German, DMY"
             assert crossed == FIRST
             driver.hang_up()
@@ -161,7 +161,7 @@ async def test_settings_cost_no_crossing_on_whichever_connection(side: PoolSide,
         await warm(tiers)
         german, plain = await tiers.connect(DateStyle="german"), await tiers.connect()
         for driver, style in ((german, b"German, DMY"), (plain, b"ISO, MDY")) * 3:
-            answer, crossed = await tiers.crossings(lambda: driver.ask(query(b"show datestyle")))  # noqa: B023
+            answer, crossed = await tiers.crossings(lambda: driver.ask(query(b"select current_setting('datestyle')")))  # noqa: B023
             assert value(answer) == style
             assert [direction for direction, _ in crossed] == [TO_POOL, TO_EDGE]
             told = [message for message in answer if message[:1] == b"S"]

@@ -82,6 +82,33 @@ async def test_a_transaction_of_one_read_and_one_write_costs_three_crossings(sid
         assert [direction for direction, kinds in crossed if "data" in kinds] == [TO_POOL, TO_EDGE] * 3
 
 
+@pytest.mark.parametrize("sql", [b"set search_path = pg_catalog", b"select set_config('role', 'none', false)"])
+@beside
+async def test_the_first_statement_is_not_refused_for_being_alone(side: PoolSide, origin: Origin, sql: bytes) -> None:
+    async with two_tiers(side, origin, session_state="reset") as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        assert sqlstates(await driver.ask(query(sql.replace(b"none", b"by_scram")))) == ["0A000"]
+        await driver.ask(query(b"begin"))
+        answer = await driver.ask(query(sql))
+        assert (sqlstates(answer), answer[-1]) == ([], IN_TRANSACTION)
+
+
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
+@beside
+async def test_a_reset_for_the_transaction_may_be_its_first_statement(
+    side: PoolSide, origin: Origin, *, is_extended: bool
+) -> None:
+    sql = b"set local timezone to default"
+    messages = [parse(b"", sql), bind(b"", b""), execute(), sync()] if is_extended else [query(sql)]
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect(TimeZone="Asia/Tokyo")
+        await driver.ask(query(b"begin"))
+        await driver.ask(*messages)
+        assert rows(await driver.ask(query(b"select current_setting('timezone')"))) == [[b"Asia/Tokyo"]]
+
+
 @beside
 async def test_an_empty_transaction_does_not_cross(side: PoolSide, origin: Origin) -> None:
     async with two_tiers(side, origin) as tiers:
@@ -144,6 +171,21 @@ async def test_begin_in_the_extended_protocol_is_held_too(side: PoolSide, origin
 
 
 @beside
+async def test_a_savepoint_is_opened_with_its_transaction(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for sql in (b"begin", b'savepoint "outer"', b"savepoint s1", b"release savepoint s1", b"savepoint s2"):
+            _, crossed = await asked(tiers, driver, query(sql))
+            assert crossed == []
+        answer, _ = await asked(tiers, driver, query(b"select 1/0"))
+        assert (sqlstates(answer), answer[-1]) == (["22012"], FAILED)
+        assert await driver.ask(query(b"rollback to s2")) == [command_complete("ROLLBACK"), IN_TRANSACTION]
+        assert await driver.ask(query(b'release "outer"')) == [command_complete("RELEASE"), IN_TRANSACTION]
+        assert sqlstates(await driver.ask(query(b"release s2"))) == ["3B001"]
+
+
+@beside
 async def test_what_is_pipelined_behind_begin_is_in_its_transaction(side: PoolSide, origin: Origin) -> None:
     async with two_tiers(side, origin) as tiers:
         await warm(tiers)
@@ -162,8 +204,8 @@ async def test_what_fails_in_the_opening_is_the_first_statement_s_error(side: Po
         for statement in (query(b"select 1"), parse(b"", b"select 1") + bind(b"", b"") + execute() + sync()):
             driver = await tiers.connect()
             await driver.ask(query(b"begin"))
-            (client,) = (one for one in tiers.edge.clients if one._session.held)
-            client._session.held = Held((b"BEGIN", b"SET TRANSACTION READ ONLY", b"set local work_mem = 'much'"))
+            (client,) = (one for one in tiers.edge.clients if one._session.here.held)
+            client._session.here.held = Held((b"BEGIN", b"SET TRANSACTION READ ONLY", b"set local work_mem = 'much'"))
             assert sqlstates(answer := await driver.ask(statement)) == ["22023"]
             assert answer[-1] == FAILED
             assert sqlstates(await driver.ask(statement)) == ["25P02"]
@@ -261,7 +303,7 @@ async def test_a_drain_waits_for_the_end_of_a_held_transaction(side: PoolSide, o
 @beside
 @pytest.mark.parametrize(
     "sql",
-    [b"begin; select 1", b"begin -- a remark", b"savepoint a", b"begin read", b"select 1; begin", b"set transaction"],
+    [b"begin; select 1", b"begin -- a remark", b"savepoint a1", b"begin read", b"select 1; begin", b"set transaction"],
 )
 async def test_what_is_not_known_for_certain_crosses(side: PoolSide, origin: Origin, sql: bytes) -> None:
     async with two_tiers(side, origin) as tiers:
@@ -328,3 +370,116 @@ async def test_preparing_at_the_edge_can_be_switched_off(side: PoolSide, origin:
             driver = await tiers.connect()
             _, crossed = await asked(tiers, driver, parse(b"a", SQL) + describe_statement(b"a") + sync())
             assert crossed
+
+
+# --- what is remembered ---
+
+ARRAYS: Final = (
+    b"select b.oid, b.typarray from pg_catalog.pg_type a left join pg_catalog.pg_type b on b.oid = a.typelem"
+    b" where a.typcategory = 'A' group by b.oid, b.typarray order by b.oid"
+)
+RELEASE: Final = b"SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;"
+
+
+@beside
+@pytest.mark.parametrize("sql", [ARRAYS, b"select pg_catalog.version()", b"show transaction isolation level"])
+async def test_a_fact_is_answered_from_memory(side: PoolSide, origin: Origin, sql: bytes) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        first = await (await tiers.connect()).ask(query(sql))
+        assert rows(first)
+        driver = await tiers.connect()
+        assert await asked(tiers, driver, query(sql)) == (first, [])
+        await driver.ask(query(b"begin"))
+        answer, _ = await asked(tiers, driver, query(sql))
+        assert (answer[:-1], answer[-1]) == (first[:-1], IN_TRANSACTION)
+
+
+@beside
+async def test_a_fact_in_the_extended_protocol_is_remembered_whatever_its_names(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+
+        def run(name: bytes) -> bytes:
+            return parse(name, ARRAYS) + describe_statement(name) + bind(b"", name) + execute() + sync()
+
+        first = await (await tiers.connect()).ask(run(b"x1"))
+        assert [message[:1] for message in first[:5]] == [b"1", b"t", b"T", b"2", b"D"]
+        for name in (b"x2", b""):
+            driver = await tiers.connect()
+            assert await asked(tiers, driver, run(name)) == (first, [])
+            answer, _ = await asked(tiers, driver, bind(b"", name) + execute() + sync())
+            assert rows(answer) == rows(first), "the statement is prepared as well"
+
+
+@beside
+async def test_a_setting_in_known_words_travels_with_the_next_statement(side: PoolSide, origin: Origin) -> None:
+    show = query(b"select current_setting('extra_float_digits'), current_setting('timezone')")
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        answers = []
+        for number in range(2):
+            driver = await tiers.connect()
+            told = []
+            for sql in (b"SET extra_float_digits = 3", b"SELECT set_config('TimeZone', 'Asia/Tokyo', false)"):
+                answer, crossed = await asked(tiers, driver, query(sql))
+                await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+                told += answer
+                assert bool(crossed) == (number == 0)
+            answers.append(told)
+            answer, crossed = await asked(tiers, driver, show)
+            assert rows(answer) == [[b"3", b"Asia/Tokyo"]]
+            assert crossed == (ONE if number == 0 else [(TO_POOL, frozenset({"open", "data"})), ONE[1]])
+            driver.hang_up()
+        assert answers[0] == answers[1]
+        other = await tiers.connect()
+        assert rows(await other.ask(show)) == [[b"1", b"Etc/UTC"]]
+
+
+@beside
+async def test_a_connection_given_back_to_a_driver_s_pool_is_as_new_at_no_crossing(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for number in range(3):
+            await driver.ask(query(b"set app.tenant = '42'"))
+            await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+            answer, crossed = await asked(tiers, driver, query(RELEASE))
+            assert [message[:1] for message in answer] == [b"T", b"D", b"C", b"C", b"C", b"C", b"Z"]
+            assert any("data" in kinds for _, kinds in crossed) == (number == 0)
+            await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+            answer = await driver.ask(query(b"select current_setting('app.tenant', true)"))
+            assert rows(answer) in ([[b""]], [[None]])
+
+
+@beside
+async def test_ddl_makes_the_edge_forget_before_its_answer(side: PoolSide, origin: Origin) -> None:
+    sql = b"select typname from pg_type where typname = 'early_mood'"
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for _ in range(2):
+            assert rows(await driver.ask(query(sql))) == []
+        other = await tiers.connect()
+        await other.ask(query(b"create type early_mood as enum ('calm')"))
+        assert rows(await driver.ask(query(sql))) == [[b"early_mood"]]
+        await other.ask(query(b"drop type early_mood"))
+        assert rows(await driver.ask(query(sql))) == []
+
+
+@beside
+@pytest.mark.parametrize(
+    ("early", "sql"), [(Early(settings=False), b"set app.a = 'b'"), (Early(catalog=False), b"show datestyle")]
+)
+async def test_each_kind_of_memory_can_be_switched_off(
+    side: PoolSide, origin: Origin, early: Early, sql: bytes
+) -> None:
+    async with two_tiers(side, origin, early=early) as tiers:
+        await warm(tiers)
+        for _ in range(2):
+            driver = await tiers.connect()
+            _, crossed = await asked(tiers, driver, query(sql))
+            assert crossed
+            driver.hang_up()

@@ -1,0 +1,85 @@
+"""What one session is answered from memory, and which of its answers are remembered.
+
+A request that looks like a fact (`may_be_fact`) is looked up in the configuration's memos, by the session's settings,
+the transaction that is held, and its bytes. If it has to cross, its answer is recorded; the pool node says at its end
+whether it is a fact. What the request has set is known when the session's State has come, so it is kept then.
+"""
+
+import re
+from collections.abc import Hashable
+from typing import Final
+
+from edge.control import Held
+from edge.memos import MAX_ANSWER_BYTES, Memo, Memos, Settings
+from protos.link.settings import CATALOG, FACT, SETTLING
+
+READY_BYTES: Final = 6  # of the ReadyForQuery at the end
+
+_MAX_BYTES: Final = 8 << 10
+_WORDS: Final = re.compile(rb"\bpg_|\b(?:set|reset|show|set_config|version|current_\w+)\b", re.IGNORECASE)
+
+
+def may_be_fact(sql: bytes) -> bool:
+    """Whether it is worth looking whether a request is remembered; the pool node judges."""
+    return len(sql) <= _MAX_BYTES and _WORDS.search(sql) is not None
+
+
+class Memory:
+    """Of one session."""
+
+    __slots__ = ("_data", "_flags", "_key", "_memos", "_size", "state")
+
+    def __init__(self, memos: Memos, state: bytes) -> None:
+        self.state = state
+        """A digest of all settings that the session has."""
+        self._memos = memos
+        self._key: Hashable = None  # of the request whose answer is recorded
+        self._data: list[bytes] = []
+        self._size = 0
+        self._flags = 0
+
+    def recall(self, request: Hashable, held: Held | None) -> Memo | None:
+        """The answer to a request; if there is none, what comes next is recorded as that."""
+        opening = () if held is None else held.opening
+        key = (self.state, opening, request)
+        memo = self._memos.get(key)
+        if memo is None:
+            self._key, self._data, self._size, self._flags = key, [], 0, 0
+        return memo
+
+    def interrupt(self) -> None:
+        """Another request has crossed, or nothing will come of this one."""
+        if self._key is not None:
+            self._key, self._data = None, []
+
+    def heard(self, data: bytes) -> None:
+        """Bytes of an answer."""
+        if self._key is not None:
+            self._size += len(data)
+            self._data.append(data)
+            if self._size > MAX_ANSWER_BYTES:
+                self.interrupt()
+
+    def answered(self, settled: int, status: int) -> None:
+        """The request has been answered, if it was one."""
+        if self._key is None:
+            return
+        if settled != 1 or not status & FACT:
+            self.interrupt()
+        elif status & SETTLING:
+            self._flags = status
+        else:
+            self._keep(status, None)
+
+    def state_known(self, settings: Settings, *, is_pinned: bool) -> None:
+        """These are the session's settings now."""
+        self.state = settings.state
+        if self._flags and not is_pinned:
+            self._keep(self._flags, settings)
+        self.interrupt()
+
+    def _keep(self, status: int, settings: Settings | None) -> None:
+        answer = b"".join(self._data)[:-READY_BYTES]
+        self._memos.keep(self._key, answer, settings, ages=bool(status & CATALOG))
+        self._flags = 0
+        self.interrupt()

@@ -1,0 +1,86 @@
+"""Whole answers that an edge remembers: to what drivers and ORMs ask at connect, and to their settings.
+
+The pool node says of an answer that it is a *fact* (`regional/facts.py`): it, and what the request did to its session,
+are a function of the session's settings and perhaps of the catalogue. So the same request, by a session with the same
+settings, gets the same answer, and has the same settings then. A fact about the catalogue is remembered for a while,
+since DDL may go another way; all are dropped when the pool node says that something has changed.
+"""
+
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+import attrs
+
+from protos.link.link_pb2 import Setting
+
+MAX_BYTES: Final = 4 << 20  # per configuration
+MAX_ANSWER_BYTES: Final = 256 << 10
+CATALOG_AGE_S: Final = 30.0
+OVERHEAD_BYTES: Final = 500  # of one that is kept, beside its answer
+
+
+@attrs.frozen
+class Settings:
+    """All settings of a session."""
+
+    settings: Sequence[Setting]
+    scope: bytes
+    """A digest of those that Parse reads (rules 8)."""
+    state: bytes
+    """A digest of all."""
+
+
+@attrs.frozen
+class Memo:
+    """What a request is answered with, and leaves."""
+
+    answer: bytes
+    """Without its ReadyForQuery."""
+    settings: Settings | None
+    """Those that the session has then; None if they stay as they are."""
+    expires_at: float
+    """By the clock of `Memos`; 0.0 means not by age."""
+
+
+class Memos:
+    """Of one configuration at this edge."""
+
+    def __init__(self) -> None:
+        self._memos: dict[Hashable, Memo] = {}  # least recently used first
+        self._bytes = 0
+        self._now = 0.0
+
+    def __len__(self) -> int:
+        return len(self._memos)
+
+    def tick(self, now: float) -> None:
+        """The time, in seconds of a monotonic clock."""
+        self._now = now
+
+    def get(self, key: Hashable) -> Memo | None:
+        """The answer to a request; its key tells the session's settings as well."""
+        memo = self._memos.pop(key, None)
+        if memo is None:
+            return None
+        if memo.expires_at and memo.expires_at <= self._now:
+            self._bytes -= len(memo.answer) + OVERHEAD_BYTES
+            return None
+        self._memos[key] = memo
+        return memo
+
+    def keep(self, key: Hashable, answer: bytes, settings: Settings | None, *, ages: bool) -> None:
+        """Remember an answer; ages: it is about the catalogue."""
+        self._forget(key)
+        self._memos[key] = Memo(answer, settings, self._now + CATALOG_AGE_S if ages else 0.0)
+        self._bytes += len(answer) + OVERHEAD_BYTES
+        while self._bytes > MAX_BYTES:
+            self._forget(next(iter(self._memos)))
+
+    def _forget(self, key: Hashable) -> None:
+        old = self._memos.pop(key, None)
+        if old is not None:
+            self._bytes -= len(old.answer) + OVERHEAD_BYTES
+
+    def forget_all(self) -> None:
+        self._memos.clear()
+        self._bytes = 0

@@ -1,0 +1,77 @@
+"""What one session is answered from memory, and what it teaches."""
+
+import pytest
+
+from edge.control import Held
+from edge.memory import Memory, may_be_fact
+from edge.memos import MAX_ANSWER_BYTES, Memos, Settings
+from protos.link.settings import CATALOG, FACT, SETTLING
+from protos.pg.messages import command_complete, ready_for_query
+
+READY = ready_for_query(ord("I"))
+ANSWER = command_complete("SET")
+IDLE = ord("I")
+THEN = Settings([], b"scope", b"then")
+
+
+def taught(memory: Memory, status: int, *chunks: bytes, settled: int = 1) -> None:
+    """A request crosses, and is answered."""
+    assert memory.recall(b"set a.b = 1", None) is None
+    for chunk in chunks or (ANSWER + READY,):
+        memory.heard(chunk)
+    memory.answered(settled, status)
+
+
+def recalled(memos: Memos, state: bytes = b"state", held: Held | None = None) -> bytes | None:
+    memo = Memory(memos, state).recall(b"set a.b = 1", held)
+    return None if memo is None else memo.answer
+
+
+def test_a_fact_is_known_to_sessions_with_the_same_settings() -> None:
+    memos = Memos()
+    taught(Memory(memos, b"state"), IDLE | FACT, ANSWER[:3], ANSWER[3:] + READY)
+    assert recalled(memos) == ANSWER
+    assert recalled(memos, b"other") is None
+    assert recalled(memos, held=Held((b"BEGIN",))) is None
+
+
+def test_what_is_no_fact_is_not_kept() -> None:
+    memos = Memos()
+    taught(Memory(memos, b"state"), IDLE)
+    taught(Memory(memos, b"state"), IDLE | CATALOG)
+    taught(Memory(memos, b"state"), IDLE | FACT, settled=2)
+    taught(Memory(memos, b"state"), IDLE | FACT, b"x" * MAX_ANSWER_BYTES, ANSWER + READY)
+    interrupted = Memory(memos, b"state")
+    interrupted.recall(b"set a.b = 1", None)
+    interrupted.interrupt()
+    interrupted.heard(ANSWER + READY)
+    interrupted.answered(1, IDLE | FACT)
+    assert recalled(memos) is None
+
+
+def test_what_a_request_has_set_is_kept_with_it() -> None:
+    memos = Memos()
+    memory = Memory(memos, b"state")
+    taught(memory, IDLE | FACT | SETTLING)
+    assert recalled(memos) is None, "not yet known"
+    memory.state_known(THEN, is_pinned=False)
+    memo = Memory(memos, b"state").recall(b"set a.b = 1", None)
+    assert memo is not None
+    assert memo.settings == THEN
+    assert memory.state == b"then"
+
+
+def test_a_session_that_is_pinned_teaches_nothing() -> None:
+    memos = Memos()
+    memory = Memory(memos, b"state")
+    taught(memory, IDLE | FACT | SETTLING)
+    memory.state_known(THEN, is_pinned=True)
+    assert recalled(memos) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [(b"select 1", False), (b"SHOW x", True), (b"select * from pg_type", True), (b"reset all" + b" " * 9000, False)],
+)
+def test_what_may_be_a_fact(sql: bytes, *, expected: bool) -> None:
+    assert may_be_fact(sql) is expected
