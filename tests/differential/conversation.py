@@ -128,8 +128,7 @@ class Author:
     def _making(self) -> tuple[Say, ...]:
         """Parse of a name that may be in use, or its Close."""
         name, number = self._one(lines.NAMES), self._random.randrange(len(lines.PREPARED))
-        sql = self._one(lines.COMMANDS) if self._once_in(8) else lines.PREPARED[number][0]
-        made, closed = parse(name, sql), close_statement(name)
+        made, closed = parse(name, lines.PREPARED[number][0]), close_statement(name)
         return self._one(
             ((made,), (made,), (closed, made), (closed,), (made, bind("", name), execute()), (made, closed))
         )
