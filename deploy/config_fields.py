@@ -145,6 +145,8 @@ def request_body(given: Mapping[str, Any]) -> dict[str, Any]:
         body["origin_total_limit"] = None
     if given["caching"] is not None:
         _put(body, ("caching", "disabled"), not given["caching"])
+    if early := {name: given[f"early_{name}"] for name in EARLY if given[f"early_{name}"] is not None}:
+        body["early"] = early
     origin, connect_timeout_s = _origin(given)
     if origin:
         body["origin"] = origin

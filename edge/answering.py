@@ -59,8 +59,11 @@ class Answering:
         held, self.held = self.held, None
         return held
 
-    def take(self, piece: Piece) -> bool:
-        """Answer it here, now or with what comes next, if that can be done; then it does not cross."""
+    def take(self, piece: Piece, following: int = 0) -> bool:
+        """Answer it here, now or with what comes next, if that can be done; then it does not cross.
+
+        following: the tag of the message behind it, if that has come too.
+        """
         early, group = self._early, self._group
         if not early.is_on:
             return False
@@ -69,6 +72,9 @@ class Answering:
         if piece.tag not in _GROUPED or (self.held is not None and self.held.has_failed):
             return False
         if group is None:
+            # Most groups run a statement at once, so most need no closer look.
+            if following == Frontend.BIND and piece.tag == Frontend.PARSE and not _may_run_here(piece.data):
+                return False
             is_idle = self.status == TransactionStatus.IDLE
             group = self._group = Group(self._statements, early, self.memory, self.held, is_idle=is_idle)
         if not group.take(piece):
@@ -124,3 +130,11 @@ class Answering:
     def _hold(self, outcome: Outcome) -> None:
         self.held = outcome.held
         self.status = TransactionStatus.IDLE if outcome.held is None else TransactionStatus.INTRANS
+
+
+def _may_run_here(parse: bytes) -> bool:
+    """Whether a statement can be more than prepared at the edge."""
+    start = parse.find(0, 5) + 1
+    end = parse.find(0, start)
+    sql = parse[start:end]
+    return may_be_fact(sql) or control_of(sql) is not None

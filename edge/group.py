@@ -117,10 +117,11 @@ class Group:
         statement = self._statements.meaning_of(piece.data)
         if statement.script is not None:
             return False
-        if types == _NO_TYPES and self._control(sql) is not None:
-            pass
-        elif self._early.description_of(statement.name) is None:
-            return False
+        if types != _NO_TYPES or self._control(sql) is None:
+            description = self._early.description_of(statement.name)
+            if description is None:
+                return False
+            self.told.append((name, description))  # its driver may describe a portal, and keep that
         self._names[name] = statement
         self.effects.append(piece)
         self.replies.append(parse_complete())

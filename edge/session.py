@@ -57,8 +57,8 @@ class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "has_unsynced",
-        "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "opening", "owed",
+        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_parsed",
+        "has_unsynced", "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "opening", "owed",
         "statements", "terminated",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class Session:
         self._is_skipping = False  # up to the Sync
         self._is_dropping = False  # the rest of the message that is in the middle
         self._may_hear = False  # only Parses and Closes came since the session was at rest
+        self._parsed: list[bytes] = []  # names, by those
         self._opened: Held | None = None  # what has been sent to open the transaction; nothing has come back yet
         self.owed = 0
         self.has_unsynced = False
@@ -127,11 +128,13 @@ class Session:
         framer = self._framer
         framer.whole = _WHOLE if self.owed or self.has_unsynced else _WHOLE_BETWEEN
         out: list[bytes] = []
-        for piece in framer.feed(data):
+        pieces = framer.feed(data)
+        for index, piece in enumerate(pieces, 1):
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
                 self._skip(piece.tag)
             elif self.here.is_gathering or self._is_at_rest:
-                if not self.here.take(piece):
+                following = pieces[index].tag if index < len(pieces) else 0
+                if not self.here.take(piece, following):
                     for one in (*self.here.give_up(), piece):
                         self._take(one, out)
             else:
@@ -147,6 +150,8 @@ class Session:
         if status & SETTLING:
             self.is_settling = True
         self.is_uncertain = bool(status & UNCERTAIN)
+        if self._parsed:
+            self._tell_parsed()
         self.here.status = status & 0xFF
         self._opened = None
 
@@ -170,10 +175,22 @@ class Session:
         self.owed = 0
         self.has_unsynced = False
         self.opening = self.hearing = None
+        self._parsed = []
         self.here.memory.interrupt()
         self.statements.refused()
         self.channel_lost()
         return answer
+
+    def _tell_parsed(self) -> None:
+        """What has just been parsed has the description that the pool node has sent with the answer, if it has."""
+        parsed, self._parsed = self._parsed, []
+        if self.owed or self.is_uncertain or self.is_pinned:
+            return
+        for name in parsed:
+            statement = self.statements.get(name)
+            description = None if statement is None else self._early.description_of(statement.name)
+            if description is not None:
+                self.statements.tell(name, description.digest)
 
     def heard(self, data: bytes) -> None:
         """Learn from an answer, if there is something to be learnt from it."""
@@ -240,6 +257,8 @@ class Session:
             self._may_hear = self._early.prepare and self._is_at_rest
         self.has_unsynced = True
         if tag == Frontend.PARSE:
+            if self._may_hear and whole:
+                self._parsed.append(piece[5 : piece.index(0, 5)])
             piece = statements.parse(piece, whole=whole)
         elif tag == Frontend.CLOSE:
             piece = statements.close(piece)

@@ -72,7 +72,7 @@ def test_what_the_client_is_told_and_changes_is_noted() -> None:
     messages = [parse(b"a", SQL), describe_statement(b"a"), close_statement(b"old"), parse(b"old", b"begin"), sync()]
     for message in messages:
         assert group.take(Piece(message[0], message, whole=True))
-    assert group.told == [(b"a", KNOWN)]
+    assert group.told == [(b"a", KNOWN)] * 2  # by its Parse, and by its Describe
     assert [piece.data for piece in group.effects] == [messages[0], messages[2], messages[3]]
     assert group.outcome is None
 
