@@ -17,6 +17,7 @@ from edge.memos import Memo, Settings
 from edge.statements import Statements
 from protos.pg.framer import Piece
 from protos.pg.messages import command_complete, ready_for_query
+from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend, TransactionStatus
 
 _GROUPED: Final = frozenset({
@@ -94,13 +95,14 @@ class Answering:
             self._hold(outcome)
             answer = command_complete(outcome.tag)
         else:
+            may_recall = may_be_fact(sql) and command_of(sql) is None
             has_failed = self.held is not None and self.held.has_failed
-            memo = self.memory.recall(sql, self.held) if not has_failed and may_be_fact(sql) else None
+            memo = self.memory.recall(sql, self.held) if may_recall and not has_failed else None
             if memo is None:
                 return False
             self._adopt(memo)
             answer = memo.answer
-        self._statements.queried()
+        self._statements.queried_here()
         self.to_client += answer + ready_for_query(self.status)
         return True
 
@@ -109,16 +111,11 @@ class Answering:
         if memo.settings is not None:
             self.given = memo.settings
             self.memory.state = memo.settings.state
-            self._statements.scope = memo.settings.scope
+            self._statements.registry.scope = memo.settings.scope
 
     def _settle_here(self, group: Group, *, is_synced: bool) -> None:
         statements = self._statements
-        for tag, message, _ in group.effects:
-            if tag == Frontend.PARSE:
-                statements.parse(message, whole=True)
-            else:
-                statements.close(message)
-        statements.synced()  # an unnamed statement is not on any connection
+        statements.changed_here(group.effects)
         for name, description in group.told_of_all():
             if description is not NOTHING:  # that a BEGIN has neither parameters nor rows cannot change
                 statements.tell(name, description.digest)

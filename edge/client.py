@@ -18,7 +18,7 @@ from edge.handshake import Accepted
 from edge.session import Session
 from protos.errors import ConnectionLostError, IdleInTransactionError, ServiceError
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Open, Reason, Setting, State
+from protos.link.link_pb2 import Begin, Frame, Open, Reason, Setting, State
 from protos.link.settings import to_wire
 from protos.pg.messages import service_error
 from protos.runtime.connection import Connection
@@ -75,7 +75,8 @@ class Client:
             self._present = list(session.here.given.settings)
             session.here.given = None
             if self._lane is not None and self._uplink is not None:
-                self._uplink.tell_state(self._lane, State(settings=self._present, given=True))
+                state = State(settings=self._present, given=True)
+                self._uplink.say(self._lane, Frame(channel=self._lane.id, state=state))
         if request:
             self._forward(request)
         if session.here.to_client:
@@ -116,13 +117,14 @@ class Client:
             lane = self._open_channel(uplink)
         assert self._uplink is not None
         session = self._session
-        needed, opening = session.needed, session.opening
-        if opening is not None:
+        if session.opening is not None:
+            begin = Begin(statements=session.opening.opening, failed=session.opening.has_failed)
+            self._uplink.say(lane, Frame(channel=lane.id, begin=begin))
             session.opening = None
-            self._uplink.begin_transaction(lane, opening)
-        if needed:
-            session.needed = []
-        self._uplink.send(lane, request, needed, last=session.is_at_end)
+        for aside in session.statements.asides.take_frames():
+            aside.channel = lane.id
+            self._uplink.say(lane, aside)
+        self._uplink.send(lane, request, session.statements.asides.take_needed(), last=session.is_at_end)
         if lane.backlog_bytes > MAX_BACKLOG_BYTES:
             self.connection.pause()
             lane.on_room = self._room
@@ -161,7 +163,6 @@ class Client:
     def refuse_held(self, error: ServiceError) -> None:
         """What the client sent has not left this edge, and will not."""
         self._held = []
-        self._session.needed = []
         self.connection.resume()
         self.connection.write(self._session.refuse(service_error(error, "ERROR")))
 
@@ -185,11 +186,21 @@ class Client:
         self._present = list(state.settings)
         self._session.state_known(self.entry.settings_of(self._present), is_pinned=state.pinned)
         if self._lane is not None and self._uplink is not None:
-            self._uplink.tell_state(self._lane, State())
+            # From here on the session's statements are named by its present settings.
+            self._uplink.say(self._lane, Frame(channel=self._lane.id, state=State()))
         if self._ending is not None:
             self._end_if_quiet()
         elif self._uplink is not None and self._uplink.is_leaving:
             self.link_leaving()
+
+    def outcome_known(self, frame: Frame) -> None:
+        """What has become of messages about statements. With what is sent next the pool node hears that we know."""
+        if frame.HasField("worded"):
+            self._session.here.memory.interrupt()
+            self._session.hearing = None
+            self.connection.write(self._session.statements.asides.worded(frame.worded))
+        else:
+            self._session.statements.failed(frame.failed)
 
     def link_leaving(self) -> None:
         """The pool node goes away: a quiet session goes on through another one, if there is one."""

@@ -23,9 +23,10 @@ from typing import Final
 from edge.control import Control, Held, Outcome, control_of, outcome_of
 from edge.early import Description, Early
 from edge.hearing import Hearing
+from edge.meaning import Statement
 from edge.memory import Memory
 from edge.memos import Memo
-from edge.statements import Statement, Statements, cut
+from edge.statements import Statements, cut
 from edge.whole import Whole
 from protos.errors import RemoteProtocolError
 from protos.pg.framer import Piece
@@ -114,6 +115,8 @@ class Group:
         if name and self._statement(name) is not None:
             return False
         statement = self._statements.meaning_of(piece.data)
+        if statement.script is not None:
+            return False
         if types != _NO_TYPES or self._control(sql) is None:
             description = self._early.description_of(statement.name)
             if description is None:
@@ -132,7 +135,7 @@ class Group:
             self.replies.append(no_data())
             return True
         statement = self._statement(name)
-        if statement is None:
+        if statement is None or statement.script is not None:
             return False
         description = self._early.told_of(statement.name, parse_of(statement.parse).sql)
         if description is None:

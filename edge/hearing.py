@@ -7,7 +7,7 @@ then the first description that comes by is the one. The edge parses no other an
 from typing import Final
 
 from edge.early import Description
-from edge.statements import Statement
+from edge.meaning import Statement
 from protos.pg.tags import Backend
 
 MAX_BYTES: Final = 64 << 10  # of an answer up to the end of the description; a larger one is not kept

@@ -30,7 +30,7 @@ from edge.control import Held
 from edge.early import Early
 from edge.hearing import Hearing
 from edge.memos import Settings
-from edge.statements import Statement, Statements
+from edge.statements import Statements
 from protos.errors import RemoteProtocolError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
@@ -57,17 +57,17 @@ class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_parsed", "_statements",
-        "has_unsynced", "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "needed", "opening",
-        "owed", "terminated",
+        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_parsed",
+        "has_unsynced", "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "opening", "owed",
+        "statements", "terminated",
     )  # fmt: skip
 
     def __init__(self, scope: bytes, early: Early = _NO_EARLY, state: bytes = b"") -> None:
         """scope, state: digests of the settings that Parse reads, and of all."""
         self._early = early
         self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
-        self._statements = Statements(scope)
-        self.here = Answering(self._statements, early, state)
+        self.statements = Statements(scope)
+        self.here = Answering(self.statements, early, state)
         """What is answered without the origin."""
         self._is_skipping = False  # up to the Sync
         self._is_dropping = False  # the rest of the message that is in the middle
@@ -85,8 +85,6 @@ class Session:
         """What `feed` returned last ends a request: what comes next begins another."""
         self.terminated = False
         """The client said Terminate."""
-        self.needed: list[Statement] = []
-        """Statements that what `feed` returned last refers to; the caller takes them."""
         self.opening: Held | None = None
         """The transaction that is to be opened in front of what `feed` returned last; the caller takes it."""
 
@@ -147,6 +145,7 @@ class Session:
     def answered(self, settled: int, status: int) -> None:
         """The origin has answered this many sync points; status is that of the last, perhaps with flags."""
         self.owed -= settled
+        self.statements.answered(settled)
         self.here.memory.answered(settled, status)
         if status & SETTLING:
             self.is_settling = True
@@ -161,7 +160,7 @@ class Session:
         self.here.memory.state_known(settings, is_pinned=is_pinned)
         self.is_settling = False
         self.is_pinned = is_pinned
-        self._statements.scope = settings.scope
+        self.statements.registry.scope = settings.scope
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
@@ -178,6 +177,7 @@ class Session:
         self.opening = self.hearing = None
         self._parsed = []
         self.here.memory.interrupt()
+        self.statements.refused()
         self.channel_lost()
         return answer
 
@@ -187,10 +187,10 @@ class Session:
         if self.owed or self.is_uncertain or self.is_pinned:
             return
         for name in parsed:
-            statement = self._statements.get(name)
+            statement = self.statements.get(name)
             description = None if statement is None else self._early.description_of(statement.name)
             if description is not None:
-                self._statements.tell(name, description.digest)
+                self.statements.tell(name, description.digest)
 
     def heard(self, data: bytes) -> None:
         """Learn from an answer, if there is something to be learnt from it."""
@@ -201,11 +201,12 @@ class Session:
         self.hearing = None
         if hearing.description is not None and not (self.is_uncertain or self.is_pinned):
             self._early.learn(hearing.statement.name, hearing.description)
-            self._statements.tell(hearing.name, hearing.description.digest)
+            self.statements.tell(hearing.name, hearing.description.digest)
 
     def channel_lost(self) -> None:
         """What was sent went nowhere, or is done: the rest of a message in the middle must not go to another origin."""
         self._is_dropping = True
+        self.statements.channel_lost()
 
     # --- what crosses ---
 
@@ -229,11 +230,11 @@ class Session:
         if tag == 0 or tag in _VOID_BETWEEN:
             return piece
         if tag == Frontend.QUERY:
-            return self._take_query(piece)
+            return self._take_query(piece, whole=whole)
         if tag in (Frontend.SYNC, Frontend.FUNCTION_CALL):
             self.owed += 1
             self.has_unsynced = False
-            self._statements.synced()
+            self.statements.synced()
             return piece
         if tag == Frontend.TERMINATE:
             self.terminated = True
@@ -242,48 +243,48 @@ class Session:
             raise RemoteProtocolError("password message in a session", public="invalid frontend message type 112")
         return self._take_extended(tag, piece, whole=whole)
 
-    def _take_query(self, piece: bytes) -> bytes:
+    def _take_query(self, piece: bytes, *, whole: bool) -> bytes:
         """A simple query ends the group of extended messages before it, as a Sync does."""
         self.owed += 1
         self.has_unsynced = False
         self._is_dropping = False
-        self._statements.queried()
+        self.statements.queried(piece, whole=whole)
         return piece
 
     def _take_extended(self, tag: int, piece: bytes, *, whole: bool) -> bytes:
-        statements = self._statements
-        statement = None
+        statements = self.statements
         if not self.owed and not self.has_unsynced:
             self._may_hear = self._early.prepare and self._is_at_rest
         self.has_unsynced = True
         if tag == Frontend.PARSE:
             if self._may_hear and whole:
                 self._parsed.append(piece[5 : piece.index(0, 5)])
-            piece, statement = statements.parse(piece, whole=whole)
+            piece = statements.parse(piece, whole=whole)
         elif tag == Frontend.CLOSE:
             piece = statements.close(piece)
         else:
             if tag == Frontend.BIND:
-                piece, statement = statements.bind(piece)
+                piece = statements.bind(piece)
+            elif tag == Frontend.EXECUTE:
+                statements.execute(piece)
             elif tag == Frontend.DESCRIBE:
                 if self._may_hear:
                     self._listen(piece)
-                piece, statement = statements.describe(piece)
+                piece = statements.describe(piece)
             self._may_hear = False
-        if statement is not None and (not self.needed or self.needed[-1] is not statement):
-            self.needed.append(statement)
+        statements.registry.place += 1
         return piece
 
     def _listen(self, describe: bytes) -> None:
         """What comes is the description of this statement."""
         if describe[5:6] == b"S":
             name = describe[6:-1]
-            statement = self._statements.get(name)
-            if statement is not None:
+            statement = self.statements.get(name)
+            if statement is not None and statement.script is None:
                 self.hearing = Hearing(name, statement)
 
     def _skip(self, tag: int) -> None:
         if tag == Frontend.SYNC:
             self._is_skipping = False
-            self._statements.synced()
+            self.statements.changed_here(())
             self.here.to_client += ready_for_query(self.status)

@@ -1,13 +1,20 @@
 """A session's prepared statements, which live at the edge and have one shared name for one meaning beside the database.
 
 Theory of operation: a client's names are its own, but origin connections are shared, so `s1` of one session must never
-meet `s1` of another. Each Parse is sent under a shared name, a digest of everything that gives the statement its
-meaning: the SQL bytes, the parameter types, and the settings that the session began with (rules 8). Bind, Describe and
-Close are renamed likewise. Two sessions with the same statement share it on an origin connection; different ones
-cannot collide. The pool node prepares a statement where it is missing from the text that travelled over the link once.
+meet `s1` of another. Each Parse is sent under a shared name (`meaning`), and Bind, Describe and Close are renamed
+likewise. Two sessions with the same statement share it on an origin connection; different ones cannot collide. The pool
+node prepares a statement where it is missing from the text that travelled over the link once.
+
+Whether a Parse or Close takes effect is known a crossing later. Until then it is taken for done (`registry`), and what
+a later group uses meanwhile goes out under a token, with its alternatives beside it (`Choice`). A Parse of a name that
+is in use goes out under the name USED, which is in use on every origin connection: so PostgreSQL itself says 42P05, at
+its place, and the client's name is put into its words (`asides`).
 
 The unnamed statement of a session is given to the origin as it is while Parse and Bind stand in one group up to a Sync.
 A Bind in a later group may be served by another connection, so from there on it goes by its shared name too.
+
+SQL's PREPARE, EXECUTE and DEALLOCATE act on the same names. They go out as they are, and a Choice beside them has the
+pool node make what they name under the client's own name, for that lease.
 
 What a session sets later changes the scope of what it parses from then on, and of what it uses again: PostgreSQL parses
 a statement anew, too, once search_path or the role is another. (It does not do so for DateStyle or TimeZone, so a
@@ -17,189 +24,263 @@ Names are compared by their first 63 bytes, as PostgreSQL cuts them (rules 12). 
 is streamed; it is good until its lease ends.
 """
 
-from hashlib import blake2b
+from collections.abc import Iterable
 from typing import Final
-from weakref import WeakValueDictionary
 
-import attrs
-
-from edge.memory import may_be_fact
-from protos.errors import RemoteProtocolError, StatementMemoryError
+from edge.asides import Asides
+from edge.meaning import PREFIX, Script, Statement, end_of, script_of, with_name
+from edge.registry import Registry
+from protos.link.link_pb2 import Failed
 from protos.pg.description import qualified
+from protos.pg.framer import Piece
+from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
 
-PREFIX: Final = b"onetrip:"
-"""Begins every shared name. Where a client chooses such a name itself, it is changed so that it cannot hit ours."""
-
-MISSING: Final = PREFIX + b"none"  # never prepared: a Bind to it gets PostgreSQL's own error
+# Never prepared, so a Bind to them gets PostgreSQL's own error; the first is for the unnamed statement.
+MISSING: Final = PREFIX + b"none"
+GONE: Final = PREFIX + b"gone"
+USED: Final = PREFIX + b"used"  # always prepared: a Parse of it gets PostgreSQL's own error
+TOKEN: Final = PREFIX + b"?%d"
 MAX_NAME_BYTES: Final = 63
-MAX_SESSION_BYTES: Final = 16 << 20  # of statement text (rules 12)
-
-
-@attrs.frozen(eq=False)
-class Statement:
-    """One meaning."""
-
-    name: bytes
-    parse: bytes
-    """The whole Parse message, under the shared name."""
-    scope: bytes
-    may_be_fact: bool = False
-
-
-_interned: WeakValueDictionary[bytes, Statement] = WeakValueDictionary()
-
-
-def statement_of(parse: bytes, scope: bytes) -> Statement:
-    """The shared statement of a Parse message; scope is the digest of the settings that Parse reads."""
-    end = _end_of(parse, 5)
-    body = parse[end:]  # the SQL and the types, from the name's zero byte on
-    name = PREFIX + blake2b(body, digest_size=16, key=scope).hexdigest().encode()
-    known = _interned.get(name)
-    if known is None:
-        length = (len(body) + len(name) + 4).to_bytes(4, "big")
-        known = _interned[name] = Statement(name, parse[:1] + length + name + body, scope, may_be_fact(body))
-    return known
 
 
 class Statements:
     """The statements of one session."""
 
-    __slots__ = ("_bytes", "_named", "_told", "_unnamed", "_unnamed_is_fresh", "scope")
+    __slots__ = ("_fresh_script", "_portals", "_streamed", "_told", "_unnamed_is_fresh", "asides", "registry")
 
     def __init__(self, scope: bytes) -> None:
-        self.scope = scope
-        """The digest of the settings that the session has."""
-        self._named: dict[bytes, Statement] = {}
-        self._told: dict[bytes, bytes] = {}  # by the client's names, the digests of the descriptions it was told
-        self._bytes = 0
-        self._unnamed: bytes | None = None
+        self.registry = Registry(scope)
+        self.asides = Asides(self.registry)
         self._unnamed_is_fresh = False
+        self._fresh_script: Script | None = None  # what the unnamed statement is, if it is a command
+        self._portals: dict[bytes, Script] = {}  # those of this group that run a command
+        self._streamed: set[bytes] = set()  # over 1 MiB, under their own names
+        self._told: dict[bytes, bytes] = {}  # by the client's names, the digests of the descriptions it was told
 
     def __len__(self) -> int:
-        return len(self._named)
+        return len(self.registry)
+
+    # --- what is known here ---
 
     def get(self, name: bytes) -> Statement | None:
         """What this name means now; the empty one means the unnamed statement."""
-        name = cut(name)
-        if name:
-            return self._fresh(name)
-        return None if self._unnamed is None else statement_of(self._unnamed, self.scope)
+        return self.registry.present(cut(name))
 
     def meaning_of(self, parse: bytes) -> Statement:
         """What a Parse message of the session's means."""
-        return statement_of(parse, self.scope)
+        return self.registry.meaning_of(parse)
 
     def tell(self, name: bytes, digest: bytes) -> None:
         """The client has been told this description of a statement; what runs from now on must fit it (rules 10)."""
         self._told[cut(name)] = digest
 
-    def synced(self) -> None:
-        """The group of messages has come to its Sync: another connection may serve the next one."""
+    def changed_here(self, effects: Iterable[Piece]) -> None:
+        """A group of messages is over of which nothing went out; these Parses and Closes in it have happened."""
+        aside = self.asides.put_aside()
+        for tag, message, _ in effects:
+            if tag == Frontend.PARSE:
+                self.parse(message, whole=True)
+            else:
+                self.close(message)
+        self.registry.happened_here()
         self._unnamed_is_fresh = False
+        self.asides.put_back(aside)
 
-    def queried(self) -> None:
-        """A simple query drops the unnamed statement, as in PostgreSQL."""
-        self._unnamed = None
+    def queried_here(self) -> None:
+        """A simple query was answered that did not go out."""
+        self.registry.unnamed = None
         self._told.pop(b"", None)
         self._unnamed_is_fresh = False
 
-    def parse(self, message: bytes, *, whole: bool) -> tuple[bytes, Statement | None]:
-        """What to send for a Parse, and the statement that the pool node has to know for it."""
-        name = cut(message[5 : _end_of(message, 5)])
-        self._told.pop(name, None)
+    # --- sync points ---
+
+    def synced(self) -> None:
+        """The group of messages has come to its Sync: another connection may serve the next one."""
+        self._unnamed_is_fresh = False
+        if self._portals:
+            self._portals.clear()
+        self.registry.next_sync_point()
+
+    def queried(self, message: bytes, *, whole: bool = True) -> None:
+        """A simple query drops the unnamed statement, as in PostgreSQL; it may be a command."""
+        registry = self.registry
+        if registry.unnamed is not None or registry.in_flight.names:
+            registry.drop_unnamed()
+        if self._told:
+            self._told.pop(b"", None)
+        self._unnamed_is_fresh = False
+        if message[5] in FIRST_BYTES and whole:
+            command = command_of(message[5:-1])
+            if command is not None:
+                self.asides.choose(command.name, number=0)
+                self._run(command, message[5:-1])
+        registry.next_sync_point()
+
+    def answered(self, settled: int) -> None:
+        """So many sync points more have been answered."""
+        self.registry.answered(settled)
+        if self.asides.uses:
+            self.asides.settle()
+
+    def failed(self, failed: Failed) -> None:
+        """An error ended a group: what has not happened is taken back."""
+        self.registry.take_back(failed.sync_point, failed.end, failed.place)
+        self.asides.confirm()
+
+    def refused(self) -> None:
+        """Nothing of what is owed was run, nor will be."""
+        self.registry.refused()
+        self.channel_lost()
+
+    def channel_lost(self) -> None:
+        """Nothing is on its way."""
+        self.registry.channel_lost()
+        self.asides.clear()
+
+    # --- messages ---
+
+    def parse(self, message: bytes, *, whole: bool) -> bytes:
+        """What to send for a Parse."""
+        registry = self.registry
+        end = end_of(message, 5)
+        name = cut(message[5:end])
         if not name:
-            self._unnamed = message if whole else None
-            self._unnamed_is_fresh = True
-            return message, None
-        self._forget(name)
+            return self._unnamed(message, end + 1, whole=whole)
+        if registry.is_in_doubt(name) or name not in registry:
+            self._told.pop(name, None)
         if not whole:
-            return _hidden(message, 5, name), None
-        statement = statement_of(message, self.scope)
-        if self._bytes + len(statement.parse) > MAX_SESSION_BYTES:
-            raise StatementMemoryError(
-                detail=f"It has {self._bytes} bytes in {len(self._named)} statements; {MAX_SESSION_BYTES} are allowed.",
-                hint="Close statements that are not used any more, or use unnamed ones.",
-            )
-        self._named[name] = statement
-        self._bytes += len(statement.parse)
-        return statement.parse, statement
+            registry.gone(name)
+            self._streamed.add(name)
+            return with_name(message, 5, _hidden(name))
+        self._streamed.discard(name)
+        if registry.is_in_doubt(name):
+            choice = self.asides.choose(name)
+            choice.use = registry.made(name, message).name
+            self.asides.use(message[5:end])
+            return with_name(message, 5, TOKEN % choice.id)
+        if name in registry:
+            self.asides.use(message[5:end])
+            return with_name(message, 5, USED)
+        statement = registry.made(name, message)
+        if statement.script is not None:
+            return self._of_script(message, 5, statement.name, statement.script)[0]
+        self.asides.need(statement)
+        return statement.parse
 
-    def bind(self, message: bytes) -> tuple[bytes, Statement | None]:
-        """What to send for a Bind (or the beginning of one), and the statement it needs."""
-        start = _end_of(message, 5) + 1
-        return self._renamed(message, start, asks=False)
+    def _unnamed(self, message: bytes, start: int, *, whole: bool) -> bytes:
+        if self._told:
+            self._told.pop(b"", None)
+        self.registry.made_unnamed(message if whole else None)
+        self._unnamed_is_fresh = True
+        self._fresh_script = None
+        if not whole or len(message) == start or message[start] not in FIRST_BYTES:
+            return message
+        self._fresh_script = script_of(message, start)
+        return self._of_script(message, 5, b"", self._fresh_script)[0]
 
-    def describe(self, message: bytes) -> tuple[bytes, Statement | None]:
-        """What to send for a Describe, and the statement it needs."""
-        if message[5:6] != b"S":
-            return message, None
-        return self._renamed(message, 6, asks=True)
+    def bind(self, message: bytes) -> bytes:
+        """What to send for a Bind, or the beginning of one."""
+        start = end_of(message, 5) + 1
+        sent, script = self._renamed(message, start, asks=False)
+        portal = message[5 : start - 1]
+        if script is not None:
+            self._portals[portal] = script
+        elif self._portals:
+            self._portals.pop(portal, None)
+        return sent
+
+    def describe(self, message: bytes) -> bytes:
+        """What to send for a Describe."""
+        return self._renamed(message, 6, asks=True)[0] if message[5:6] == b"S" else message
+
+    def execute(self, message: bytes) -> None:
+        """An Execute goes out; it may run a command."""
+        if self._portals:
+            script = self._portals.get(message[5 : end_of(message, 5)])
+            if script is not None:
+                self._run(*script)
 
     def close(self, message: bytes) -> bytes:
         """What to send for a Close: the shared statement stays, the client gets its CloseComplete in its place."""
         if message[5:6] != b"S":
             return message
-        name = cut(message[6 : _end_of(message, 6)])
+        registry = self.registry
+        name = cut(message[6 : end_of(message, 6)])
+        self._told.pop(name, None)
         if not name:
-            self.queried()
+            registry.made_unnamed(None)
+            self._unnamed_is_fresh = False
             return message
-        self._forget(name)
-        return _with_name(message, 6, MISSING)
+        if name in registry or registry.is_in_doubt(name):
+            registry.gone(name)
+        elif name in self._streamed:
+            self._streamed.discard(name)
+            return with_name(message, 6, _hidden(name))
+        return with_name(message, 6, MISSING)
 
-    def _renamed(self, message: bytes, start: int, *, asks: bool) -> tuple[bytes, Statement | None]:
-        """asks: it wants to be told the description, whatever it has been told before."""
-        end = _end_of(message, start)
-        name = cut(message[start:end])
-        if name:
-            statement = self._fresh(name)
-        elif self._unnamed_is_fresh:
-            return message, None
-        elif self._unnamed is not None:
-            statement = statement_of(self._unnamed, self.scope)
-        else:
-            return _with_name(message, start, MISSING), None
+    # --- names ---
+
+    def _renamed(self, message: bytes, start: int, *, asks: bool) -> tuple[bytes, Script | None]:
+        """The message under the name that it goes by; and the command that the statement is, if it is one.
+
+        asks: it wants to be told the description, whatever it has been told before.
+        """
+        registry = self.registry
+        name = cut(message[start : end_of(message, start)])
+        if not name and self._unnamed_is_fresh:
+            return self._of_script(message, start, b"", self._fresh_script)
+        if registry.is_in_doubt(name):
+            self.asides.use(message[start : end_of(message, start)])
+            return with_name(message, start, TOKEN % self.asides.choose(name).id), None
+        statement = registry.present(name)
         if statement is None:
-            return _hidden(message, start, name), None
+            return with_name(message, start, self._missing(name, message[start : end_of(message, start)])), None
+        if statement.is_sql:
+            return with_name(message, start, TOKEN % self.asides.choose(name).id), None
+        self.asides.need(statement)
+        self.asides.use(message[start : end_of(message, start)])
         digest = None if asks else self._told.get(name)
         shared = statement.name if digest is None else qualified(statement.name, digest)
-        return _with_name(message, start, shared), statement
+        return self._of_script(message, start, shared, statement.script)
 
-    def _fresh(self, name: bytes) -> Statement | None:
-        """By name, as it is under the session's present settings."""
-        statement = self._named.get(name)
-        if statement is not None and statement.scope != self.scope:
-            statement = self._named[name] = statement_of(statement.parse, self.scope)
-        return statement
+    def _missing(self, name: bytes, full: bytes) -> bytes:
+        """By which name a statement goes that we do not have. PostgreSQL's error shows the full one.
 
-    def _forget(self, name: bytes) -> None:
-        self._told.pop(name, None)
-        old = self._named.pop(name, None)
-        if old is not None:
-            self._bytes -= len(old.parse)
+        A function may have made it, so the name stays what it is, unless it looks like ours.
+        """
+        if not name.startswith(PREFIX) or name in self._streamed:
+            return _hidden(full) if name else MISSING
+        self.asides.use(full)
+        return GONE
+
+    def _of_script(self, message: bytes, start: int, use: bytes, script: Script | None) -> tuple[bytes, Script | None]:
+        """A message about a statement that may be a command; what that names must be there under the client's name."""
+        if script is None or script[0].kind is Kind.FORGET_ALL:
+            return (with_name(message, start, use) if use else message), script
+        choice = self.asides.choose(script[0].name)
+        choice.plain, choice.use = True, use
+        return with_name(message, start, TOKEN % choice.id), script
+
+    def _run(self, command: Command, sql: bytes) -> None:
+        """A command goes out; it is taken for done."""
+        registry, name = self.registry, command.name
+        is_doubtful = registry.is_in_doubt(name)
+        if command.kind is Kind.FORGET_ALL:
+            self._told.clear()
+            registry.all_gone()
+        elif command.kind is Kind.PREPARE and (is_doubtful or name not in registry):
+            registry.made_by_sql(name, sql)
+        elif command.kind is Kind.DEALLOCATE and (is_doubtful or name in registry):
+            self._told.pop(name, None)
+            registry.gone(name)
 
 
-def _hidden(message: bytes, start: int, name: bytes) -> bytes:
-    """The message with the client's own name, but one that begins like ours changed so that it cannot hit ours."""
-    return _with_name(message, start, b"?" + name[1:]) if name.startswith(PREFIX) else message
+def _hidden(name: bytes) -> bytes:
+    """The client's own name, but one that begins like ours changed so that it cannot hit ours."""
+    return b"?" + name[1:] if name.startswith(PREFIX) else name
 
 
 def cut(name: bytes) -> bytes:
     """A name as PostgreSQL compares it."""
     return name[:MAX_NAME_BYTES]
-
-
-def _end_of(message: bytes, start: int) -> int:
-    """Where the zero-terminated string that begins at start ends."""
-    end = message.find(0, start)
-    if end < 0:
-        kind = {Frontend.PARSE: "Parse", Frontend.BIND: "Bind"}.get(message[0], "Describe or Close")
-        raise RemoteProtocolError(f"a name without an end in {kind}", public="invalid string in message")
-    return end
-
-
-def _with_name(message: bytes, start: int, name: bytes) -> bytes:
-    """The message (or the beginning of one) with another statement name at start."""
-    end = _end_of(message, start)
-    length = int.from_bytes(message[1:5], "big") + len(name) - (end - start)
-    return message[:1] + length.to_bytes(4, "big") + message[5:start] + name + message[end:]

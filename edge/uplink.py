@@ -20,15 +20,14 @@ import structlog
 import trio
 from grpc import aio
 
-from edge.control import Held
 from edge.directory import Directory, Pair
+from edge.meaning import Statement
 from edge.questions import Questions
-from edge.statements import Statement
 from protos.errors import RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Applied, Begin, Cancel, Close, Frame, Hello, Open, Reason, Resolved, State
+from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolved, State
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.link.tls import LinkTls
 from protos.runtime.address import authority
@@ -48,6 +47,7 @@ class ChannelOwner(Protocol):
 
     def answered(self, data: bytes, settled: int, status: int) -> None: ...
     def state_known(self, state: State) -> None: ...
+    def outcome_known(self, frame: Frame) -> None: ...
     def refused(self, error: bytes) -> None: ...
     def link_leaving(self) -> None: ...
     def closed_by_pool(self, error: bytes) -> None: ...
@@ -78,12 +78,14 @@ class Uplink:
             "close": self._on_close,
             "configuration": self._on_configuration,
             "description": self._on_description,
+            "failed": self._on_session,
             "go_away": self._on_go_away,
             "invalidate": self._on_invalidate,
             "resolved": self._on_resolved,
-            "state": self._on_state,
+            "state": self._on_session,
             "welcome": self._on_welcome,
             "withdraw": self._on_withdraw,
+            "worded": self._on_session,
         }
 
     @property
@@ -120,12 +122,6 @@ class Uplink:
         self._owners[channel] = owner
         return self._stream.mux.open_lane(channel, opening)
 
-    def begin_transaction(self, lane: Lane, held: Held) -> None:
-        """A transaction is to be opened in front of what is sent next."""
-        assert self._stream is not None
-        frame = Frame(channel=lane.id, begin=Begin(statements=held.opening, failed=held.has_failed))
-        self._stream.mux.send_in_order(lane, frame)
-
     def send(self, lane: Lane, data: bytes, needed: Iterable[Statement], *, last: bool) -> None:
         assert self._stream is not None
         mux = self._stream.mux
@@ -149,10 +145,10 @@ class Uplink:
         if self._owners.pop(lane.id, None) is not None and self._stream is not None:
             self._stream.mux.close_lane(lane, Close(reason=reason))
 
-    def tell_state(self, lane: Lane, state: State) -> None:
-        """From here on the session's statements are named by its present settings, or it has others."""
+    def say(self, lane: Lane, frame: Frame) -> None:
+        """Tell the pool node something before what is sent on the channel next."""
         if self._stream is not None:
-            self._stream.mux.send_in_order(lane, Frame(channel=lane.id, state=state))
+            self._stream.mux.send_in_order(lane, frame)
 
     def rouse(self) -> None:
         """A client is about to ask its first query."""
@@ -247,10 +243,12 @@ class Uplink:
             if take is not None:  # a newer pool node may say what we do not know
                 take(frame)
 
-    def _on_state(self, frame: Frame) -> None:
+    def _on_session(self, frame: Frame) -> None:
         owner = self._owners.get(frame.channel)
-        if owner is not None:
+        if owner is not None and frame.HasField("state"):
             owner.state_known(frame.state)
+        elif owner is not None:
+            owner.outcome_known(frame)
 
     def _on_withdraw(self, frame: Frame) -> None:
         self._names.discard(frame.withdraw.name)

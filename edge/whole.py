@@ -8,7 +8,8 @@ Its bytes, but for the names that the client has chosen, are what it is remember
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from edge.statements import Statement, Statements, cut
+from edge.meaning import Statement
+from edge.statements import Statements, cut
 from protos.pg.framer import Piece
 from protos.pg.parsers import bind_names_of, execute_of, parse_of, target_of
 from protos.pg.tags import Frontend

@@ -6,7 +6,7 @@ States, each a combination of three facts:
     no lease, nothing pending      between transactions
     no lease, bytes pending        waiting in the pool's queue
     no lease, settling             what its last transaction has set is being read; what comes meanwhile is pending
-    lease, bytes pending           granted; the connection is being given the session's settings first
+    lease, bytes pending           granted; the connection gets the session's settings first, or an outcome is awaited
     lease                          relaying; or pinned (`session_state` pin), with nothing going on
 
 The client may leave in each of them. After Terminate, what it sent before runs to its end as PostgreSQL would run it,
@@ -26,7 +26,8 @@ from protos.link.link_pb2 import Begin, Close, Frame, Reason
 from protos.link.mux import Mux
 from protos.pg.framer import Piece
 from protos.pg.messages import service_error
-from regional.departure import CLEAN_UP_S, clean_up
+from regional.choices import Choices
+from regional.departure import CLEAN_UP_S, clean_up, leave_lease
 from regional.profile import Profile
 from regional.requests import Requests, without_copy
 from regional.session_settings import SessionSettings
@@ -45,7 +46,7 @@ class Channel:
     """One session of an edge, as this pool node sees it. It is the pool's waiter, too."""
 
     __slots__ = (
-        "_is_settling", "_leaving", "_requests", "_unconsumed_bytes", "clean_up_by", "key", "lane", "mux",
+        "_is_settling", "_leaving", "_requests", "_unconsumed_bytes", "choices", "clean_up_by", "key", "lane", "mux",
         "on_closed", "opening", "origin", "settings", "tenant",
     )  # fmt: skip
 
@@ -56,6 +57,7 @@ class Channel:
         self.settings = SessionSettings(profile, tenant.client_encoding_of)
         self.key = key
         """What a CancelRequest for this session says."""
+        self.choices = Choices()
         self.origin: Origin | None = None
         self.clean_up_by = 0.0
         """When the connection of a client that has left is closed if it is not clean by then; 0.0 means not yet."""
@@ -70,7 +72,7 @@ class Channel:
 
     @property
     def is_waiting(self) -> bool:
-        return self.origin is None and bool(self._requests)
+        return bool(self._requests)
 
     @property
     def has_left(self) -> bool:
@@ -114,7 +116,9 @@ class Channel:
         """Hand on what the client sent; nothing, where it may be time for what is held there."""
         opening, self.opening = self.opening, None
         try:
-            origin.forward(pieces, self._requests.texts, opening)
+            for ready in self.choices.batches(pieces, self._requests, origin):
+                origin.forward(ready, self._requests.texts, opening)
+                opening = None
         except RemoteProtocolError as error:
             self.end(error)
             return
@@ -126,7 +130,7 @@ class Channel:
         if due:
             self.answer(due, 0, 0, last=False)
         self.origin_drained()
-        if origin.pipeline.is_idle and not self.is_inside_message:
+        if origin.pipeline.is_idle and not self.is_inside_request:
             origin.end_lease()  # a Flush, say: nothing will come that could end it
         elif self._leaving is not None:
             self._clean_up_if_quiet()
@@ -154,26 +158,18 @@ class Channel:
                 self._requests.drop()
                 self.tenant.leave(self)
             return
-        if origin.connection.is_paused:
-            origin.connection.resume()
-        if self._requests:  # its settings are being set; it goes on from there
-            if reason != Reason.TERMINATED:
-                self._requests.drop()
-            return
-        if reason != Reason.TERMINATED:
-            self.clean_up_by = monotonic() + CLEAN_UP_S
-            if origin.pipeline.owed and not origin.pipeline.in_copy_in:
-                self.tenant.cancel(origin)
-        self._clean_up_if_quiet()
+        if leave_lease(origin, self._requests, reason):
+            self.clean_up_by = 0.0 if reason == Reason.TERMINATED else monotonic() + CLEAN_UP_S
+            self._clean_up_if_quiet()
 
     # --- the lease ---
 
     def granted(self, origin: "Origin") -> None:
-        """An origin connection is ours until the pipeline is idle again."""
+        """An origin connection is ours until the pipeline is idle."""
         self.origin = origin
         origin.lend(self)
         if origin.profile is self.profile:
-            self._flush_pending(origin)
+            self.go_on(origin)
         else:
             self.tenant.restore(origin, self.profile, self._restored)
 
@@ -188,13 +184,13 @@ class Channel:
             self.close(Reason.REFUSED, exchange.error)
             return
         origin.profile = self.profile
-        self._flush_pending(origin)
+        self.go_on(origin)
 
-    def _flush_pending(self, origin: "Origin") -> None:
-        if not self._requests:  # the client has left meanwhile
+    def go_on(self, origin: "Origin") -> None:
+        if self._requests or origin.is_verifying:
+            self.forward(origin, self._requests.take())
+        else:  # the client has left meanwhile
             self._give_back(origin)
-            return
-        self.forward(origin, self._requests.take())
 
     def _give_back(self, origin: "Origin") -> None:
         """Nothing of ours has run on it."""
@@ -205,6 +201,7 @@ class Channel:
 
     def answer(self, data: bytes, settled: int, status: int, *, last: bool) -> None:
         """Bytes of the origin for the client."""
+        self.choices.settled += settled
         if self._leaving is not None:
             if not last:
                 self._clean_up_if_quiet()
@@ -215,6 +212,11 @@ class Channel:
         if self.lane.backlog_bytes > MAX_BACKLOG_BYTES and self.origin is not None:
             self.origin.connection.pause()
             self.lane.on_room = self._room
+
+    def say(self, frame: Frame) -> None:
+        if self._leaving is None:
+            frame.channel = self.lane.id
+            self.mux.send_in_order(self.lane, frame)
 
     def _room(self) -> None:
         if self.lane.backlog_bytes <= MAX_BACKLOG_BYTES // 2:
@@ -254,9 +256,7 @@ class Channel:
         """It is known: the session goes on with these settings, and on this connection if it is pinned to it."""
         self._is_settling = False
         self.settings.change(profile)
-        if self._leaving is None:
-            state = self.settings.state(pinned=origin is not None)
-            self.mux.send_in_order(self.lane, Frame(channel=self.lane.id, state=state))
+        self.say(Frame(state=self.settings.state(pinned=origin is not None)))
         if origin is not None:
             self.origin = origin
             origin.lend(self)
@@ -264,7 +264,7 @@ class Channel:
             if self._leaving is not None:
                 self.tenant.forget(self)
         elif origin is not None:
-            self._flush_pending(origin)
+            self.go_on(origin)
         else:
             self.tenant.checkout(self)
 
@@ -277,12 +277,12 @@ class Channel:
     def _clean_up_if_quiet(self) -> None:
         """The client has left: once nothing is owed, end what it left open."""
         origin = self.origin
-        if origin is not None and not origin.is_in_exchange:
+        if origin is not None and not (origin.is_in_exchange or self._requests):
             clean_up(self, origin, has_terminated=self._leaving == Reason.TERMINATED)
 
     @property
-    def is_inside_message(self) -> bool:
-        return self._requests.is_inside_message
+    def is_inside_request(self) -> bool:
+        return self.is_waiting or self._requests.is_inside_message
 
     def hang_up(self, origin: "Origin", why: str) -> None:
         """The connection cannot be cleaned any more."""

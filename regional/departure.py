@@ -7,10 +7,12 @@ given back clean, or closed where that cannot be had for certain.
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from protos.link.link_pb2 import Reason
 from protos.pg.framer import Piece
 from protos.pg.messages import copy_fail
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.exchange import Exchange
+from regional.requests import Requests
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -21,6 +23,24 @@ CLEAN_UP_S: Final = 10.0  # for the statement of a lost client to end, and its r
 _GIVE_UP_COPY: Final = Piece(Frontend.COPY_FAIL, copy_fail("the client has left"), whole=True)
 
 
+def leave_lease(origin: "Origin", requests: Requests, reason: "Reason") -> bool:
+    """The client leaves; whether its connection is to be cleaned up now.
+
+    What it sent before Terminate and waits here goes on first; so does the setting of its settings.
+    """
+    if origin.connection.is_paused:
+        origin.connection.resume()
+    has_terminated = reason == Reason.TERMINATED
+    if requests and (has_terminated or origin.is_in_exchange):
+        if not has_terminated:
+            requests.drop()
+        return False
+    requests.drop()
+    if not has_terminated and origin.pipeline.owed and not origin.pipeline.in_copy_in:
+        origin.tenant.cancel(origin)
+    return True
+
+
 def clean_up(channel: "Channel", origin: "Origin", *, has_terminated: bool) -> None:
     """Once nothing is owed, end what is open; called again whenever more has been answered."""
     pipeline, verifying = origin.pipeline, origin.scrutiny.verifying
@@ -28,7 +48,7 @@ def clean_up(channel: "Channel", origin: "Origin", *, has_terminated: bool) -> N
         verifying.drop()
     if verifying.is_holding:
         return
-    if channel.is_inside_message:
+    if channel.is_inside_request:
         channel.hang_up(origin, "its client left in the middle of a message")
     elif pipeline.in_copy_in and not pipeline.has_unsynced:
         # It waits for data that will not come, and would see a cancel only when some comes.

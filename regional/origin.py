@@ -1,14 +1,12 @@
 """One origin connection, from its login to its end: who has it, what it owes, and what may be left on it.
 
-The bytes of a lease pass through here in both directions. Towards the origin each message is looked at once: what may
-the statement leave behind (cleanness), which replies will it owe (pipeline), is its prepared statement here? Towards
-the client the answer passes as it came; only what our own injected messages brought is taken out. The lease ends when
+The bytes of a lease pass through here in both directions. Towards the origin each message is looked at once (scrutiny,
+pipeline). Towards the client the answer passes as it came, without what messages of ours brought. The lease ends when
 the pipeline is idle: ReadyForQuery in status I with nothing owed.
 
 Our own conversations with the origin (settings before a lease, cleaning after it, the catalogue) are `Exchange`s: one
-simple query whose answer nobody else sees. A connection is in one of three modes at any time: in an exchange, relaying
-for a channel, or idle; what an idle connection says unasked is read as what it is (rules 7, 14: anything but a
-notice, a notification or a changed parameter means that it is broken).
+simple query whose answer nobody else sees. A connection is in an exchange, or relays for a channel, or is idle; what an
+idle one says unasked (but a notice, a notification or a changed parameter) means that it is broken (rules 7, 14).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +28,7 @@ from protos.runtime.connection import Connection
 from regional import complaints
 from regional.exchange import Exchange
 from regional.forwarding import Forwarding
-from regional.prepared import Prepared
+from regional.prepared import SHARED_PREFIX, Prepared
 from regional.profile import Profile
 from regional.residue import Residue
 from regional.scrutiny import Scrutiny
@@ -53,8 +51,7 @@ class Origin:
 
     tenant: "Tenant"
     connection: Connection
-    address: "Endpoint"
-    """Where exactly it is connected to: cancel requests go to the same place (rules 16)."""
+    address: "Endpoint"  # where exactly it is connected to: cancel requests go to the same place (rules 16)
     parameters: dict[str, str]
     process_id: int
     secret_key: bytes
@@ -64,17 +61,12 @@ class Origin:
     channel: "Channel | None" = None
     pipeline: Pipeline = attrs.field(factory=Pipeline)
     scrutiny: Scrutiny = attrs.field(init=False)
-    last_activity: float = 0.0
-    """When the last message went in either direction."""
-    busy_since: float = 0.0
-    """Since when the oldest answer that is owed has been the next one."""
-    cancelling: int = 0
-    """Cancel requests under way; the connection is not reused until they are settled."""
+    last_activity: float = 0.0  # when the last message went in either direction
+    busy_since: float = 0.0  # since when the oldest answer that is owed has been the next one
+    cancelling: int = 0  # cancel requests under way; the connection is not reused until they are settled
     has_timed_out: bool = False
-    kept: Residue = Residue.CLEAN
-    """What was left on it by the session that it is pinned to."""
-    settling: "Channel | None" = None
-    """Whose settings have to be read from it before it is cleaned."""
+    kept: Residue = Residue.CLEAN  # what was left on it by the session that it is pinned to
+    settling: "Channel | None" = None  # whose settings have to be read from it before it is cleaned
     _framer: Framer = attrs.field(factory=lambda: Framer(BACKEND_LIMITS, frozenset()))
     _exchange: Exchange | None = None
     _forwarding: Forwarding = attrs.field(init=False)
@@ -175,33 +167,45 @@ class Origin:
 
     def _relay(self, channel: "Channel", pieces: list[Piece]) -> None:
         pipeline = self.pipeline
-        settled = pipeline.settled
+        settled = settled_before = pipeline.settled
         out: list[bytes] = []
         after: list[Piece] = []
         for index, piece in enumerate(pieces):
             tag = piece.tag
             if tag != Backend.READY_FOR_QUERY:
                 piece = self.scrutiny.heard(piece, pipeline)  # noqa: PLW2901 - what the client gets in its place
-            out.append(pipeline.received(piece))
+            begins = pipeline.settled
+            received = pipeline.received(piece)
+            if tag == Backend.ERROR_RESPONSE and SHARED_PREFIX in received and piece.whole:
+                before, error, behind = received.partition(piece.data)
+                self._answer(channel, [*out, before], pipeline.settled - settled)
+                channel.choices.word(error, pipeline.progress, channel.say)
+                settled, out = pipeline.settled, [behind]
+            else:
+                out.append(received)
             if tag == Backend.READY_FOR_QUERY:
                 self.prepared.settled(pipeline.settled)
+                at = channel.choices.settled - settled
+                channel.choices.tell(at + begins, at + pipeline.settled, pipeline.progress, channel.say)
                 if pipeline.is_idle and not self.is_verifying:
                     after = pieces[index + 1 :]
                     break
         self.last_activity = monotonic()
-        if pipeline.settled != settled:
+        if pipeline.settled != settled_before:
             self._busy_from(self.last_activity)
-        is_over = pipeline.is_idle and not (self.connection.is_closed or channel.is_inside_message or self.is_verifying)
+        is_over = pipeline.is_idle and not (self.connection.is_closed or channel.is_inside_request or self.is_verifying)
         settles = is_over and self._conclude(channel, out)
-        settled = pipeline.settled - settled
-        status = self._status(settles=settles) if settled else 0
-        channel.answer(b"".join(out), settled, status, last=pipeline.is_idle)
+        self._answer(channel, out, pipeline.settled - settled, settles=settles)
         if is_over:  # else with the rest of that message: a COPY has failed, and its client goes on sending
             self._end_lease(channel, settles=settles)
-        elif self.is_verifying and self.channel is channel:
-            channel.forward(self, [])
+        elif self.channel is channel and (self.is_verifying or channel.is_waiting):
+            channel.go_on(self)
         for piece in after:
             self._take_own(piece)
+
+    def _answer(self, channel: "Channel", out: list[bytes], settled: int, *, settles: bool = False) -> None:
+        status = self._status(settles=settles) if settled else 0
+        channel.answer(b"".join(out), settled, status, last=self.pipeline.is_idle)
 
     def _status(self, *, settles: bool) -> int:
         """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""

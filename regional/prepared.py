@@ -18,7 +18,7 @@ from typing import Final
 from protos.errors import RemoteProtocolError
 from protos.pg.description import renamed
 from protos.pg.framer import Piece
-from protos.pg.messages import close_statement, parse_complete
+from protos.pg.messages import close_statement, parse, parse_complete
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.copies import Copies
@@ -32,7 +32,12 @@ _SETS_LOCALLY: Final = re.compile(
     re.IGNORECASE,
 )
 SHARED_PREFIX: Final = b"onetrip:"
-# By this name (see edge/statements.py) a Bind or Describe asks for an unnamed statement that its session does not have.
+# By these names (see edge/statements.py) a Bind or Describe asks for what its session does not have (an unnamed
+# statement, a named one), and a Parse for a name that is in use.
+NO_STATEMENT: Final = SHARED_PREFIX + b"none"
+GONE: Final = SHARED_PREFIX + b"gone"
+USED: Final = SHARED_PREFIX + b"used"
+_USED_TEXT: Final = parse(USED, b"")
 _NO_STATEMENT: Final = b'Mprepared statement "onetrip:none" does not exist\0'
 _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 
@@ -40,11 +45,13 @@ _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 class Prepared:
     """Of one connection."""
 
-    __slots__ = ("_closing", "_doubtful", "_names", "_unconfirmed", "copies", "has_private")
+    __slots__ = ("_closing", "_doubtful", "_names", "_unconfirmed", "copies", "has_private", "plain")
 
     def __init__(self, meaning: Meaning | None = None) -> None:
         self.copies = Copies(meaning or Meaning())
         self._names: dict[bytes, bytes] = {}  # to the Parse message, least recently used first
+        self.plain: dict[bytes, bool] = {}
+        """Names of clients' own that may be here (`plain`); true for one that the next message means."""
         self.has_private = False
         """A statement here was parsed under settings of its transaction; it has to go with the lease."""
         # With the sync points before them; an empty name is a Parse of no shared statement.
@@ -73,7 +80,12 @@ class Prepared:
         """
         name = name_in(message, 5)
         if not name.startswith(SHARED_PREFIX):
-            self._unconfirmed.append((b"", _group(pipeline)))
+            self.expect(pipeline)
+            return True
+        if name == USED:
+            # It has no text, so even a failed transaction takes it.
+            self.need(USED, _USED_TEXT, pipeline, out, is_private=False)
+            self.expect(pipeline)
             return True
         if is_private:
             self.has_private = True
@@ -90,6 +102,17 @@ class Prepared:
             self._doubtful.add(name)
         self._add(name, message, pipeline, out)
         return True
+
+    def expect(self, pipeline: Pipeline) -> None:
+        """A Parse of no shared statement goes out."""
+        self._unconfirmed.append((b"", _group(pipeline)))
+
+    def doubt(self) -> None:
+        """A statement goes out that may take all away."""
+        for name in self._names:
+            self.copies.gone(name)
+        self._doubtful.update(self._names)
+        self._names.clear()
 
     def text_of(self, name: bytes) -> bytes | None:
         """The Parse message of a shared statement that is, or may be, here."""
@@ -145,6 +168,7 @@ class Prepared:
     def forget(self) -> None:
         """They are gone from the connection, all of them."""
         self.copies.clear()
+        self.plain.clear()
         self._names.clear()
         self._unconfirmed.clear()
         self._closing.clear()

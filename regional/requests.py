@@ -54,6 +54,10 @@ class Requests:
         self._waiting.append(pieces)
         return len(self._waiting) == 1
 
+    def put_back(self, pieces: list[Piece]) -> None:
+        """Let them wait before everything else."""
+        self._waiting.appendleft(pieces)
+
     def take(self) -> list[Piece]:
         """Everything that waits."""
         waiting, self._waiting = self._waiting, deque()

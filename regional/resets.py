@@ -34,6 +34,12 @@ _RESETS: Final = frozenset({"VAR_RESET", "VAR_SET_DEFAULT"})
 _NOT_OF_ALL: Final = frozenset({
     "role", "session_authorization", "seed", "transaction_isolation", "transaction_read_only", "transaction_deferrable",
 })  # fmt: skip
+# SET would take the text of a list of names for one name (GUC_LIST_QUOTE of src/backend/utils/misc/guc_tables.c).
+_QUOTED_LISTS: Final = frozenset({
+    "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries",
+    "temp_tablespaces", "unix_socket_directories",
+})  # fmt: skip
+_PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _OF_OURS: Final = frozenset({0, Backend.ROW_DESCRIPTION, Backend.COMMAND_COMPLETE})
 _NOTHING: Final = Piece(0, b"", whole=True)
 
@@ -53,6 +59,11 @@ def follower_of(sql: bytes, startup: Mapping[str, str], *, is_in_transaction: bo
         names = [name] if node["kind"] in _RESETS and name in startup else []
     if not names or (is_local and not is_in_transaction):
         return b""
+    if len(names) == 1 and names[0] not in _QUOTED_LISTS and _PLAIN_NAME.fullmatch(names[0]):
+        # SET takes no snapshot, as RESET takes none: a transaction may still be given its isolation level.
+        return f"SET {'LOCAL' if is_local else 'SESSION'} {names[0]} TO {quote_literal(startup[names[0]])}".encode(
+            "ascii"
+        )
     scope = "true" if is_local else "false"
     calls = (
         f"pg_catalog.set_config({quote_literal(name)},{quote_literal(startup[name])},{scope}) IS NULL" for name in names

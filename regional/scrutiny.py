@@ -1,8 +1,8 @@
 """What the messages of a lease may leave on their origin connection, and what the client is told of it.
 
-Each message of the client's is looked at once, on its way to the origin: what may its statement leave behind
-(cleanness), does it ask for what its session cannot keep (refusals), is its prepared statement here (prepared)? Of the
-answers, errors and changed parameters are. When nothing more is owed, `conclude` has the sum of it, as a residue.
+Each message of the client's is looked at once: what may its statement leave behind (cleanness), does it ask for what
+its session cannot keep (refusals), is its prepared statement here (prepared)? Of the answers, errors and changed
+parameters are. When nothing more is owed, `conclude` has the sum of it, as a residue.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,13 @@ from protos.pg.framer import Piece
 from protos.pg.messages import parameter_status, query
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
-from protos.pg.tags import Backend, Frontend, TransactionStatus
+from protos.pg.tags import Backend, Frontend
+from regional import plain
 from regional.configuration import SessionState
 from regional.copies import DESCRIBES
 from regional.facts import Facts
 from regional.opening import FAILING, Opening
-from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
+from regional.prepared import USED, Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from regional.tenant import Tenant
 
 _LOOKED_AT: Final = frozenset({
-    Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL
+    Frontend.QUERY, Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.FUNCTION_CALL, plain.PLAIN
 })  # fmt: skip
 _LOOKED_AT_AND_EXECUTE: Final = _LOOKED_AT | {Frontend.EXECUTE}
 _UNKNOWN: Final = Residue.UNKNOWN
@@ -54,10 +55,8 @@ class Scrutiny:
         self._generation = 0
         self._is_utf8 = True
         self._has_own_settings = False
-        self.login = parameters.get("session_authorization", "")
-        """Who the origin said we are when we logged in."""
-        self.looked_at = _LOOKED_AT
-        """The messages that are to be looked at on their way to the origin."""
+        self.login = parameters.get("session_authorization", "")  # who the origin said we are when we logged in
+        self.looked_at = _LOOKED_AT  # the messages that are to be looked at on their way to the origin
         self._refusals = Refusals()
         self._startup: Mapping[str, str] = {}  # the parameters that the session has given
         self._resets: Resets | None = None
@@ -68,14 +67,10 @@ class Scrutiny:
         self.verifying = Verifying(self.prepared, self._told_otherwise)
         self.telling = Telling(tenant.knowledge.meaning, self.prepared, tenant.knowledge.described)
         self.residue = Residue.CLEAN
-        self.asked = Residue.CLEAN
-        """What the statements of this lease openly asked for."""
-        self.must_close = ""
-        """Why the connection may not be used again after this lease; empty if it may."""
-        self.last_fatal = b""
-        """The FATAL ErrorResponse that the origin said to the client before it closed."""
-        self.refused_write = False
-        """Whether the origin has said 25006 in this lease: perhaps it has been demoted."""
+        self.asked = Residue.CLEAN  # what the statements of this lease openly asked for
+        self.must_close = ""  # why the connection may not be used again after this lease; empty if it may
+        self.last_fatal = b""  # the FATAL ErrorResponse that the origin said to the client before it closed
+        self.refused_write = False  # whether the origin has said 25006 in this lease: perhaps it has been demoted
         self.was_read_only = "on" in map(parameters.get, ("in_hot_standby", "default_transaction_read_only"))
         """Whether it said so when we logged in."""
 
@@ -110,10 +105,10 @@ class Scrutiny:
         tag = piece.tag
         if tag == Frontend.QUERY:
             return self._query(piece, pipeline)
-        if tag == Frontend.FUNCTION_CALL:
+        if tag in (Frontend.FUNCTION_CALL, plain.PLAIN):  # what they do is judged by nobody
             self.facts.spoil()
             self.residue |= Residue.DISCARD
-            return piece
+            return piece if tag != plain.PLAIN else self._make(piece, pipeline, out)
         if pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
             self.residue |= _UNKNOWN
             return piece
@@ -124,6 +119,11 @@ class Scrutiny:
             return self._resets.execute(piece, pipeline, self.prepared, out)
         return self._need(piece, texts, pipeline, out)
 
+    def _make(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> Piece | None:
+        self.residue |= Residue.STATEMENTS
+        plain.make(piece, self.prepared, pipeline, out, is_private=self._is_private)
+        return None
+
     def _query(self, piece: Piece, pipeline: Pipeline) -> Piece:
         if not piece.whole:
             self.facts.spoil()
@@ -132,6 +132,8 @@ class Scrutiny:
         sql = piece.data[5:-1]
         self.facts.asked(sql)
         residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
+        if residue.statements_lost:
+            residue = plain.names_kept(residue, sql, self.prepared)
         if may_set_locally(sql):
             self._has_own_settings = True
         if not residue:
@@ -154,11 +156,11 @@ class Scrutiny:
             return instead
         if self._startup and self.residue.resets_settings:
             self._following.parsed(piece.data)
-        if not piece.data.startswith(PREFIX, 5):
+        if not piece.data.startswith(PREFIX, 5) or piece.data.startswith(USED, 5):
             self.prepared.parse(piece.data, pipeline, out, is_private=self._is_private)
             return piece
-        answers_early = self._tenant.configuration.early.prepare
-        return self.telling.parse(piece, pipeline, out, is_private=self._is_private, answers_early=answers_early)
+        early = self._tenant.configuration.early
+        return self.telling.parse(piece, pipeline, out, is_private=self._is_private, answers_early=early.prepare)
 
     def _need(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> Piece | None:
         """A Bind, or a Describe: what it is about must be here, and be described as the session was told."""
@@ -175,6 +177,7 @@ class Scrutiny:
             if instead is not piece:
                 return instead
             self.telling.used.add(name)
+        plain.use(name, prepared, pipeline, out)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
             if self._startup and piece.tag == Frontend.BIND:
@@ -200,6 +203,8 @@ class Scrutiny:
         end = message.index(0, start)
         self.facts.asked(message[start:end])
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8)
+        if residue.statements_lost:
+            residue = plain.names_kept(residue, message[start:end], self.prepared)
         if may_set_locally(message):
             self._has_own_settings = True
         return self._weigh(residue, piece, message, pipeline) if residue else piece
@@ -207,8 +212,7 @@ class Scrutiny:
     def _weigh(self, residue: Residue, piece: Piece, text: bytes, pipeline: Pipeline) -> Piece:
         """Note what a statement may leave, unless it is refused; what goes out in its place."""
         if residue.asks:
-            is_alone = pipeline.status == TransactionStatus.IDLE and not pipeline.owed and not pipeline.has_unsynced
-            refused = refusal(residue, self._mode, is_alone=is_alone and self._opening is None)
+            refused = refusal(residue, self._mode, is_alone=pipeline.is_idle and self._opening is None)
             if refused is not None and not pipeline.in_copy_in:
                 return self._refusals.in_place_of(piece, refused)
             self.asked |= residue
@@ -254,7 +258,7 @@ class Scrutiny:
     def heard(self, piece: Piece, pipeline: Pipeline) -> Piece:
         """What a reply says about the connection itself; what the client gets."""
         tag = piece.tag
-        if self._resets is not None:
+        if self._resets is not None and not pipeline.is_answering_us:
             piece = self._resets.heard(piece, pipeline.settled)
         if tag == Backend.ERROR_RESPONSE:
             self.facts.spoil()

@@ -57,7 +57,9 @@ class EdgeLink:
             "applied": self._on_applied,
             "begin": self._on_begin,
             "cancel": self._on_cancel,
+            "choice": self._on_choice,
             "close": self._on_close,
+            "failed": self._on_failed,
             "hello": self._on_hello,
             "open": self._on_open,
             "resolve": self._on_resolve,
@@ -120,6 +122,16 @@ class EdgeLink:
             channel.settings.change(Profile.of(from_wire(frame.state.settings)))
         else:
             channel.settings.confirmed()
+
+    def _on_choice(self, frame: Frame) -> None:
+        channel = self.channels.get(frame.channel)
+        if channel is not None:
+            channel.choices.take(frame.choice)
+
+    def _on_failed(self, frame: Frame) -> None:
+        channel = self.channels.get(frame.channel)
+        if channel is not None:
+            channel.choices.confirmed()
 
     def _on_cancel(self, frame: Frame) -> None:
         self._tenants.cancel(frame.cancel.process_id, frame.cancel.secret_key)

@@ -21,6 +21,7 @@ from struct import Struct
 
 from protos.errors import LocalProtocolError, RemoteProtocolError
 from protos.pg.framer import Piece
+from protos.pg.progress import Progress
 from protos.pg.replies import (
     ANY_EXTENDED,
     ANY_SYNC,
@@ -44,25 +45,22 @@ class Pipeline:
     """What one origin connection owes to one client."""
 
     def __init__(self) -> None:
-        #: What ReadyForQuery said last.
-        self.status: int = TransactionStatus.IDLE
-        #: How many sync points of the client are settled; the others are `owed`.
-        self.settled = 0
-        #: Whether extended-query messages were sent since the last sync point.
-        self.has_unsynced = False
-        #: Whether the origin waits for the data of a COPY FROM STDIN.
-        self.in_copy_in = False
+        self.status: int = TransactionStatus.IDLE  #: What ReadyForQuery said last.
+        self.settled = 0  #: How many sync points of the client are settled; the others are `owed`.
+        self.has_unsynced = False  #: Whether extended-query messages were sent since the last sync point.
+        self.in_copy_in = False  #: Whether the origin waits for the data of a COPY FROM STDIN.
         #: Whether the number of replies owed is unknown for good: close the connection after this lease.
         self.is_ambiguous = False
         #: The last ErrorResponse that was swallowed because it concerned nothing but messages of ours.
         self.failure: bytes | None = None
+        self.is_skipping = False  #: Whether the origin skips what is sent now, up to a Sync.
+        self.progress = Progress()  #: How far what lies between two sync points has come.
         # What is owed, in order: a tag of the client's, a tag of ours (negative), or a reply of ours (bytes).
         self._queue: deque[int | bytes] = deque()
         self._asked = 0  # sync points of the client
         self._blind = 0  # how many segments at the head of the queue are blind
         self._forgone = 0  # sync points that get no ReadyForQuery: skipped, or swallowed by COPY
         self._swallowed = 0  # those that the COPY going on has swallowed, it seems
-        self._is_skipping = False  # after an error, and no Sync was sent yet
         self._is_watched = False  # something in the queue is not the client's, or not simple
         self._tail_bytes = 0  # what is still to come of an oversized message
         self._tail_is_ours = False
@@ -93,11 +91,6 @@ class Pipeline:
         return all(isinstance(entry, bytes) for entry in self._queue)
 
     @property
-    def is_skipping(self) -> bool:
-        """Whether the origin skips what is sent now, up to a Sync."""
-        return self._is_skipping
-
-    @property
     def is_watching(self) -> bool:
         """Whether the replies that come now belong to a watched segment."""
         return not self._blind and (self._is_watched or self.has_unsynced)
@@ -120,12 +113,12 @@ class Pipeline:
             self._sync_point(tag, tag)
         elif tag in EXTENDED:
             self.has_unsynced = True
-            if not self._is_skipping:
+            if not self.is_skipping:
                 self._queue.append(tag)
         elif tag in COPY_ENDS:
             if self.in_copy_in:
                 self.in_copy_in = False
-            elif self._queue and not self._is_skipping:
+            elif self._queue and not self.is_skipping:
                 # Sent without waiting for a CopyInResponse: it ends the COPY that may turn out to be before it.
                 self._queue.append(tag)
                 self._is_watched = True
@@ -143,7 +136,7 @@ class Pipeline:
             self._sync_point(tag, -tag)
             return
         self.has_unsynced = True
-        if not self._is_skipping:
+        if not self.is_skipping:
             self._queue.append(-tag)
 
     def answer(self, reply: bytes) -> None:
@@ -152,7 +145,7 @@ class Pipeline:
         `received` returns it when its turn comes, or `due` where nothing is in front of it. It is dropped where the
         origin would have skipped the message that it answers.
         """
-        if not self._is_skipping:
+        if not self.is_skipping:
             self._queue.append(reply)
             self._is_watched = True
 
@@ -165,6 +158,7 @@ class Pipeline:
             head = queue[0]
             if isinstance(head, bytes):
                 replies.append(head)
+                self.progress.done += 1
             elif head not in COPY_ENDS:
                 return b"".join(replies)
             queue.popleft()
@@ -177,8 +171,8 @@ class Pipeline:
                 self._forgone += 1
                 self._swallowed += 1
                 return
-            self._is_skipping = False
-        elif self._is_skipping:
+            self.is_skipping = False
+        elif self.is_skipping:
             self._forgone += entry > 0
             return
         elif self.has_unsynced:
@@ -199,6 +193,7 @@ class Pipeline:
         if not tag:
             if self._tail_bytes:
                 return self._tail(data)
+            self._pass(data)
             return self.due() + self._unless_ours(data) if self._is_watched else data
         before = self.due() if self._is_watched else b""
         forwarded = self._reply(tag, data)
@@ -225,6 +220,7 @@ class Pipeline:
         self.status = data[5]
         self._swallowed = 0
         self.in_copy_in = False
+        self.progress.settle(is_ours=is_ours)
         if is_ours:
             return before + self.due()
         self.settled += 1 + self._forgone
@@ -236,7 +232,7 @@ class Pipeline:
         if not self.is_ambiguous:
             raise RemoteProtocolError("unexpected ReadyForQuery")
         self.status = data[5]
-        self._is_skipping = False
+        self.is_skipping = False
         if self._forgone:
             self._forgone -= 1
             self.settled += 1
@@ -250,6 +246,7 @@ class Pipeline:
             self._copy_in()
             return data
         if self._blind or tag == Backend.NOTIFICATION_RESPONSE:
+            self._pass(data)
             return data
         forwarded, ended = self._unless_ours(data), ENDED_BY.get(tag)
         if ended is None:
@@ -259,9 +256,13 @@ class Pipeline:
             return forwarded
         if head not in {ended, -ended}:
             raise RemoteProtocolError(f"backend message type {tag} answers nothing that was asked")
-        self._queue.popleft()
+        self.progress.done += self._queue.popleft() == ended
         self._swallowed = 0
         return forwarded
+
+    def _pass(self, data: bytes) -> None:
+        if self._blind and self._queue[0] in EXTENDED:
+            self.progress.passed(data)
 
     def _unless_ours(self, data: bytes) -> bytes:
         """Return data unless the origin is busy with a message of ours."""
@@ -286,12 +287,15 @@ class Pipeline:
         self.in_copy_in = False
         queue = self._queue
         if self._blind or not queue:
+            self.progress.fail(in_group=bool(queue) and queue[0] in EXTENDED)
             return data
-        if queue[0] in ANY_EXTENDED:
+        is_extended = queue[0] in ANY_EXTENDED
+        if is_extended:
             self._skip()
         if queue and queue[0] in OURS:
             self.failure = data
             return b""
+        self.progress.fail(in_group=is_extended)
         return data
 
     def _skip(self) -> None:
@@ -300,7 +304,7 @@ class Pipeline:
         while queue and queue[0] not in ANY_SYNC:
             self._forgone += queue.popleft() in SYNC_POINTS
         if not queue:
-            self._is_skipping = self.has_unsynced = True
+            self.is_skipping = self.has_unsynced = True
 
     def _copy_in(self) -> None:
         """Find the message that turned out to be a COPY FROM STDIN, and what it takes of those behind it."""

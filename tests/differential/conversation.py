@@ -4,10 +4,6 @@ Most of a conversation is drawn freely, so that errors, failed transactions and 
 themselves. Some shapes are made on purpose: groups of the extended protocol, pipelines of them, transactions, COPY in
 its variants, and the scenes of the table of differences.
 
-A named statement has one meaning in all conversations, and its Parse is alone in its group. What a group that failed
-leaves of the names in it is not the same on both sides (see docs/architecture.md); chunks that would use such a name
-are left out by the player.
-
 Hypothesis gives the source of chance and no more. It would draw each of these choices by itself, but takes longer over
 that than two servers over the conversation; and it repeats itself, in order to find faults that repetition shows.
 Conversations that fail are made small by `many.reduced`.
@@ -23,7 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tests.differential import lines
-from tests.differential.differences import NAME_IN_USE
 from tests.differential.script import (
     Chunk,
     Conversation,
@@ -130,6 +125,21 @@ class Author:
             says.insert(0, describe_statement(lines.NAMES[number]))
         return tuple(says)
 
+    def _making(self) -> tuple[Say, ...]:
+        """Parse of a name that may be in use, or its Close."""
+        name, number = self._one(lines.NAMES), self._random.randrange(len(lines.PREPARED))
+        made, closed = parse(name, lines.PREPARED[number][0]), close_statement(name)
+        return self._one(
+            ((made,), (made,), (closed, made), (closed,), (made, bind("", name), execute()), (made, closed))
+        )
+
+    def _command(self) -> tuple[Say, ...]:
+        """SQL about a name, by the extended protocol."""
+        sql = self._one(lines.COMMANDS)
+        if self._once_in(3):
+            return parse("", sql), describe_statement(""), bind("", ""), describe_portal(""), execute()
+        return parse("", sql), bind("", ""), execute()
+
     def _loose(self) -> tuple[Say, ...]:
         return self._one(lines.LOOSE)
 
@@ -142,6 +152,9 @@ class Author:
             self._free,
             self._named,
             self._named,
+            self._making,
+            self._making,
+            self._command,
             self._loose,
         )
         return tuple(say for kind in self._some(kinds, 1, 3) for say in kind())
@@ -160,7 +173,7 @@ class Author:
     def _shape(self) -> Steps:
         shapes: tuple[Callable[[], Steps], ...] = (
             self._single, self._single, self._single, self._one_group, self._one_group, self._one_group, self._pipeline,
-            self._pipeline, self._flushed, self._prepare, self._prepare, self._again, self._copy_in,
+            self._pipeline, self._flushed, self._names, self._prepare, self._prepare, self._again, self._copy_in,
             self._copy_out, self._neighbour,
         )  # fmt: skip
         return self._one(shapes)()
@@ -184,14 +197,27 @@ class Author:
         return chunk(*self._unnamed(), flush(), until=Until.FLUSHED), chunk(*rest, sync())
 
     def _prepare(self) -> Steps:
-        """Parse of a named statement, alone in its group, after a Close of that name; perhaps its use."""
+        """Parse of a named statement after a Close of that name; perhaps its use, at once or later."""
         number = self._random.randrange(len(lines.PREPARED))
         name, sql = lines.NAMES[number], lines.PREPARED[number][0]
         close, make = (close_statement(name), sync()), (parse(name, sql), sync())
         chunks = [chunk(*close, *make)] if self._once_in(2) else [chunk(*close), chunk(*make)]
         while self._once_in(2):
             chunks.append(chunk(bind("", name, *self._values(number)), execute("", self._one((0, 2))), sync()))
-        return tuple(chunks)
+        return (chunk(*(say for one in chunks for say in one.says)),) if self._once_in(3) else tuple(chunks)
+
+    def _naming(self) -> tuple[Say, ...]:
+        if self._once_in(3):
+            return (query(self._one(lines.COMMANDS)),)
+        kinds = self._some((self._making, self._named, self._command), 1, 3)
+        return (*(say for kind in kinds for say in kind()), sync())
+
+    def _names(self) -> Steps:
+        """Groups about names, some by SQL: in a pipeline, or one after the other."""
+        groups = [self._naming() for _ in range(self._random.randint(2, 5))]
+        if self._once_in(2):
+            return tuple(chunk(*group) for group in groups)
+        return (chunk(*(say for group in groups for say in group)),)
 
     def _transaction(self) -> Steps:
         """Some shapes between a BEGIN and an end, in either protocol."""
@@ -204,10 +230,6 @@ class Author:
         return chunk(query(begin)), *within, chunk(query(end))
 
     def _scene(self) -> Steps:
-        if self._once_in(4):
-            number = self._random.randrange(len(lines.PREPARED))
-            made = parse(lines.NAMES[number], lines.PREPARED[number][0])
-            return lines.apart(NAME_IN_USE, (made, sync()))
         scene = self._one(lines.TOPICS)
         return lines.at_once(scene) if self._once_in(3) else scene
 
@@ -250,13 +272,15 @@ _RESET: Final = re.compile(
 
 
 def _without_reset(step: Chunk | Neighbour) -> Chunk | Neighbour:
-    """Another statement in the place of a RESET among several that may be about a startup parameter."""
+    """Another statement in the place of a RESET among several that may be about a startup parameter, or DISCARD ALL."""
     if isinstance(step, Neighbour) or step.topic:
         return step
     return attrs.evolve(step, says=tuple(_said_instead(say) for say in step.says))
 
 
 def _said_instead(say: Say) -> Say:
+    if say.sql == "discard all":
+        return query("deallocate all") if say.tag == "Q" else parse(str(say.arguments[0]), "deallocate all")
     return query(_RESET.sub("select 'reset'", say.sql)) if say.tag == "Q" and ";" in say.sql else say
 
 

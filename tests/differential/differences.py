@@ -152,20 +152,6 @@ def _reset(point: Point) -> Explained | None:
     return None
 
 
-def _name_in_use(point: Point) -> Explained | None:
-    """The second Parse of a name, alone in its group."""
-    if point.chunk.topic == NAME_IN_USE and point.here[0][:1] == b"1" and _code(point.there) == "42P05":
-        return _up_to_ready(point.here), _up_to_ready(point.there)
-    return None
-
-
-def _parse_failed(point: Point) -> Explained | None:
-    """A Bind or Describe of a statement whose Parse failed."""
-    if _code(point.there) == "26000" and _code(point.here) in {"42P01", "42601", "42703", "25P02"}:
-        return 1, 1
-    return None
-
-
 def _in_failed_transaction(point: Point) -> Explained | None:
     """A named statement that this connection has to parse first, which a failed transaction does not allow."""
     ends = [message[5:6] for message in (*point.here, *point.there) if message[:1] == b"Z"]
@@ -209,27 +195,14 @@ def _named_by_us(point: Point) -> Explained | None:
     return None
 
 
-def _shared_name(point: Point) -> Explained | None:
-    """An error that differs by nothing but the name of the statement that it is about."""
-    if point.here[0][:1] != b"E" or b'prepared statement "onetrip:' not in point.here[0]:
-        return None
-    named = re.compile(rb'prepared statement "[^"]*"')
-    ours, theirs = (named.sub(b"?", messages[0]) for messages in (point.here, point.there))
-    return (1, 1) if ours == theirs else None
-
-
-NAME_IN_USE: Final = "`Parse` of a name that is in use"
-PARSE_FAILED: Final = "`Bind` after a `Parse` that failed"
 REFUSED: Final = "`LISTEN`, session advisory locks and `WITH HOLD` cursors"
 TEMPORARY: Final = "temporary tables that outlive their transaction"
-SQL_PREPARE: Final = "SQL `PREPARE`"
-DEALLOCATED: Final = "`DISCARD ALL`, `DEALLOCATE name` for a statement prepared by the protocol"
+SQL_PREPARE: Final = "SQL `PREPARE` beside other statements in one query"
 SEQUENCES: Final = "`currval` and `lastval` after the transaction of `nextval`"
 APPLICATION_NAME: Final = "`application_name` of a client that gives none"
 
 BEGUN: Final = b"begun"
 """A custom parameter that is given at startup."""
-SHARED_NAME: Final = "errors that name a prepared statement"
 RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup, not alone in its text, or by a function"
 FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
@@ -237,15 +210,11 @@ PARSED_ANEW: Final = "parameter types of a statement prepared before the session
 PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol"
 
 ROWS: Final = (
-    Row(NAME_IN_USE, _name_in_use),
-    Row(PARSE_FAILED, _parse_failed),
     Row(REFUSED, _of_topic(REFUSED, "0A000", "25P02")),
     Row(TEMPORARY, _lost_with_lease(TEMPORARY, b"temporary tables last until", "42P01")),
     Row(SQL_PREPARE, _lost_with_lease(SQL_PREPARE, b"statements of SQL's PREPARE last until", "26000")),
-    Row(DEALLOCATED, _of_topic(DEALLOCATED, "26000")),
     Row(SEQUENCES, _of_topic(SEQUENCES, "55000")),
     Row(APPLICATION_NAME, _named_by_us),
-    Row(SHARED_NAME, _shared_name),
     Row(RESET_STARTUP, _reset),
     Row(FAILED, _in_failed_transaction),
     Row(CUSTOM, _forgotten_parameter),

@@ -12,16 +12,12 @@ from tests.differential.differences import (
     APPLICATION_NAME,
     BEGUN,
     CUSTOM,
-    DEALLOCATED,
     FAILED,
-    NAME_IN_USE,
-    PARSE_FAILED,
     PARSED_ANEW,
     PORTAL_OF_BEGIN,
     REFUSED,
     RESET_STARTUP,
     SEQUENCES,
-    SHARED_NAME,
     SQL_PREPARE,
     TEMPORARY,
 )
@@ -132,6 +128,16 @@ PREPARED: Final = (
     ("", ()),
 )
 NAMES: Final = tuple(f"s{number}" for number in range(len(PREPARED)))
+# SQL that is about prepared statements by name, which are those of the protocol too.
+COMMANDS: Final = (
+    "prepare s0 as select 1", "prepare s1 (int, text) as select $1, $2", "PREPARE s2 AS select id from items where id "
+    "= $1", "prepare s3 as selec 1", "prepare s4 as select * from nowhere", "prepare s5 (nonsense) as select 1",
+    "execute s0", "EXECUTE s1 (1, 'x')", "execute s1(1)", "execute s2(2)", "execute s3; ", "/* so */ execute s0 -- far",
+    "execute s4('said')", "execute s5(1)", "execute s6", "execute s7", "execute unknown", 'execute "s8" (4, 2)',
+    "deallocate s0", "deallocate prepare s1", "deallocate S2", "deallocate unknown", "deallocate all", "discard all",
+    "discard plans", "execute s0 (", "deallocate prepare all", "prepare s6 as insert into items values ($1, 'made', 1)",
+    "execute s6 (80)", "execute s9",
+)  # fmt: skip
 ODD_VALUES: Final = (None, "x", "7", "2024-13-01")
 
 LOOSE: Final = (
@@ -193,11 +199,12 @@ TOPICS: Final = (
     _asked(REFUSED, "select pg_advisory_lock(7)", "select pg_advisory_unlock_all()"),
     _asked(REFUSED, "declare held cursor with hold for select 1", "close all"),
     _asked(TEMPORARY, "create temp table fleeting (a int)", "drop table fleeting"),
-    _asked(SQL_PREPARE, "prepare plan as select 1", "execute plan", "deallocate plan"),
+    _asked("", "prepare plan as select 1", "execute plan", "deallocate plan"),
+    _asked(SQL_PREPARE, "prepare plan as select 1; select 2", "execute plan", "deallocate plan"),
     _asked(SEQUENCES, "select nextval('numbers')", "select currval('numbers')", "select lastval()"),
     apart(
-        DEALLOCATED, (close_statement("dealt"), parse("dealt", "select 5"), sync()), (query("deallocate dealt"),),
-        (close_statement("dealt"), sync()),
+        "", (close_statement("dealt"), parse("dealt", "select 5"), sync()), (query("deallocate dealt"),),
+        (bind("", "dealt"), execute(), sync()), (query("deallocate dealt"),), (close_statement("dealt"), sync()),
     ),
     _asked(RESET_STARTUP, "reset all; show application_name", "show application_name"),
     _asked(
@@ -217,25 +224,9 @@ TOPICS: Final = (
 )  # fmt: skip
 
 
-def _bad_parse(name: str) -> tuple[Chunk, ...]:
-    number = PREPARED.index(("select word from nowhere", ()))
-    return chunk(parse(name, PREPARED[number][0]), sync()), chunk(bind("", name), execute(), sync(), topic=PARSE_FAILED)
-
-
 SHOWN: Final = (
     *(Conversation(PARAMETERS[1], steps, name=steps[0].topic or steps[-2].says[0].sql) for steps in TOPICS),
-    Conversation(
-        PARAMETERS[1],
-        apart(NAME_IN_USE, (parse("s0", "select 1"), sync()), (parse("s0", "select 1"), sync())),
-        name=NAME_IN_USE,
-    ),
-    Conversation(PARAMETERS[1], _bad_parse("s9"), name=PARSE_FAILED),
     Conversation((), (chunk(query("show application_name")),), name=APPLICATION_NAME),
-    Conversation(
-        PARAMETERS[1],
-        (chunk(parse("s1", "select $1::int")), chunk(bind("", "s1"), sync())),
-        name=SHARED_NAME,
-    ),
     Conversation(
         PARAMETERS[1],
         (

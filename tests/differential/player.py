@@ -68,7 +68,6 @@ class Client:
         self.status = "I"
         self.is_copying = False
         self.has_ended = False
-        self._unclear: set[str] = set()  # statements whose Parse or Close was in a chunk that had an error
         self._is_failed = False  # an error came, and no ReadyForQuery since
         self._framer = Framer(BACKEND_LIMITS, frozenset(BACKEND_LIMITS), max_whole_bytes=1 << 30)
         self._came: list[bytes] = []
@@ -100,23 +99,12 @@ class Client:
 
     def is_time_for(self, asked: Chunk, *, after_said: bool) -> bool:
         """Whether a chunk that is only said at some times is said now."""
-        if not asked.topic and asked.uses & self._unclear:
-            return False
         if asked.when is When.IDLE:
             return self.status == "I" and not self._is_failed
         return asked.when is When.ALWAYS or after_said
 
     def say(self, asked: Chunk) -> list[bytes]:
         """Send a chunk and return what came for it."""
-        came = self._say(asked)
-        # A name in use has its one meaning, so that error leaves nothing unclear.
-        if any(message[:1] == b"E" and b"\0C42P05\0" not in message for message in came):
-            self._unclear |= asked.makes
-        else:
-            self._unclear -= asked.makes
-        return came
-
-    def _say(self, asked: Chunk) -> list[bytes]:
         was_copying, self.is_copying = self.is_copying, False
         try:
             self.socket.sendall(asked.data)

@@ -150,22 +150,6 @@ class Chunk:
         return b"".join(say.data for say in self.says)
 
     @property
-    def makes(self) -> set[str]:
-        """The statements that it parses or closes."""
-        return {str(say.arguments[0]) for say in self.says if say.name in {"parse", "close_statement"}}
-
-    @property
-    def uses(self) -> set[str]:
-        """The statements that were made before it, if at all, and are bound or described in it."""
-        made, used = set[str](), set[str]()
-        for say in self.says:
-            if say.name == "parse":
-                made.add(str(say.arguments[0]))
-            elif say.name in {"bind", "bind_binary", "describe_statement"}:
-                used |= {str(say.arguments[0 if say.name == "describe_statement" else 1])} - made
-        return used
-
-    @property
     def sync_points(self) -> int:
         return sum(say.tag in SYNC_POINTS for say in self.says)
 

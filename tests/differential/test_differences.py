@@ -10,13 +10,12 @@ from protos.pg.messages import (
     error_response,
     notice_response,
     parameter_status,
-    parse_complete,
     ready_for_query,
     row_description,
 )
-from tests.differential.differences import NAME_IN_USE, SQL_PREPARE, Excused, UnexcusedError, compare, normalised
+from tests.differential.differences import SEQUENCES, TEMPORARY, Excused, UnexcusedError, compare, normalised
 from tests.differential.player import Answer, Played
-from tests.differential.script import Chunk, chunk, parse, query, sync
+from tests.differential.script import Chunk, chunk, query
 
 READY = ready_for_query(ord("I"))
 ASKED = chunk(query("select 1"))
@@ -92,18 +91,18 @@ def test_ids_in_the_text_of_an_error_are_not_compared() -> None:
 
 
 def test_a_row_excuses_what_it_is_about_and_counts_it() -> None:
-    again = chunk(parse("s", "select 1"), sync(), topic=NAME_IN_USE)
-    refused = error_response({"S": "ERROR", "C": "42P05", "M": 'prepared statement "s" already exists'})
+    asked = chunk(query("select lastval()"), topic=SEQUENCES)
+    refused = error_response({"S": "ERROR", "C": "55000", "M": "lastval is not yet defined in this session"})
     excused = Excused()
-    compare(played(parse_complete(), READY, asked=again), played(refused, READY, asked=again), excused)
-    assert excused.messages[NAME_IN_USE] == 2
-    differs(played(parse_complete(), READY), played(refused, READY))
-    differs(played(refused, READY, asked=again), played(parse_complete(), READY, asked=again))
+    compare(played(refused, READY, asked=asked), played(*ANSWER, asked=asked), excused)
+    assert excused.messages[SEQUENCES] == 5
+    differs(played(refused, READY), played(*ANSWER))
+    differs(played(*ANSWER, asked=asked), played(refused, READY, asked=asked))
 
 
 def test_a_row_excuses_no_other_error() -> None:
-    prepared = chunk(query("execute plan"), topic=SQL_PREPARE)
-    there = played(*ANSWER, asked=prepared)
-    missing, other = (error_response({"S": "ERROR", "C": code, "M": "no"}) for code in ("26000", "XX000"))
-    compare(played(missing, READY, asked=prepared), there, Excused())
-    differs(played(other, READY, asked=prepared), there)
+    asked = chunk(query("select * from fleeting"), topic=TEMPORARY)
+    there = played(*ANSWER, asked=asked)
+    missing, other = (error_response({"S": "ERROR", "C": code, "M": "no"}) for code in ("42P01", "XX000"))
+    compare(played(missing, READY, asked=asked), there, Excused())
+    differs(played(other, READY, asked=asked), there)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from edge.client import MAX_BACKLOG_BYTES
 from edge.limits import LINGER_S, WRITE_TIMEOUT_S
-from edge.statements import MAX_SESSION_BYTES
+from edge.registry import MAX_SESSION_BYTES
 from protos.errors import DrainingError
 from protos.link.lane import INITIAL_CREDIT_BYTES
 from protos.link.link_pb2 import GoAway, Reason, Withdraw
@@ -116,6 +116,8 @@ def test_a_named_statement_travels_with_its_text_once(driver: Driver, pool: Play
     (name,) = pool.channel.texts
     assert messages.parse_of(pool.channel.texts[name]).sql == b"select $1"
     pool.channel.take()
+    pool.answer(parse_complete() + ready())
+    assert driver.tags() == "1Z"
     pool.channel.texts.clear()
     for _ in range(3):
         driver.send(bind(b"", b"s", [b"1"]) + execute() + sync())

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from edge.hearing import MAX_BYTES, Hearing
-from edge.statements import statement_of
+from edge.meaning import statement_of
 from protos.pg.messages import (
     bind_complete,
     close_complete,

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.meaning import PREFIX, statement_of
+from edge.registry import MAX_SESSION_BYTES
 from edge.session import Session
-from edge.statements import MAX_SESSION_BYTES, PREFIX, statement_of
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.pg import messages
 from protos.pg.framer import MAX_WHOLE_BYTES
@@ -87,8 +88,7 @@ def fed(session: Session, chunks: list[bytes]) -> tuple[bytes, list[bytes]]:
     sent, needed = b"", []
     for chunk in chunks:
         sent += session.feed(chunk)
-        needed += [one.name for one in session.needed]
-        session.needed = []
+        needed += [one.name for one in session.statements.asides.take_needed()]
     return sent, [name for index, name in enumerate(needed) if not index or needed[index - 1] != name]
 
 
@@ -175,6 +175,7 @@ def test_a_function_call_leaves_the_unnamed_statement_and_ends_its_group() -> No
     session = Session(SCOPE)
     session.feed(parse(b"", b"select 1"))
     session.feed(FUNCTION_CALL)
+    session.answered(1, IDLE)
     sent = session.feed(bind(b"", b""))
     assert messages.bind_names_of(sent)[1] == statement_of(parse(b"", b"select 1"), SCOPE).name
 
@@ -333,7 +334,8 @@ class Answers(RuleBasedStateMachine):
             self.asked += said.syncs
         for chunk in chunked(said.data, [cut]):
             self.session.feed(chunk)
-        self.session.needed = []
+        self.session.statements.asides.take_needed()
+        self.session.statements.asides.take_frames()
         self.readied += self.session.here.to_client.count(READY)
         self.session.here.to_client = b""
 
@@ -427,4 +429,4 @@ def test_a_session_over_its_statement_bound_raises_53200() -> None:
 def test_a_statement_bound_often_in_a_row_is_named_once() -> None:
     session = Session(SCOPE)
     session.feed(parse(b"s", b"select $1") + (bind(b"", b"s", [b"1"]) + execute()) * 50 + sync())
-    assert len(session.needed) == 1
+    assert len(session.statements.asides.take_needed()) == 1

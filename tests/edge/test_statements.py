@@ -7,10 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.statements import MAX_SESSION_BYTES, MISSING, PREFIX, Statement, Statements, statement_of
+from edge.meaning import PREFIX, Statement, statement_of
+from edge.registry import MAX_SESSION_BYTES
+from edge.statements import GONE, MISSING, USED, Statements
 from protos.errors import RemoteProtocolError, StatementMemoryError
+from protos.link.link_pb2 import Failed, Worded
 from protos.pg import messages
-from protos.pg.messages import bind, close_portal, close_statement, describe_portal, describe_statement, parse
+from protos.pg.messages import (
+    bind,
+    close_portal,
+    close_statement,
+    describe_portal,
+    describe_statement,
+    error_response,
+    execute,
+    parse,
+    query,
+)
 
 SCOPE: Final = b"scope"
 SQL: Final = b"select $1::int"
@@ -19,8 +32,15 @@ NAMES: Final = st.sampled_from(
 )
 
 
+def needed(statements: Statements) -> Statement | None:
+    """The statement that what was said last refers to."""
+    one = statements.asides.take_needed()
+    return one[-1] if one else None
+
+
 def parsed(statements: Statements, name: bytes, sql: bytes = SQL, types: tuple[int, ...] = ()) -> Statement:
-    sent, statement = statements.parse(parse(name, sql, types), whole=True)
+    sent = statements.parse(parse(name, sql, types), whole=True)
+    statement = needed(statements)
     assert statement is not None
     assert sent == statement.parse
     return statement
@@ -28,11 +48,17 @@ def parsed(statements: Statements, name: bytes, sql: bytes = SQL, types: tuple[i
 
 def bound(statements: Statements, name: bytes) -> tuple[bytes, Statement | None]:
     """Under which statement's name a Bind goes out, and what it needs."""
-    sent, statement = statements.bind(bind(b"portal", name, [b"1", None], [1, 0], [1]))
+    sent = statements.bind(bind(b"portal", name, [b"1", None], [1, 0], [1]))
     portal, used = messages.bind_names_of(sent)
     assert portal == b"portal"
     assert sent == bind(b"portal", used, [b"1", None], [1, 0], [1]), "only the name may change"
-    return used, statement
+    return used, needed(statements)
+
+
+def settled(statements: Statements) -> None:
+    """A Sync, and its answer."""
+    statements.synced()
+    statements.answered(1)
 
 
 # --- one name for one meaning ---
@@ -65,7 +91,8 @@ def test_bind_describe_and_close_go_by_the_shared_name() -> None:
     statements = Statements(SCOPE)
     statement = parsed(statements, b"s")
     assert bound(statements, b"s") == (statement.name, statement)
-    assert statements.describe(describe_statement(b"s")) == (describe_statement(statement.name), statement)
+    assert statements.describe(describe_statement(b"s")) == describe_statement(statement.name)
+    assert needed(statements) is statement
     # Others may be using the shared one: it stays, and closing what is not there is answered the same.
     assert statements.close(close_statement(b"s")) == close_statement(MISSING)
     assert bound(statements, b"s") == (b"s", None)
@@ -74,7 +101,7 @@ def test_bind_describe_and_close_go_by_the_shared_name() -> None:
 def test_portals_keep_their_names() -> None:
     statements = Statements(SCOPE)
     parsed(statements, b"s")
-    assert statements.describe(describe_portal(b"s")) == (describe_portal(b"s"), None)
+    assert statements.describe(describe_portal(b"s")) == describe_portal(b"s")
     assert statements.close(close_portal(b"s")) == close_portal(b"s")
     assert bound(statements, b"s")[1] is not None
 
@@ -84,35 +111,36 @@ def test_portals_keep_their_names() -> None:
 
 def test_the_unnamed_statement_goes_as_it_is_within_its_group() -> None:
     statements = Statements(SCOPE)
-    assert statements.parse(parse(b"", SQL), whole=True) == (parse(b"", SQL), None)
+    assert statements.parse(parse(b"", SQL), whole=True) == parse(b"", SQL)
     assert bound(statements, b"") == (b"", None)
-    assert statements.describe(describe_statement(b"")) == (describe_statement(b""), None)
+    assert statements.describe(describe_statement(b"")) == describe_statement(b"")
 
 
 def test_the_unnamed_statement_of_an_earlier_group_goes_by_its_shared_name() -> None:
     statements = Statements(SCOPE)
     statements.parse(parse(b"", SQL), whole=True)
-    statements.synced()
+    settled(statements)
     name, statement = bound(statements, b"")
     assert statement is parsed(Statements(SCOPE), b"s")
     assert name == statement.name
-    assert statements.describe(describe_statement(b"")) == (describe_statement(name), statement)
+    assert statements.describe(describe_statement(b"")) == describe_statement(name)
 
 
 def test_a_new_unnamed_statement_takes_the_place_of_the_old_one() -> None:
     statements = Statements(SCOPE)
     statements.parse(parse(b"", b"select 1"), whole=True)
-    statements.synced()
+    settled(statements)
     statements.parse(parse(b"", SQL), whole=True)
     assert bound(statements, b"") == (b"", None)
-    statements.synced()
+    settled(statements)
     assert bound(statements, b"")[1] is parsed(Statements(SCOPE), b"s")
 
 
 def test_a_simple_query_drops_the_unnamed_statement() -> None:
     statements = Statements(SCOPE)
     statements.parse(parse(b"", SQL), whole=True)
-    statements.queried()
+    settled(statements)
+    statements.queried(query(b"select 1"))
     assert bound(statements, b"") == (MISSING, None)
 
 
@@ -145,11 +173,8 @@ def test_names_are_one_where_their_first_63_bytes_are() -> None:
 def test_a_shared_name_that_a_client_has_guessed_hits_nothing() -> None:
     victim = parsed(Statements(SCOPE), b"s")
     attacker = Statements(SCOPE)
-    used, statement = bound(attacker, victim.name)
-    assert used == b"?" + victim.name[1:]
-    assert statement is None
-    sent, _ = attacker.describe(describe_statement(victim.name))
-    assert messages.target_of(sent)[1] == used
+    assert bound(attacker, victim.name) == (GONE, None)
+    assert messages.target_of(attacker.describe(describe_statement(victim.name)))[1] == GONE
     assert attacker.close(close_statement(victim.name)) == close_statement(MISSING)
 
 
@@ -157,10 +182,9 @@ def test_a_shared_name_cannot_be_taken_for_an_oversized_statement() -> None:
     victim = parsed(Statements(SCOPE), b"s")
     beginning = parse(victim.name, b"x" * 2000)[:1500]
     attacker = Statements(SCOPE)
-    sent, statement = attacker.parse(beginning, whole=False)
-    assert sent == beginning.replace(victim.name, b"?" + victim.name[1:])
-    assert statement is None
-    assert bound(attacker, victim.name)[0] == b"?" + victim.name[1:], "and can be used by its client"
+    used = b"?" + victim.name[1:]
+    assert attacker.parse(beginning, whole=False) == beginning.replace(victim.name, used)
+    assert bound(attacker, victim.name) == (used, None), "and can be used by its client"
 
 
 @given(st.lists(st.tuples(st.sampled_from("PBDCSQ"), NAMES, st.sampled_from([b"select 1", b"select 2"]))))
@@ -171,15 +195,18 @@ def test_a_name_means_what_its_client_parsed_last(steps: list[tuple[str, bytes, 
     for kind, name, sql in steps:
         key = name[:63]
         if kind == "P":
-            model[key] = sql
-            fresh = fresh or not name
-            sent, statement = statements.parse(parse(name, sql), whole=True)
+            sent = statements.parse(parse(name, sql), whole=True)
             assert messages.parse_of(sent).sql == sql
-            assert (statement is None) == (not name)
+            is_used = bool(key) and key in model
+            assert (messages.parse_of(sent).name == USED) == is_used
+            assert (needed(statements) is None) == (not name or is_used)
+            model[key] = model[key] if is_used else sql
+            fresh = fresh or not name
         elif kind in "BD":
-            make = bind(b"", name) if kind == "B" else describe_statement(name)
-            sent, statement = statements.bind(make) if kind == "B" else statements.describe(make)
+            made = bind(b"", name) if kind == "B" else describe_statement(name)
+            sent = statements.bind(made) if kind == "B" else statements.describe(made)
             used = messages.bind_names_of(sent)[1] if kind == "B" else messages.target_of(sent)[1]
+            statement = needed(statements)
             if not name and fresh and key in model:
                 assert used == b""
             elif key in model:
@@ -187,9 +214,7 @@ def test_a_name_means_what_its_client_parsed_last(steps: list[tuple[str, bytes, 
                 assert used == statement.name
                 assert messages.parse_of(statement.parse).sql == model[key]
             else:
-                assert statement is None
-                assert used == MISSING or not used.startswith(PREFIX)
-                assert (used == name) or key.startswith(PREFIX) or not name
+                assert (statement, used) == (None, GONE if name.startswith(PREFIX) else name or MISSING)
         elif kind == "C":
             model.pop(key, None)
             fresh = fresh and bool(name)
@@ -198,10 +223,122 @@ def test_a_name_means_what_its_client_parsed_last(steps: list[tuple[str, bytes, 
             fresh = False
             if kind == "Q":
                 model.pop(b"", None)
-                statements.queried()
+                statements.queried(query(sql))
             else:
                 statements.synced()
+            statements.answered(1)
     assert len(statements) == len([name for name in model if name])
+
+
+# --- what has not happened ---
+
+
+def test_a_parse_that_failed_is_taken_back_and_the_pool_node_hears_that_we_know() -> None:
+    statements = Statements(SCOPE)
+    parsed(statements, b"s")
+    statements.synced()
+    statements.failed(Failed(sync_point=0, end=1, place=0))
+    statements.answered(1)
+    assert bound(statements, b"s") == (b"s", None)
+    (frame,) = statements.asides.take_frames()
+    assert frame.failed == Failed()
+
+
+def test_what_hangs_on_an_earlier_group_goes_out_with_what_it_may_stand_for() -> None:
+    statements = Statements(SCOPE)
+    old = parsed(statements, b"s", b"select 1")
+    settled(statements)
+    statements.close(close_statement(b"s"))
+    statements.registry.place += 1
+    new = parsed(statements, b"s", b"select 2")
+    statements.synced()
+    used, _ = bound(statements, b"s")
+    (frame,) = statements.asides.take_frames()
+    assert used == PREFIX + b"?%d" % frame.choice.id
+    assert frame.choice.name == b"s"
+    assert [(one.sync_point, one.place, one.statement) for one in frame.choice.options] == [
+        (1, 1, new.name), (1, 0, b""), (0, 0, old.name)
+    ]  # fmt: skip
+
+
+def test_a_refused_request_takes_back_all_that_was_in_flight() -> None:
+    statements = Statements(SCOPE)
+    old = parsed(statements, b"s", b"select 1")
+    settled(statements)
+    statements.close(close_statement(b"s"))
+    statements.synced()
+    parsed(statements, b"t")
+    statements.synced()
+    statements.refused()
+    assert bound(statements, b"s") == (old.name, old)
+    assert bound(statements, b"t") == (b"t", None)
+
+
+def test_a_name_in_use_is_parsed_under_one_that_is_in_use_everywhere() -> None:
+    statements = Statements(SCOPE)
+    first = parsed(statements, b"s")
+    assert statements.parse(parse(b"s", b"select 2"), whole=True) == parse(USED, b"select 2")
+    settled(statements)
+    assert bound(statements, b"s") == (first.name, first)
+
+
+def test_an_error_has_the_clients_name_for_the_statement_in_it() -> None:
+    statements = Statements(SCOPE)
+    statement = parsed(statements, b"s")
+    settled(statements)
+    long = b"x" * 100
+    for name, shared in ((b"s", statement.name), (PREFIX + long, GONE)):
+        bound(statements, name)
+        error = error_response({"M": f'prepared statement "{shared.decode()}" is wrong'})
+        worded = statements.asides.worded(Worded(error=error, sync_point=1, place=statements.registry.place))
+        assert worded == error_response({"M": f'prepared statement "{name.decode()}" is wrong'})
+        statements.registry.place += 1
+
+
+# --- statements by SQL ---
+
+
+@pytest.mark.parametrize("by_query", [True, False], ids=["simple", "extended"])
+def test_a_prepare_is_kept_and_a_bind_of_it_goes_out_with_it(*, by_query: bool) -> None:
+    statements = Statements(SCOPE)
+    sql = b"PREPARE s AS select 1"
+    if by_query:
+        statements.queried(query(sql))
+    else:
+        statements.parse(parse(b"", sql), whole=True)
+        statements.bind(bind(b"", b""))
+        statements.execute(execute())
+        statements.synced()
+    statements.answered(1)
+    statements.asides.take_frames()
+    bound(statements, b"s")
+    (frame,) = statements.asides.take_frames()
+    (option,) = frame.choice.options
+    assert option.sql
+    assert len(statements) == 1
+
+
+@pytest.mark.parametrize("sql", [b"deallocate s", b"DEALLOCATE PREPARE S", b"deallocate all", b"discard all"])
+def test_a_deallocate_forgets_until_it_is_known_to_have_failed(sql: bytes) -> None:
+    statements = Statements(SCOPE)
+    statement = parsed(statements, b"s")
+    settled(statements)
+    statements.queried(query(sql))
+    assert len(statements) == 0
+    statements.failed(Failed(sync_point=1, end=2, place=0))
+    statements.answered(1)
+    assert bound(statements, b"s") == (statement.name, statement)
+
+
+def test_an_execute_has_its_statement_made_and_changes_nothing() -> None:
+    statements = Statements(SCOPE)
+    statement = parsed(statements, b"s")
+    settled(statements)
+    statements.queried(query(b"execute s(1)"))
+    (frame,) = statements.asides.take_frames()
+    assert (frame.choice.id, frame.choice.name) == (0, b"s")
+    assert [one.statement for one in frame.choice.options] == [statement.name]
+    assert len(statements) == 1
 
 
 # --- bounds ---
@@ -217,15 +354,14 @@ def test_a_session_over_its_bound_is_told_so_and_how_to_mend_it() -> None:
     assert str(MAX_SESSION_BYTES) in str(caught.value.detail)
 
 
-def test_what_is_closed_or_parsed_again_makes_room() -> None:
+def test_what_is_closed_makes_room() -> None:
     statements = Statements(SCOPE)
-    for number in range(100):
-        parsed(statements, b"again", b"%d" % number + b"x" * (1 << 19))
     for number in range(100):
         name = b"s%d" % number
         parsed(statements, name, b"%d" % number + b"x" * (1 << 19))
         statements.close(close_statement(name))
-    assert len(statements) == 1
+        settled(statements)
+    assert len(statements) == 0
 
 
 # --- oversized messages, of which only the beginning is here ---
@@ -236,8 +372,8 @@ def test_an_oversized_bind_of_a_named_statement_is_renamed_in_its_beginning() ->
     statement = parsed(statements, b"s")
     whole = bind(b"p", b"s", [b"v" * (2 << 20)])
     beginning, rest = whole[:1024], whole[1024:]
-    sent, needed = statements.bind(beginning)
-    assert needed is statement
+    sent = statements.bind(beginning)
+    assert needed(statements) is statement
     assert sent + rest == bind(b"p", statement.name, [b"v" * (2 << 20)])
 
 
@@ -245,16 +381,16 @@ def test_an_oversized_parse_is_sent_under_its_own_name_and_forgotten() -> None:
     statements = Statements(SCOPE)
     parsed(statements, b"s")
     beginning = parse(b"s", b"x" * 2000)[:1024]
-    assert statements.parse(beginning, whole=False) == (beginning, None)
+    assert statements.parse(beginning, whole=False) == beginning
     assert bound(statements, b"s") == (b"s", None)
 
 
 def test_an_oversized_unnamed_parse_is_not_kept_for_a_later_group() -> None:
     statements = Statements(SCOPE)
     beginning = parse(b"", b"x" * 2000)[:1024]
-    assert statements.parse(beginning, whole=False) == (beginning, None)
+    assert statements.parse(beginning, whole=False) == beginning
     assert bound(statements, b"") == (b"", None)
-    statements.synced()
+    settled(statements)
     assert bound(statements, b"") == (MISSING, None)
 
 

@@ -12,7 +12,7 @@ from grpc import aio
 from structlog.testing import capture_logs
 
 from edge.directory import Directory
-from edge.statements import statement_of
+from edge.meaning import statement_of
 from edge.uplink import METHOD, PROTOCOL_VERSION, RECEIVE_BUDGET_BYTES, Uplink
 from protos.errors import RemoteProtocolError
 from protos.link.lane import INITIAL_CREDIT_BYTES
@@ -62,6 +62,9 @@ class Owner:
 
     def link_leaving(self) -> None:
         self.heard.append("leaving")
+
+    def outcome_known(self, frame: Frame) -> None:
+        self.heard.append(frame.WhichOneof("control"))
 
     def state_known(self, state: State) -> None:
         self.heard.append(("state", [(one.name, one.value) for one in state.settings], state.pinned))

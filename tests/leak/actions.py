@@ -264,13 +264,18 @@ async def declare(player: Player) -> None:
 async def prepare(player: Player) -> None:
     word = player.model.word()
     if player.model.now.prepared:
-        _expect(player, await player.run("EXECUTE leak_statement"), player.model.now.prepared, "leak_statement")
+        answer = await player.run("EXECUTE leak_statement", lambda model: _forget(model, shown=model.now.prepared))
+        _expect(player, answer, player.model.now.prepared, "leak_statement")
         return
-
-    def change(model: Model) -> None:
-        model.now.prepared = word
-
-    await _hold(player, f"PREPARE leak_statement AS SELECT '{word}'::text", change, refusable=False)
+    if not await player.may_pin():
+        await player.probe()
+        return
+    sql = f"PREPARE leak_statement AS SELECT '{word}'::text"
+    unseen = player.random.random() < 0.6
+    if unseen:
+        sql = player.random.choice(_UNSEEN).format(literal=literal(sql))
+    await player.run(sql, lambda model: _forget(model, prepared=word, shown=word, unseen=unseen))
+    player.let_go_if_free()
 
 
 async def execute_missing(player: Player) -> None:
@@ -301,14 +306,14 @@ async def let_go(player: Player) -> None:
     if now.cursor:
         ways.append(("CLOSE leak_cursor", lambda model: _forget(model, cursor="")))
     if now.prepared:
-        ways.append(("DEALLOCATE leak_statement", lambda model: _forget(model, prepared="")))
+        ways.append(("DEALLOCATE leak_statement", lambda model: _forget(model, prepared="", shown="")))
     if not ways:
         await player.probe()
         return
     await player.run(*player.random.choice(ways))
 
 
-def _forget(model: Model, **what: str | frozenset[int] | frozenset[str]) -> None:
+def _forget(model: Model, **what: str | bool | frozenset[int] | frozenset[str]) -> None:
     model.now = attrs.evolve(model.now, **what)  # type: ignore[arg-type]
 
 

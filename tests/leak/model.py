@@ -22,7 +22,7 @@ MEANINGS: Final = frozenset({"search_path", "role"})
 """What `reset` refuses outside a transaction."""
 
 # Not transactional: what was done stays done after a rollback.
-_LASTING: Final = ("locks", "prepared")
+_LASTING: Final = ("locks", "prepared", "shown", "unseen")
 
 
 @attrs.define
@@ -49,13 +49,19 @@ class Held:
     prepared: str = ""
     """What its statement of SQL's PREPARE gives."""
 
+    shown: str = ""
+    """The same, where the connection has it, or else empty."""
+
+    unseen: bool = False
+    """Whether a function has made it, so that only the connection has it."""
+
     def copy(self) -> "Held":
         return attrs.evolve(self, settings=dict(self.settings), visible=dict(self.visible))
 
     @property
     def pins(self) -> bool:
         """Whether there is anything that only its connection has."""
-        return bool(self.locks or self.channels or self.pending or self.shadow or self.cursor or self.prepared)
+        return bool(self.locks or self.channels or self.pending or self.shadow or self.cursor or self.shown)
 
 
 class Model:
@@ -171,9 +177,9 @@ class Model:
         now.pending = frozenset()
         now.visible = dict(now.settings)
         if self.mode == "reset":
-            self.now = Held(dict(self.start), dict(self.start))
+            self.now = Held(dict(self.start), dict(self.start), prepared="" if now.unseen else now.prepared)
         elif self.mode == "track":
-            self.now = Held(dict(now.settings), dict(now.settings))
+            self.now = Held(dict(now.settings), dict(now.settings), prepared="" if now.unseen else now.prepared)
 
     # --- what must be seen ---
 
@@ -188,7 +194,7 @@ class Model:
         words["shadow"] = now.shadow or "public"
         words["temporary"] = "leak_shadow" if now.shadow else ""
         words["cursors"] = now.cursor
-        words["prepared"] = now.prepared
+        words["prepared"] = now.shown
         return words
 
 

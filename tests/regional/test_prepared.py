@@ -239,15 +239,15 @@ async def test_a_failed_transaction_refuses_to_parse_what_is_there(side: PoolSid
     edge = side.serve(origin)
     await side.alone()
     client = edge.client()
-    same = parse(b"s", b"select 'there'")
-    assert (await client.ask(same, sync())).tags == "1Z"
+    same = close_statement(b"s") + parse(b"s", b"select 'there'")
+    assert (await client.ask(same, sync())).tags == "31Z"
     await client.ask(query(b"begin"))
     assert (await client.ask(query(b"select 1/0"))).code == "22012"
     assert (await client.ask(same, sync())).code == "25P02"
     await client.ask(query(b"rollback"))
-    assert (await client.ask(same, sync())).tags == "1Z"
+    assert (await client.ask(same, sync())).tags == "31Z"
     answer = await client.ask(query(b"begin"), query(b"select 1/0"), same, sync(), query(b"rollback"), same, sync())
-    assert (answer.tags, answer.errors[1]["C"]) == ("CZEZEZCZ1Z", "25P02")
+    assert (answer.tags, answer.errors[1]["C"]) == ("CZEZ3EZCZ31Z", "25P02")
     assert await there(client) == 1
 
 

@@ -25,7 +25,7 @@ TIMEZONE = b"pg_catalog.set_config('timezone','Asia/Tokyo',false) IS NULL"
     ],
 )
 def test_what_resets_a_parameter_of_the_startup_is_followed(sql: bytes) -> None:
-    assert follower_of(sql, STARTUP, is_in_transaction=False) == b"SELECT " + TIMEZONE
+    assert follower_of(sql, STARTUP, is_in_transaction=False) == b"SET SESSION timezone TO 'Asia/Tokyo'"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,12 @@ def test_nothing_else_is(sql: bytes) -> None:
 
 def test_a_reset_for_a_transaction_is_followed_in_one() -> None:
     follower = follower_of(b"set local timezone to default", STARTUP, is_in_transaction=True)
-    assert follower == b"SELECT " + TIMEZONE.replace(b"false", b"true")
+    assert follower == b"SET LOCAL timezone TO 'Asia/Tokyo'"
+
+
+def test_a_list_of_names_is_not_set_as_one_name() -> None:
+    follower = follower_of(b"reset search_path", STARTUP, is_in_transaction=False)
+    assert follower.startswith(b"SELECT pg_catalog.set_config('search_path',")
 
 
 def test_reset_all_leaves_the_role() -> None:
@@ -55,7 +60,7 @@ def test_reset_all_leaves_the_role() -> None:
     assert b"'app.x', E'it''s'" in follower
     assert TIMEZONE in follower
     assert b"role" not in follower
-    assert b"'role','r'" in follower_of(b"reset role", STARTUP, is_in_transaction=False)
+    assert follower_of(b"reset role", STARTUP, is_in_transaction=False) == b"SET SESSION role TO 'r'"
     assert follower_of(b"reset all", {"role": "r"}, is_in_transaction=False) == b""
 
 
@@ -83,6 +88,17 @@ async def client_of(side: PoolSide, origin: Origin, mode: str = "track") -> Clie
     await side.alone()
     settings = {"timezone": "Asia/Tokyo", "search_path": '"$user", pg_catalog', "app.x": "mine", "work_mem": "8MB"}
     return edge.client(**settings)
+
+
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
+@beside
+async def test_a_transaction_may_have_its_isolation_level_after_a_reset(
+    side: PoolSide, origin: Origin, *, is_extended: bool
+) -> None:
+    one = await client_of(side, origin)
+    await one.ask(query(b"begin"))
+    assert not (await ask(one, b"reset timezone", is_extended=is_extended)).errors
+    assert not (await one.ask(query(b"set transaction isolation level serializable"))).errors
 
 
 @pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])

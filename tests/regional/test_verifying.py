@@ -10,6 +10,7 @@ from protos.link.link_pb2 import Begin, Reason
 from protos.pg.description import digest_of, split_description
 from protos.pg.messages import (
     bind,
+    close_statement,
     describe_portal,
     describe_statement,
     execute,
@@ -266,6 +267,7 @@ async def test_a_bind_over_1_mib_waits_as_well(side: PoolSide, origin: Origin, d
             client.tell(WRONG)
             client.send(bind(b"", b"s", [b"x" * (2 << 20)]) + execute() + sync())
             assert_outdated(await client.answer())
+            await client.ask(close_statement(b"s"), sync())
             await client.learn(b"s", b"select length($1::text), count(*) from told", [25])
 
 

@@ -22,9 +22,9 @@ from typing import Any, Concatenate, Final, ParamSpec
 import attrs
 import trio
 
+from edge.meaning import Statement
 from edge.memos import Settings
 from edge.session import Session
-from edge.statements import Statement
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
@@ -163,11 +163,11 @@ class Client:
 
     def send(self, *messages: bytes) -> None:
         request = self.session.feed(b"".join(messages))
-        needed, self.session.needed = self.session.needed, []
+        needed, asides = self.session.statements.asides.take_needed(), self.session.statements.asides.take_frames()
         if request:
             if not self.channel:
                 self.edge.open(self)
-            self.edge.send(self, request, needed)
+            self.edge.send(self, request, needed, asides)
         self._take(self.session.here.to_client)
         self.session.here.to_client = b""
         if self.session.terminated:
@@ -313,9 +313,12 @@ class Edge:
         )  # fmt: skip
         self._lanes[client.channel] = self.stream.mux.open_lane(client.channel, opening)
 
-    def send(self, client: Client, request: bytes, needed: list[Statement]) -> None:
-        """As `Uplink.send` does it."""
+    def send(self, client: Client, request: bytes, needed: list[Statement], asides: list[Frame]) -> None:
+        """As `Client` and `Uplink` do it."""
         mux, lane = self.stream.mux, self._lanes[client.channel]
+        for aside in asides:
+            aside.channel = lane.id
+            mux.send_in_order(lane, aside)
         prompt = mux.is_prompt(lane, len(request))
         for statement in needed:
             slot, text = 0, statement.parse
@@ -349,6 +352,12 @@ class Edge:
                 scope = blake2b(raw, digest_size=16).digest()
                 client.session.state_known(Settings(client.present, scope, scope), is_pinned=frame.state.pinned)
                 self.stream.mux.send_in_order(self._lanes[frame.channel], Frame(channel=frame.channel, state=State()))
+                return
+            if frame.HasField("failed"):
+                client.session.statements.failed(frame.failed)
+                return
+            if frame.HasField("worded"):
+                client._take(client.session.statements.asides.worded(frame.worded))
                 return
             if frame.HasField("close"):
                 del self.clients[frame.channel]

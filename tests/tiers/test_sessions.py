@@ -287,8 +287,9 @@ async def test_another_session_s_statement_cannot_be_guessed(side: PoolSide, ori
     async with two_tiers(side, origin) as tiers:
         victim, attacker = await tiers.connect(), await tiers.connect()
         await victim.ask(parse(b"s", b"select 'secret'") + sync())
-        (client,) = [one for one in tiers.edge.clients if len(one._session._statements)]
-        (statement,) = client._session._statements._named.values()
+        (client,) = [one for one in tiers.edge.clients if len(one._session.statements)]
+        statement = client._session.statements.registry.present(b"s")
+        assert statement is not None
         for attempt in (
             bind(b"", statement.name) + execute(),
             describe_statement(statement.name),

@@ -1,0 +1,103 @@
+"""What the pool node is told beside a session's messages, and what its errors are told of the client's names.
+
+Before the bytes that refer to them go the texts of statements (`needed`) and frames of the session's own: what a name
+stands for in each case (`Choice`), and the word that the edge knows of a failure. An error that names a statement comes
+with the place of the message that failed, so the name that the client had in that message can be put into it.
+"""
+
+import re
+from collections import deque
+from typing import Final
+
+from edge.meaning import Statement
+from edge.registry import Registry
+from protos.link.link_pb2 import Choice, Failed, Frame, Worded
+
+# In flight at once. An error of a message beyond shows the shared name.
+MAX_USES: Final = 10_000
+
+_OURS: Final = re.compile(rb"onetrip:(?:used|gone|[0-9a-f]{32})")
+
+
+class Asides:
+    """Of one session."""
+
+    __slots__ = ("_choices", "_frames", "_needed", "_registry", "uses")
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._needed: list[Statement] = []
+        self._frames: list[Frame] = []
+        self.uses: deque[tuple[int, int, bytes]] = deque()
+        """Places of messages in flight, and the client's names in them."""
+        self._choices = 0
+
+    def take_needed(self) -> list[Statement]:
+        """The statements that what goes out now refers to."""
+        needed = self._needed
+        if needed:
+            self._needed = []
+        return needed
+
+    def take_frames(self) -> list[Frame]:
+        """What is to be said before it; of no channel yet."""
+        frames = self._frames
+        if frames:
+            self._frames = []
+        return frames
+
+    def need(self, statement: Statement) -> None:
+        """A message that goes out refers to this statement."""
+        if not self._needed or self._needed[-1] is not statement:
+            self._needed.append(statement)
+
+    def use(self, name: bytes) -> None:
+        """The message that goes out now has this name of the client's; an error of it is to say so."""
+        if len(self.uses) < MAX_USES:
+            self.uses.append((self._registry.asked, self._registry.place, name))
+
+    def choose(self, name: bytes, number: int | None = None) -> Choice:
+        """Say beside the message what a name stands for in each case; nothing, for a command about all names."""
+        alternatives = self._registry.alternatives(name) if name or number is None else [(0, 0, None)]
+        if number is None:
+            self._choices = number = self._choices + 1
+        choice = Choice(id=number, name=name)
+        for sync_point, place, statement in alternatives:
+            option = choice.options.add(sync_point=sync_point, place=place)
+            if statement is not None:
+                self.need(statement)
+                option.statement, option.sql = statement.name, statement.is_sql
+        frame = Frame(choice=choice)
+        self._frames.append(frame)
+        return frame.choice
+
+    def confirm(self) -> None:
+        """The edge knows of a failure."""
+        self._frames.append(Frame(failed=Failed()))
+
+    def worded(self, worded: Worded) -> bytes:
+        """An ErrorResponse with the client's name in the place of ours."""
+        here = (worded.sync_point, worded.place)
+        names = [name for sync_point, place, name in self.uses if (sync_point, place) == here]
+        body = _OURS.sub(lambda found: names[0] if names else found[0], worded.error[5:])
+        return worded.error[:1] + (len(body) + 4).to_bytes(4, "big") + body
+
+    def settle(self) -> None:
+        """More has been answered."""
+        uses, settled = self.uses, self._registry.settled
+        while uses and uses[0][0] < settled:
+            uses.popleft()
+
+    def put_aside(self) -> tuple[list[Statement], list[Frame]]:
+        """What is to be said so far; `put_back` forgets what has come since."""
+        return list(self._needed), list(self._frames)
+
+    def put_back(self, said: tuple[list[Statement], list[Frame]]) -> None:
+        self._needed, self._frames = said
+        self.uses.clear()
+
+    def clear(self) -> None:
+        """The channel is gone, and all that was to be said on it."""
+        self._needed = []
+        self._frames = []
+        self.uses.clear()

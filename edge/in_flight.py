@@ -1,0 +1,114 @@
+"""The changes to a session's statements whose outcome is still on its way, so that those which fail can be taken back.
+
+Theory of operation: an edge that waited for each ParseComplete would pay a crossing, so it takes every Parse and Close
+for done when it sends them. Each such change is noted with its place in the session's stream (how many sync points were
+sent before it on this channel, and how many messages since) and with what its name stood for before. The pool node says
+`Failed` of a group in which an error came: what stands there from the failed message on has not happened.
+
+A message of a later group may be on its way by then. So whatever uses a name with a change in flight in an earlier
+group says what the name stands for in each case, and the pool node picks one when the outcome is known (`Choice`).
+"""
+
+from collections import deque
+from typing import Final
+
+import attrs
+
+from edge.meaning import Statement
+from protos.errors import StatementMemoryError
+
+# Beside the link's credit: a Parse of eight bytes must not cost two hundred here without a bound.
+MAX_CHANGES: Final = 100_000
+
+
+@attrs.define(eq=False)
+class Change:
+    """A change on its way."""
+
+    sync_point: int
+    place: int
+    name: bytes | None
+    """Empty for the unnamed statement, None for all named ones."""
+    before: Statement | bytes | None = None
+    before_all: dict[bytes, Statement] | None = None
+
+    def before_of(self, name: bytes) -> Statement | bytes | None:
+        return self.before if self.before_all is None else self.before_all.get(name)
+
+    def replace_before(self, name: bytes, before: Statement | bytes | None) -> None:
+        """What was before it has not happened."""
+        if self.before_all is None:
+            self.before = before
+        elif isinstance(before, Statement):
+            self.before_all[name] = before
+        else:
+            self.before_all.pop(name, None)
+
+    def concerns(self, name: bytes) -> bool:
+        return self.name == name or (self.name is None and bool(name))
+
+
+class InFlight:
+    """Of one session."""
+
+    __slots__ = ("changes", "names")
+
+    def __init__(self) -> None:
+        self.changes: deque[Change] = deque()
+        """In the order of sending."""
+        self.names: dict[bytes | None, int] = {}
+        """How many there are of each."""
+
+    def note(self, change: Change) -> None:
+        """A change goes out."""
+        if len(self.changes) >= MAX_CHANGES:
+            raise StatementMemoryError(detail=f"{MAX_CHANGES} of its statements are being parsed or closed at once.")
+        self.changes.append(change)
+        self.names[change.name] = self.names.get(change.name, 0) + 1
+
+    def has(self, name: bytes, sync_point: int) -> bool:
+        """Whether the latest of this name is from before this sync point."""
+        if name not in self.names and not (name and None in self.names):
+            return False
+        return next(one.sync_point < sync_point for one in reversed(self.changes) if one.concerns(name))
+
+    def of(self, name: bytes) -> list[Change]:
+        """Those of a name, the latest first."""
+        return [one for one in reversed(self.changes) if one.concerns(name)]
+
+    def settle(self, total: int) -> None:
+        """So many sync points are settled: what was sent before has happened, or was taken back."""
+        changes = self.changes
+        while changes and changes[0].sync_point < total:
+            self._forget(changes.popleft())
+
+    def take_back(self, sync_point: int, end: int, place: int) -> list[tuple[Change, Change | None]]:
+        """Forget what has not happened: each with the next change of its name, if there is one; the latest first."""
+        undone = [
+            one
+            for one in reversed(self.changes)
+            if sync_point <= one.sync_point < end and (one.sync_point > sync_point or one.place >= place)
+        ]
+        result = []
+        for change in undone:
+            result.append((change, None if change.name is None else self.after(change, change.name)))
+            self.changes.remove(change)
+            self._forget(change)
+        return result
+
+    def after(self, change: Change, name: bytes) -> Change | None:
+        """The next one of this name."""
+        found = None
+        for one in reversed(self.changes):
+            if (one.sync_point, one.place) <= (change.sync_point, change.place):
+                break
+            if one.concerns(name):
+                found = one
+        return found
+
+    def _forget(self, change: Change) -> None:
+        left = self.names[change.name] - 1
+        if left:
+            self.names[change.name] = left
+        else:
+            del self.names[change.name]

@@ -1,0 +1,204 @@
+"""What the names of one session's statements stand for, as far as it is known, and what they would if a change failed.
+
+Changes are taken for done when they are sent (`in_flight`). `present` is what a name stands for if all goes well;
+`alternatives` says it for each outcome; `take_back` undoes what has not happened. The unnamed statement has an empty
+name here, and is kept as its Parse message: most of them are never used again, so it is not digested before it is.
+
+A Parse of the unnamed statement that fails drops the one before it; one that is skipped does not.
+"""
+
+import os
+from typing import Final
+
+from edge.in_flight import Change, InFlight
+from edge.meaning import Statement, sql_statement_of, statement_of
+from protos.errors import StatementMemoryError
+
+MAX_SESSION_BYTES: Final = 16 << 20  # of statement text (rules 12)
+SALT_BYTES: Final = 16
+
+Alternative = tuple[int, int, Statement | None]
+"""The place of the message that made it so, and what the name stands for then."""
+
+
+class Registry:
+    """Of one session."""
+
+    __slots__ = ("_bytes", "_named", "_salt", "asked", "in_flight", "place", "scope", "settled", "unnamed")
+
+    def __init__(self, scope: bytes) -> None:
+        self.scope = scope
+        """The digest of the settings that the session has."""
+        self._salt = b""
+        self._named: dict[bytes, Statement] = {}
+        self._bytes = 0
+        self.in_flight = InFlight()
+        self.unnamed: bytes | None = None
+        self.asked = 0
+        """Sync points sent on this channel."""
+        self.settled = 0
+        """Those that are answered."""
+        self.place = 0
+        """Messages of the extended protocol since the last sync point."""
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+    def __contains__(self, name: bytes) -> bool:
+        """Whether the name is in use if all goes well."""
+        return name in self._named
+
+    @property
+    def changes_in_flight(self) -> int:
+        return len(self.in_flight.changes)
+
+    # --- what a name stands for ---
+
+    def present(self, name: bytes) -> Statement | None:
+        """What it stands for if all goes well."""
+        if not name:
+            return self._digested(self.unnamed)
+        statement = self._named.get(name)
+        if statement is not None and statement.scope != self.scope:
+            statement = self._named[name] = self._renewed(statement)
+        return statement
+
+    def is_in_doubt(self, name: bytes) -> bool:
+        """Whether it hangs on the outcome of an earlier group.
+
+        What has changed in the same group is for certain: whoever comes to use it, comes behind it.
+        """
+        in_flight = self.in_flight
+        return bool(in_flight.names) and in_flight.has(name, self.asked)
+
+    def alternatives(self, name: bytes) -> list[Alternative]:
+        """What it may stand for, what is later first. The last is for certain, if nothing before it has happened."""
+        result: list[Alternative] = []
+        after: Statement | bytes | None = self._named.get(name) if name else self.unnamed
+        for change in self.in_flight.of(name) if self.is_in_doubt(name) else ():
+            result.append((change.sync_point, change.place, self._digested(after)))
+            after = change.before_of(name)
+        result.append((0, 0, self._digested(after)))
+        return result
+
+    def _digested(self, meaning: Statement | bytes | None) -> Statement | None:
+        """The statement, by the present settings."""
+        if meaning is None:
+            return None
+        if isinstance(meaning, bytes):
+            return statement_of(meaning, self.scope, self.salt)
+        return meaning if meaning.scope == self.scope else self._renewed(meaning)
+
+    def _renewed(self, statement: Statement) -> Statement:
+        return statement_of(statement.parse, self.scope, self.salt, is_sql=statement.is_sql)
+
+    @property
+    def salt(self) -> bytes:
+        """What no other session has."""
+        if not self._salt:
+            self._salt = os.urandom(SALT_BYTES)
+        return self._salt
+
+    def meaning_of(self, message: bytes) -> Statement:
+        """What a Parse message of the session's means."""
+        return statement_of(message, self.scope, self.salt)
+
+    # --- changes ---
+
+    def made(self, name: bytes, message: bytes) -> Statement:
+        """A Parse of this name goes out."""
+        statement = statement_of(message, self.scope, self.salt)
+        self._change(name, statement)
+        return statement
+
+    def made_by_sql(self, name: bytes, sql: bytes) -> None:
+        """A PREPARE of this name goes out."""
+        self._change(name, sql_statement_of(sql, self.scope, self.salt))
+
+    def made_unnamed(self, message: bytes | None) -> None:
+        """A Parse or Close of the unnamed statement goes out."""
+        self.in_flight.note(Change(self.asked, self.place, b"", self.unnamed))
+        self.unnamed = message
+
+    def drop_unnamed(self) -> None:
+        """A Query goes out, which drops the unnamed statement."""
+        if b"" in self.in_flight.names:
+            self.made_unnamed(None)
+        else:
+            self.unnamed = None
+
+    def gone(self, name: bytes) -> None:
+        """A Close or DEALLOCATE of this name goes out."""
+        self._change(name, None)
+
+    def all_gone(self) -> None:
+        """A DEALLOCATE ALL goes out."""
+        self.in_flight.note(Change(self.asked, self.place, None, before_all=self._named))
+        self._named, self._bytes = {}, 0
+
+    def _change(self, name: bytes, after: Statement | None) -> None:
+        before = self._named.get(name)
+        if after is not None and self._bytes + len(after.parse) > MAX_SESSION_BYTES:
+            raise StatementMemoryError(
+                detail=f"It has {self._bytes} bytes in {len(self._named)} statements; {MAX_SESSION_BYTES} are allowed.",
+                hint="Close statements that are not used any more, or use unnamed ones.",
+            )
+        self.in_flight.note(Change(self.asked, self.place, name, before))
+        self._set(name, after)
+
+    def _set(self, name: bytes, meaning: Statement | None) -> None:
+        old = self._named.pop(name, None)
+        if old is not None:
+            self._bytes -= len(old.parse)
+        if meaning is not None:
+            self._named[name] = meaning
+            self._bytes += len(meaning.parse)
+
+    # --- outcomes ---
+
+    def happened_here(self) -> None:
+        """What was noted last did not go out, for it has happened at the edge. Nothing else is in flight."""
+        self.in_flight = InFlight()
+        self.place = 0
+
+    def next_sync_point(self) -> None:
+        """A sync point goes out."""
+        self.asked += 1
+        self.place = 0
+
+    def answered(self, settled: int) -> None:
+        """So many sync points more are answered."""
+        self.settled += settled
+        if self.in_flight.names:
+            self.in_flight.settle(self.settled)
+
+    def take_back(self, sync_point: int, end: int, place: int) -> None:
+        """Of the messages between these sync points, those from the place on have not happened."""
+        for change, later in self.in_flight.take_back(sync_point, end, place):
+            failed_itself = (change.sync_point, change.place) == (sync_point, place)
+            if change.name is None:
+                for name, statement in (change.before_all or {}).items():
+                    self._restore(name, statement, self.in_flight.after(change, name))
+            elif change.name:
+                self._restore(change.name, change.before, later)
+            else:
+                self._restore(b"", None if failed_itself else change.before, later)
+
+    def _restore(self, name: bytes, before: Statement | bytes | None, later: Change | None) -> None:
+        if later is not None:
+            later.replace_before(name, before)
+        elif not name:
+            assert not isinstance(before, Statement)
+            self.unnamed = before
+        elif not isinstance(before, bytes):
+            self._set(name, before)
+
+    def channel_lost(self) -> None:
+        """Places are counted anew; nothing is on its way."""
+        self.in_flight = InFlight()
+        self.asked = self.settled = self.place = 0
+
+    def refused(self) -> None:
+        """Nothing of what is owed was run, nor will be."""
+        self.take_back(self.settled, self.asked + 1, -1)
+        self.channel_lost()

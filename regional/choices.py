@@ -1,0 +1,178 @@
+"""What the names of one session's statements stand for where that hangs on what is still running.
+
+Theory of operation: an edge takes a Parse for done when it sends it. What uses the name in a later group, sent before
+the outcome is known there, comes under a token with its alternatives (`Choice`). Here, beside the database, the outcome
+is known a local round trip after the group was sent: the message waits for it, and then goes out under the name that
+its statement has indeed; where there is none, under one that nothing has, so that PostgreSQL says 26000. A Parse whose
+name turns out to be in use goes out as `USED`, and PostgreSQL says 42P05.
+
+A command (PREPARE, EXECUTE, DEALLOCATE) comes as it is, with a Choice for the name in it. Before it goes a piece of our
+own (`plain`) that has the statement made under the client's name.
+
+Messages are known by their place: the sync points that were sent before them on this channel, and the messages since.
+What has not happened is remembered until the edge has confirmed that it knows.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from protos.errors import RemoteProtocolError
+from protos.link.link_pb2 import Choice, Failed, Frame, Option, Worded
+from protos.pg.framer import Piece
+from protos.pg.parsers import renamed
+from protos.pg.progress import Progress
+from protos.pg.sql_statements import command_of
+from protos.pg.tags import Frontend
+from regional.plain import plain_piece
+from regional.prepared import GONE, NO_STATEMENT, SHARED_PREFIX, USED, name_in, statement_named_in
+from regional.requests import Requests
+
+if TYPE_CHECKING:
+    from regional.origin import Origin
+
+MAX_CHOICES: Final = 100_000
+_TOKEN: Final = SHARED_PREFIX + b"?"
+_NAMING: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
+
+
+class Choices:
+    """Of one channel; true while messages are to come that need one."""
+
+    __slots__ = ("_by_id", "_commands", "_failed", "has_commands", "settled")
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, Choice] = {}
+        self._commands: deque[Choice] = deque()
+        self._failed: deque[Failed] = deque()
+        self.settled = 0
+        """Sync points of the channel that are settled."""
+        self.has_commands = False
+        """Whether a Query of this channel has been a command."""
+
+    def __bool__(self) -> bool:
+        return bool(self._by_id or self._commands)
+
+    def take(self, choice: Choice) -> None:
+        """A message to come needs this."""
+        if len(self._by_id) + len(self._commands) >= MAX_CHOICES or not choice.options:
+            raise RemoteProtocolError("the edge has too many choices open, or one without options")
+        if choice.id:
+            self._by_id[choice.id] = choice
+        else:
+            self._commands.append(choice)
+
+    def tell(self, sync_point: int, end: int, progress: Progress, say: Callable[[Frame], None]) -> None:
+        """If an error ended what lies between these sync points, the edge hears what of it has not happened."""
+        if progress.failed_at >= 0 and (progress.ended_group or self.has_commands):
+            failed = Failed(sync_point=sync_point, end=end, place=progress.failed_at)
+            self._failed.append(failed)
+            say(Frame(failed=failed))
+
+    def word(self, error: bytes, progress: Progress, say: Callable[[Frame], None]) -> None:
+        """An error names a statement: the edge gets it apart, for it knows the client's name in the failed message."""
+        say(Frame(worded=Worded(error=error, sync_point=self.settled, place=max(0, progress.failed_now))))
+
+    def confirmed(self) -> None:
+        """The edge knows the first of what it was told."""
+        if self._failed:
+            self._failed.popleft()
+
+    # --- messages ---
+
+    def batches(self, pieces: list[Piece], requests: Requests, origin: "Origin") -> Iterator[list[Piece]]:
+        """What may go out, one after the other; what hangs on an outcome that is not known yet waits behind it."""
+        while self:
+            pipeline = origin.pipeline
+            goes_on = bool(pipeline.owed) or origin.is_verifying
+            takes_none = pipeline.in_copy_in or pipeline.is_skipping or not goes_on
+            ready, pieces = self.resolve(pieces, requests.texts, takes_none=takes_none)
+            if pieces and not ready:
+                requests.put_back(pieces)
+                pieces = []
+            yield ready
+            if not pieces:
+                return
+        yield pieces
+
+    def resolve(
+        self, pieces: list[Piece], texts: Mapping[bytes, bytes], *, takes_none: bool
+    ) -> tuple[list[Piece], list[Piece]]:
+        """What may go out now, and what has to wait for an outcome.
+
+        takes_none: the origin takes no statement now (it skips up to a Sync, or is in a COPY), or nothing is owed that
+        could bring an outcome. So nothing is to wait for.
+        """
+        ready: list[Piece] = []
+        for index, piece in enumerate(pieces):
+            choice = self._about(piece)
+            if choice is None:
+                ready.append(piece)
+                continue
+            waits = len(choice.options) > 1 and choice.options[0].sync_point >= self.settled
+            if waits and (ready or not takes_none):
+                return ready, pieces[index:]
+            ready += self._chosen(choice, piece, texts)
+        return ready, []
+
+    def _about(self, piece: Piece) -> Choice | None:
+        if piece.tag in _NAMING:
+            if piece.tag == Frontend.DESCRIBE and piece.data[5:6] != b"S":
+                return None
+            name = name_in(piece.data, 5) if piece.tag == Frontend.PARSE else statement_named_in(piece)
+            return self._by_id.get(int(name[len(_TOKEN) :])) if name.startswith(_TOKEN) else None
+        if piece.tag == Frontend.QUERY and self._commands and piece.whole:
+            command = command_of(piece.data[5:-1])
+            if command is not None:
+                return self._commands[0]
+        return None
+
+    def _chosen(self, choice: Choice, piece: Piece, texts: Mapping[bytes, bytes]) -> list[Piece]:
+        option = self._outcome(choice)
+        text = texts.get(option.statement) if option.statement else None
+        if not choice.id:
+            self._commands.popleft()
+            self.has_commands = True
+            return [plain_piece(choice.name, text, is_sql=option.sql, ends=True), piece]
+        del self._by_id[choice.id]
+        if choice.plain:
+            made = plain_piece(choice.name, text, is_sql=option.sql, ends=False)
+            return [made, _under(piece, choice.use)]
+        if piece.tag == Frontend.PARSE:
+            return [_under(piece, USED if option.statement else choice.use)]
+        if not option.statement:
+            return [_under(piece, GONE if choice.name else NO_STATEMENT)]
+        if option.sql:
+            made = plain_piece(choice.name, text, is_sql=True, ends=False, is_bound=True)
+            return [made, _under(piece, choice.name)]
+        return [_under(piece, option.statement)]
+
+    def _outcome(self, choice: Choice) -> Option:
+        """The first option whose message has happened."""
+        *possible, certain = choice.options
+        for option in possible:
+            failed = self._failure_of(option)
+            if failed is None:
+                return option
+            if not choice.name and (failed.sync_point, failed.place) == (option.sync_point, option.place):
+                return Option()  # a Parse of the unnamed statement that fails has dropped the one before
+        return certain
+
+    def _failure_of(self, option: Option) -> Failed | None:
+        for failed in self._failed:
+            if failed.sync_point <= option.sync_point < failed.end and (
+                option.sync_point > failed.sync_point or option.place >= failed.place
+            ):
+                return failed
+        return None
+
+
+def _under(piece: Piece, name: bytes) -> Piece:
+    """The message with this statement's name."""
+    data = piece.data
+    if piece.whole:
+        return Piece(piece.tag, renamed(data, name), whole=True)
+    start = 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 5
+    end = data.index(0, start)
+    length = int.from_bytes(data[1:5], "big") + len(name) - (end - start)
+    return Piece(piece.tag, data[:1] + length.to_bytes(4, "big") + data[5:start] + name + data[end:], whole=False)

@@ -1,0 +1,81 @@
+"""Statements under the client's own names, for one lease: where SQL names them, or a Bind names one that SQL has made.
+
+A shared connection has no such names between leases. What a command is about to name is made right before it, by
+messages of ours: a Close of the name, which PostgreSQL does not mind if nothing has it, then the Parse of a statement
+of the protocol, or the PREPARE itself, run by the extended protocol because a Query would end the transaction that
+messages of a pipeline share. So the origin holds the same under that name as the session does, and says what it would
+say. DEALLOCATE ALL takes them away when the lease has ended.
+"""
+
+from typing import Final
+
+from protos.pg.framer import Piece
+from protos.pg.messages import bind, close_portal, close_statement, execute, sync
+from protos.pg.parsers import renamed
+from protos.pg.pipeline import Pipeline
+from protos.pg.sql_statements import Kind, command_of
+from regional.prepared import SHARED_PREFIX, Prepared, name_in
+from regional.residue import Residue
+
+PLAIN: Final = -1
+"""The tag of a piece of ours."""
+_PORTAL: Final = SHARED_PREFIX + b"plain"
+
+
+def plain_piece(name: bytes, text: bytes | None, *, is_sql: bool, ends: bool, is_bound: bool = False) -> Piece:
+    """A piece that has a statement made under a client's name, before the piece behind it goes out.
+
+    text is its Parse message; None if there is no such statement. is_sql: that is a PREPARE, to be run. ends: a Query
+    comes next, so what is made has to be settled first. is_bound: a Bind or Describe of that name comes next.
+    """
+    return Piece(PLAIN, bytes([is_sql | is_bound << 1]) + name + b"\0" + (text or b""), whole=ends)
+
+
+def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> None:
+    """Make the statement that the piece is about; where there is none, take away one that was made here before."""
+    data = piece.data
+    name = name_in(data, 1)
+    text = data[len(name) + 2 :]
+    if pipeline.in_copy_in:
+        return
+    ends = piece.whole and not pipeline.has_unsynced  # a Sync of ours would end the client's group
+    if not text and name not in prepared.plain:
+        return  # what a function has made stays
+    _say(close_statement(name), pipeline, out)
+    prepared.plain[name] = bool(data[0] & 2)
+    if not text:
+        pass
+    elif data[0] & 1:
+        shared = name_in(text, 5)
+        prepared.need(shared, text, pipeline, out, is_private=is_private)
+        for message in (bind(_PORTAL, shared), execute(_PORTAL), close_portal(_PORTAL)):
+            _say(message, pipeline, out)
+    else:
+        prepared.expect(pipeline)
+        _say(renamed(text, name), pipeline, out)
+    if ends:
+        _say(sync(), pipeline, out)
+
+
+def use(name: bytes, prepared: Prepared, pipeline: Pipeline, out: list[bytes]) -> None:
+    """A Bind or Describe of a client's own name goes out: what was made before, for something else, is not meant."""
+    if prepared.plain.get(name) is False and not pipeline.in_copy_in:
+        _say(close_statement(name), pipeline, out)
+        del prepared.plain[name]
+    elif name in prepared.plain:
+        prepared.plain[name] = False
+
+
+def names_kept(residue: Residue, sql: bytes, prepared: Prepared) -> Residue:
+    """What a text about statements leaves, without the names that the session keeps: those that SQL says plainly."""
+    command = command_of(sql)
+    if command is None or command.kind is Kind.FORGET_ALL:
+        prepared.doubt()
+    elif command.kind is Kind.PREPARE:
+        prepared.plain.setdefault(command.name, False)
+    return residue if command is None else residue & ~Residue.PREPARES
+
+
+def _say(message: bytes, pipeline: Pipeline, out: list[bytes]) -> None:
+    pipeline.inject(message[0])
+    out.append(message)

@@ -1,0 +1,77 @@
+"""Changes of statements that are on their way: which of them hang on what, and what is left when some fail."""
+
+import pytest
+
+from edge.in_flight import MAX_CHANGES, Change, InFlight
+from edge.meaning import Statement, statement_of
+from protos.errors import StatementMemoryError
+from protos.pg.messages import parse
+
+
+def statement(number: int) -> Statement:
+    return statement_of(parse(b"", b"select %d" % number), b"scope")
+
+
+def noted(*places: tuple[int, int, bytes | None]) -> InFlight:
+    changes = InFlight()
+    for sync_point, place, name in places:
+        changes.note(Change(sync_point, place, name))
+    return changes
+
+
+def test_a_name_hangs_on_an_earlier_group_but_not_on_its_own() -> None:
+    changes = noted((0, 0, b"s"), (1, 0, b"t"))
+    assert changes.has(b"s", 1)
+    assert not changes.has(b"t", 1)
+    assert not changes.has(b"u", 1)
+    assert noted((0, 0, b"s"), (1, 3, b"s")).has(b"s", 2)
+    assert not noted((0, 0, b"s"), (1, 3, b"s")).has(b"s", 1), "what is nearest stands in the same group"
+
+
+def test_a_change_of_all_names_concerns_each_but_the_unnamed() -> None:
+    changes = noted((0, 0, None))
+    assert changes.has(b"s", 1)
+    assert not changes.has(b"", 1)
+
+
+def test_what_is_settled_is_forgotten() -> None:
+    changes = noted((0, 0, b"s"), (1, 0, b"s"), (1, 1, b"t"))
+    changes.settle(1)
+    assert [one.sync_point for one in changes.of(b"s")] == [1]
+    changes.settle(2)
+    assert not changes.changes
+    assert not changes.has(b"t", 5)
+
+
+def test_what_stands_behind_a_failure_in_its_group_has_not_happened() -> None:
+    changes = noted((0, 0, b"a"), (1, 0, b"b"), (1, 2, b"c"), (1, 4, b"d"), (2, 0, b"e"))
+    assert [change.name for change, _ in changes.take_back(1, 2, 2)] == [b"d", b"c"]
+    assert len(changes.changes) == 3
+
+
+def test_a_change_that_came_later_has_then_another_one_before_it() -> None:
+    old, new = statement(1), statement(2)
+    changes = InFlight()
+    first, second = Change(0, 0, b"s", old), Change(1, 0, b"s", new)
+    changes.note(first)
+    changes.note(second)
+    ((change, later),) = changes.take_back(0, 1, 0)
+    assert (change, later) == (first, second)
+    second.replace_before(b"s", change.before)
+    assert second.before_of(b"s") is old
+
+
+def test_a_change_of_all_names_knows_what_each_was() -> None:
+    change = Change(0, 0, None, before_all={b"s": statement(1)})
+    change.replace_before(b"t", statement(2))
+    change.replace_before(b"s", None)
+    assert change.before_of(b"s") is None
+    assert change.before_of(b"t") is statement(2)
+
+
+def test_their_number_is_bounded() -> None:
+    changes = InFlight()
+    for number in range(MAX_CHANGES):
+        changes.note(Change(0, number, b""))
+    with pytest.raises(StatementMemoryError):
+        changes.note(Change(0, 0, b""))

@@ -1,0 +1,87 @@
+"""What a session's names stand for while changes are on their way, held against a model that knows the outcomes."""
+
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.registry import Registry
+from protos.pg.messages import parse
+
+NAMES: Final = st.sampled_from([b"", b"s", b"t"])
+#: Of a group: changes (a name, and whether it is made), and at which of them it fails, if at all.
+GROUPS: Final = st.lists(
+    st.tuples(st.lists(st.tuples(NAMES, st.booleans()), max_size=4), st.none() | st.integers(0, 3)), max_size=5
+)
+
+
+def change(registry: Registry, name: bytes, number: int | None) -> None:
+    if name and number is not None:
+        registry.made(name, parse(name, b"select %d" % number))
+    elif name:
+        registry.gone(name)
+    else:
+        registry.made_unnamed(None if number is None else parse(b"", b"select %d" % number))
+    registry.place += 1
+
+
+@given(GROUPS)
+def test_when_all_is_settled_a_name_stands_for_what_has_happened(
+    groups: list[tuple[list[tuple[bytes, bool]], int | None]],
+) -> None:
+    registry = Registry(b"scope")
+    model: dict[bytes, int | None] = {}
+    number = 0
+    failures = []
+    for at, (changes, fails_at) in enumerate(groups):
+        for place, (name, is_made) in enumerate(changes):
+            number += 1
+            made = number if is_made else None
+            change(registry, name, made)
+            if fails_at is None or place < fails_at:
+                model[name] = made
+            elif place == fails_at and not name:
+                model[name] = None
+        registry.next_sync_point()
+        if fails_at is not None:
+            failures.append((at, fails_at))
+    for at, place in failures:
+        registry.take_back(at, at + 1, place)
+    registry.answered(len(groups))
+    assert registry.changes_in_flight == 0
+    for name in (b"", b"s", b"t"):
+        statement = registry.present(name)
+        expected = model.get(name)
+        assert (statement is None) == (expected is None)
+        if statement is not None:
+            assert b"\0select %d\0" % (expected or 0) in statement.parse
+
+
+def test_alternatives_are_told_only_where_there_is_doubt() -> None:
+    registry = Registry(b"scope")
+    first = registry.made(b"s", parse(b"s", b"select 1"))
+    assert registry.alternatives(b"s") == [(0, 0, first)]
+    registry.next_sync_point()
+    assert registry.is_in_doubt(b"s")
+    assert registry.alternatives(b"s") == [(0, 0, first), (0, 0, None)]
+    registry.answered(1)
+    assert not registry.is_in_doubt(b"s")
+
+
+def test_a_query_that_drops_the_unnamed_statement_is_not_undone_by_an_earlier_failure() -> None:
+    registry = Registry(b"scope")
+    registry.made_unnamed(parse(b"", b"select 1"))
+    registry.next_sync_point()
+    registry.drop_unnamed()
+    registry.next_sync_point()
+    registry.take_back(0, 1, 0)
+    assert registry.present(b"") is None
+
+
+def test_what_is_used_under_other_settings_is_parsed_anew() -> None:
+    registry = Registry(b"scope")
+    first = registry.made(b"s", parse(b"s", b"select 1"))
+    registry.scope = b"other"
+    second = registry.present(b"s")
+    assert second is not None
+    assert second.name != first.name
