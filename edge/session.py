@@ -257,7 +257,7 @@ class Session:
             self._may_hear = self._early.prepare and self._is_at_rest
         self.has_unsynced = True
         if tag == Frontend.PARSE:
-            if self._may_hear and whole:
+            if self._may_hear and whole and piece[5]:  # the unnamed one is mostly gone by then
                 self._parsed.append(piece[5 : piece.index(0, 5)])
             piece = statements.parse(piece, whole=whole)
         elif tag == Frontend.CLOSE:
