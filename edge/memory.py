@@ -29,7 +29,7 @@ def may_be_fact(sql: bytes) -> bool:
 class Memory:
     """Of one session."""
 
-    __slots__ = ("_data", "_flags", "_key", "_memos", "_opening", "_size", "state")
+    __slots__ = ("_data", "_flags", "_generation", "_key", "_memos", "_opening", "_size", "state")
 
     def __init__(self, memos: Memos, state: bytes) -> None:
         self.state = state
@@ -42,6 +42,7 @@ class Memory:
         self._data: list[bytes] = []
         self._size = 0
         self._flags = 0
+        self._generation = 0
 
     def recall(self, request: Hashable, held: Held | None) -> Memo | None:
         """The answer to a request; if there is none, what comes next is recorded as that."""
@@ -52,6 +53,7 @@ class Memory:
         memo = self._memos.get(key)
         if memo is None:
             self._key, self._data, self._size, self._flags = key, [], 0, 0
+            self._generation = self._memos.generation
         return memo
 
     def opened(self, held: Held) -> None:
@@ -94,7 +96,8 @@ class Memory:
         self.interrupt()
 
     def _keep(self, status: int, settings: Settings | None) -> None:
-        answer = b"".join(self._data)[:-READY_BYTES]
-        self._memos.keep(self._key, answer, settings, ages=bool(status & CATALOG))
+        if self._generation == self._memos.generation:
+            answer = b"".join(self._data)[:-READY_BYTES]
+            self._memos.keep(self._key, answer, settings, ages=bool(status & CATALOG))
         self._flags = 0
         self.interrupt()

@@ -49,6 +49,8 @@ class Memos:
         self._memos: dict[Hashable, Memo] = {}  # least recently used first
         self._bytes = 0
         self._now = 0.0
+        self.generation = 0
+        """Grows whenever all are dropped: an answer that was asked for before is older than what has changed."""
 
     def __len__(self) -> int:
         return len(self._memos)
@@ -84,3 +86,4 @@ class Memos:
     def forget_all(self) -> None:
         self._memos.clear()
         self._bytes = 0
+        self.generation += 1

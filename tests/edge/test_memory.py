@@ -49,6 +49,20 @@ def test_what_is_no_fact_is_not_kept() -> None:
     assert recalled(memos) is None
 
 
+def test_an_answer_that_a_change_has_overtaken_is_not_kept() -> None:
+    memos = Memos()
+    memory = Memory(memos, b"state")
+    assert memory.recall(b"set a.b = 1", None) is None
+    memos.forget_all()
+    memory.heard(ANSWER + READY)
+    memory.answered(1, IDLE | FACT)
+    assert recalled(memos) is None
+    taught(memory, IDLE | FACT | SETTLING)
+    memos.forget_all()
+    memory.state_known(THEN, is_pinned=False)
+    assert recalled(memos) is None
+
+
 def test_what_a_request_has_set_is_kept_with_it() -> None:
     memos = Memos()
     memory = Memory(memos, b"state")
