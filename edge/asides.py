@@ -12,11 +12,15 @@ from typing import Final
 from edge.meaning import Statement
 from edge.registry import Registry
 from protos.link.link_pb2 import Choice, Failed, Frame, Worded
+from protos.pg.messages import parse
 
 # In flight at once. An error of a message beyond shows the shared name.
 MAX_USES: Final = 10_000
 
 _OURS: Final = re.compile(rb"onetrip:(?:used|gone|[0-9a-f]{32})")
+
+
+_EMPTY: Final = parse(b"", b"")
 
 
 class Asides:
@@ -56,8 +60,11 @@ class Asides:
         if len(self.uses) < MAX_USES:
             self.uses.append((self._registry.asked, self._registry.place, name))
 
-    def choose(self, name: bytes, number: int | None = None) -> Choice:
-        """Say beside the message what a name stands for in each case; nothing, for a command about all names."""
+    def choose(self, name: bytes, number: int | None = None, *, is_run: bool = True) -> Choice:
+        """Say beside the message what a name stands for in each case; nothing, for a command about all names.
+
+        is_run: else it counts only whether the name stands for anything, which must not fail for what that is.
+        """
         alternatives = self._registry.alternatives(name) if name or number is None else [(0, 0, None)]
         if number is None:
             self._choices = number = self._choices + 1
@@ -65,6 +72,7 @@ class Asides:
         for sync_point, place, statement in alternatives:
             option = choice.options.add(sync_point=sync_point, place=place)
             if statement is not None:
+                statement = statement if is_run else self._registry.meaning_of(_EMPTY)  # noqa: PLW2901
                 self.need(statement)
                 option.statement, option.sql = statement.name, statement.is_sql
         frame = Frame(choice=choice)

@@ -113,7 +113,7 @@ class Statements:
         if message[5] in FIRST_BYTES and whole:
             command = command_of(message[5:-1])
             if command is not None:
-                self.asides.choose(command.name, number=0)
+                self.asides.choose(command.name, number=0, is_run=command.kind is Kind.EXECUTE)
                 self._run(command, message[5:-1])
         registry.next_sync_point()
 
@@ -258,7 +258,7 @@ class Statements:
         """A message about a statement that may be a command; what that names must be there under the client's name."""
         if script is None or script[0].kind is Kind.FORGET_ALL:
             return (with_name(message, start, use) if use else message), script
-        choice = self.asides.choose(script[0].name)
+        choice = self.asides.choose(script[0].name, is_run=script[0].kind is Kind.EXECUTE)
         choice.plain, choice.use = True, use
         return with_name(message, start, TOKEN % choice.id), script
 

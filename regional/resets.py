@@ -40,17 +40,19 @@ _QUOTED_LISTS: Final = frozenset({
     "temp_tablespaces", "unix_socket_directories",
 })  # fmt: skip
 _PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+_IN_LIST: Final = re.compile(r'"[ !#-~]+"|[a-z_][a-z0-9_]*')
+_PLAIN_LIST: Final = re.compile(rf"(?:{_IN_LIST.pattern})(?: *, *(?:{_IN_LIST.pattern}))*")
 _OF_OURS: Final = frozenset({0, Backend.ROW_DESCRIPTION, Backend.COMMAND_COMPLETE})
 _NOTHING: Final = Piece(0, b"", whole=True)
 
 
-def follower_of(sql: bytes, startup: Mapping[str, str], *, is_in_transaction: bool) -> bytes:
-    """The statement that gives what SQL resets its values of the startup; empty if it resets none of them."""
+def followers_of(sql: bytes, startup: Mapping[str, str], *, is_in_transaction: bool) -> tuple[bytes, ...]:
+    """The statements that give what SQL resets its values of the startup; none if it resets none of them."""
     if len(sql) > MAX_BYTES or not _MAY_RESET.search(sql):
-        return b""
+        return ()
     statements = parse_sql(sql)
     if statements is None or len(statements) != 1 or "VariableSetStmt" not in statements[0]:
-        return b""
+        return ()
     node = statements[0]["VariableSetStmt"]
     name, is_local = node.get("name", "").lower(), bool(node.get("is_local"))
     if node["kind"] == "VAR_RESET_ALL":
@@ -58,17 +60,24 @@ def follower_of(sql: bytes, startup: Mapping[str, str], *, is_in_transaction: bo
     else:
         names = [name] if node["kind"] in _RESETS and name in startup else []
     if not names or (is_local and not is_in_transaction):
-        return b""
-    if len(names) == 1 and names[0] not in _QUOTED_LISTS and _PLAIN_NAME.fullmatch(names[0]):
-        # SET takes no snapshot, as RESET takes none: a transaction may still be given its isolation level.
-        return f"SET {'LOCAL' if is_local else 'SESSION'} {names[0]} TO {quote_literal(startup[names[0]])}".encode(
-            "ascii"
-        )
-    scope = "true" if is_local else "false"
-    calls = (
-        f"pg_catalog.set_config({quote_literal(name)},{quote_literal(startup[name])},{scope}) IS NULL" for name in names
-    )
-    return ("SELECT " + ",".join(calls)).encode("ascii")
+        return ()
+    how = "LOCAL" if is_local else "SESSION"
+    return tuple(_given(name, startup[name], how).encode("ascii") for name in names)
+
+
+def _given(name: str, value: str, how: str) -> str:
+    """The statement that gives a parameter its value: a SET where there is one, for that takes no snapshot."""
+    if _PLAIN_NAME.fullmatch(name):
+        if name not in _QUOTED_LISTS:
+            return f"SET {how} {name} TO {quote_literal(value)}"
+        if _PLAIN_LIST.fullmatch(value):
+            return f"SET {how} {name} TO {_IN_LIST.sub(_quoted, value)}"
+    scope = "true" if how == "LOCAL" else "false"
+    return f"SELECT pg_catalog.set_config({quote_literal(name)},{quote_literal(value)},{scope}) IS NULL"
+
+
+def _quoted(name: re.Match[str]) -> str:
+    return name[0] if name[0].startswith('"') else f'"{name[0]}"'
 
 
 class Resets:
@@ -81,7 +90,7 @@ class Resets:
         self._followed: deque[int] = deque()  # queries with one of ours behind them: the sync points before each
         self._is_ours = False  # what the origin says now, to the first of them
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
-        self._portals: dict[bytes, bytes] = {}  # our statement behind the Execute of each
+        self._portals: dict[bytes, tuple[bytes, ...]] = {}  # our statements behind the Execute of each
 
     @property
     def wants_execute(self) -> bool:
@@ -90,13 +99,13 @@ class Resets:
 
     def query(self, piece: Piece, sql: bytes, pipeline: Pipeline) -> Piece:
         """What to send for a simple query."""
-        follower = self._follower(sql, pipeline)
-        if not follower:
+        followers = self._followers(sql, pipeline)
+        if not followers:
             return piece
         self._followed.append(pipeline.settled + pipeline.owed)
         pipeline.watch()
         # Behind a line's end, for the text may end with a comment.
-        return Piece(piece.tag, query(sql + b"\n;" + follower), whole=True)
+        return Piece(piece.tag, query(sql + b"\n;" + b";".join(followers)), whole=True)
 
     def heard(self, piece: Piece, settled: int) -> Piece:
         """What the client gets for a message of the origin's; settled sync points lie behind it."""
@@ -122,29 +131,31 @@ class Resets:
         parsed = text if statement else self._unnamed
         if parsed is not None:
             start = parsed.index(0, 5) + 1
-            follower = self._follower(parsed[start : parsed.find(0, start)], pipeline)
-            if follower:
-                self._portals[portal] = follower
+            followers = self._followers(parsed[start : parsed.find(0, start)], pipeline)
+            if followers:
+                self._portals[portal] = followers
 
     def execute(self, piece: Piece, pipeline: Pipeline, prepared: Prepared, out: list[bytes]) -> Piece | None:
         """An Execute: put it into out, with ours behind it, or return it."""
-        follower = self._portals.pop(name_in(piece.data, 5), b"")
-        if not follower or pipeline.in_copy_in:
+        followers = self._portals.pop(name_in(piece.data, 5), ())
+        if not followers or pipeline.in_copy_in:
             return piece
         pipeline.sent(piece.tag)
-        pipeline.inject(Frontend.CLOSE)  # of an earlier one that failed
-        parsed = parse(NAME, follower)
-        prepared.parse(parsed, pipeline, out, is_private=False)
-        for tag in (Frontend.PARSE, Frontend.BIND, Frontend.EXECUTE, Frontend.CLOSE, Frontend.CLOSE):
-            pipeline.inject(tag)
-        out += [
-            piece.data, close_statement(NAME), parsed, bind(NAME, NAME), execute(NAME), close_portal(NAME),
-            close_statement(NAME),
-        ]  # fmt: skip
+        out.append(piece.data)
+        for follower in followers:
+            pipeline.inject(Frontend.CLOSE)  # of an earlier one that failed
+            parsed = parse(NAME, follower)
+            prepared.parse(parsed, pipeline, out, is_private=False)
+            for tag in (Frontend.PARSE, Frontend.BIND, Frontend.EXECUTE, Frontend.CLOSE, Frontend.CLOSE):
+                pipeline.inject(tag)
+            out += [
+                close_statement(NAME), parsed, bind(NAME, NAME), execute(NAME), close_portal(NAME),
+                close_statement(NAME),
+            ]  # fmt: skip
         return None
 
-    def _follower(self, sql: bytes, pipeline: Pipeline) -> bytes:
+    def _followers(self, sql: bytes, pipeline: Pipeline) -> tuple[bytes, ...]:
         if pipeline.in_copy_in:
-            return b""
+            return ()
         is_in_transaction = self._is_opened or pipeline.status == TransactionStatus.INTRANS
-        return follower_of(sql, self._startup, is_in_transaction=is_in_transaction)
+        return followers_of(sql, self._startup, is_in_transaction=is_in_transaction)

@@ -173,12 +173,21 @@ def _forgotten_parameter(point: Point) -> Explained | None:
 
 
 def _parsed_anew(point: Point) -> Explained | None:
-    """A function that the changed search_path hides, called with a parameter whose type was known before."""
-    if {_code(point.here), _code(point.there)} != {"42883"}:
+    """Another error than PostgreSQL's, for a statement that was prepared before the session changed search_path.
+
+    It cannot be parsed any more, and we say so before PostgreSQL finds anything else wrong; or the type of a parameter
+    is shown that was known before.
+    """
+    if _code(point.here) not in {"42883", "42P01"}:
         return None
-    types = re.compile(rb"function say\((?:unknown|text)\)")
-    ours, theirs = (types.sub(b"say(?)", messages[0]) for messages in (point.here, point.there))
-    return (1, 1) if ours == theirs else None
+    is_named = any(
+        say.name.startswith(("bind", "describe_statement")) or "execute s" in say.sql.lower()
+        for say in point.chunk.says
+    )
+    end = _up_to_ready(point.there)
+    if is_named and any(message[:1] == b"E" for message in point.there[:end]):
+        return _up_to_ready(point.here), end
+    return None
 
 
 def _portal_of_begin(point: Point) -> Explained | None:
@@ -206,7 +215,7 @@ BEGUN: Final = b"begun"
 RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup, not alone in its text, or by a function"
 FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
-PARSED_ANEW: Final = "parameter types of a statement prepared before the session changed `search_path` or its role"
+PARSED_ANEW: Final = "errors of a statement prepared before the session changed `search_path` or its role"
 PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol"
 
 ROWS: Final = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from protos.pg.messages import bind, execute, flush, parse, query, sync
-from regional.resets import MAX_BYTES, follower_of
+from regional.resets import MAX_BYTES, followers_of
 from tests.support.beside import Answer, Client, PoolSide, beside
 from tests.support.cluster import Origin
 
@@ -25,7 +25,7 @@ TIMEZONE = b"pg_catalog.set_config('timezone','Asia/Tokyo',false) IS NULL"
     ],
 )
 def test_what_resets_a_parameter_of_the_startup_is_followed(sql: bytes) -> None:
-    assert follower_of(sql, STARTUP, is_in_transaction=False) == b"SET SESSION timezone TO 'Asia/Tokyo'"
+    assert followers_of(sql, STARTUP, is_in_transaction=False) == (b"SET SESSION timezone TO 'Asia/Tokyo'",)
 
 
 @pytest.mark.parametrize(
@@ -42,26 +42,30 @@ def test_what_resets_a_parameter_of_the_startup_is_followed(sql: bytes) -> None:
     ],
 )
 def test_nothing_else_is(sql: bytes) -> None:
-    assert follower_of(sql, STARTUP, is_in_transaction=False) == b""
+    assert followers_of(sql, STARTUP, is_in_transaction=False) == ()
 
 
 def test_a_reset_for_a_transaction_is_followed_in_one() -> None:
-    follower = follower_of(b"set local timezone to default", STARTUP, is_in_transaction=True)
-    assert follower == b"SET LOCAL timezone TO 'Asia/Tokyo'"
+    followers = followers_of(b"set local timezone to default", STARTUP, is_in_transaction=True)
+    assert followers == (b"SET LOCAL timezone TO 'Asia/Tokyo'",)
 
 
 def test_a_list_of_names_is_not_set_as_one_name() -> None:
-    follower = follower_of(b"reset search_path", STARTUP, is_in_transaction=False)
-    assert follower.startswith(b"SELECT pg_catalog.set_config('search_path',")
+    for value, expected in (
+        ('"$user", other', b"""SET SESSION search_path TO "$user", "other\""""),
+        ("", b"SELECT pg_catalog.set_config('search_path','',false) IS NULL"),
+        ("$user", b"SELECT pg_catalog.set_config('search_path','$user',false) IS NULL"),
+    ):
+        assert followers_of(b"reset search_path", {"search_path": value}, is_in_transaction=False) == (expected,)
 
 
 def test_reset_all_leaves_the_role() -> None:
-    follower = follower_of(b"reset all", STARTUP, is_in_transaction=False)
-    assert b"'app.x', E'it''s'" in follower
-    assert TIMEZONE in follower
-    assert b"role" not in follower
-    assert follower_of(b"reset role", STARTUP, is_in_transaction=False) == b"SET SESSION role TO 'r'"
-    assert follower_of(b"reset all", {"role": "r"}, is_in_transaction=False) == b""
+    followers = followers_of(b"reset all", STARTUP, is_in_transaction=False)
+    assert b"SET SESSION app.x TO  E'it''s'" in followers
+    assert b"SET SESSION timezone TO 'Asia/Tokyo'" in followers
+    assert len(followers) == 3
+    assert followers_of(b"reset role", STARTUP, is_in_transaction=False) == (b"SET SESSION role TO 'r'",)
+    assert followers_of(b"reset all", {"role": "r"}, is_in_transaction=False) == ()
 
 
 # --- beside a real PostgreSQL ---
@@ -97,7 +101,8 @@ async def test_a_transaction_may_have_its_isolation_level_after_a_reset(
 ) -> None:
     one = await client_of(side, origin)
     await one.ask(query(b"begin"))
-    assert not (await ask(one, b"reset timezone", is_extended=is_extended)).errors
+    for sql in (b"reset timezone", b"reset all"):
+        assert not (await ask(one, sql, is_extended=is_extended)).errors
     assert not (await one.ask(query(b"set transaction isolation level serializable"))).errors
 
 
