@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench import differential, drivers, idle, leak, lease, local, size, storm, stream, throughput, wan
+from bench import differential, drivers, idle, leak, lease, local, size, statements, storm, stream, throughput, wan
 from bench.driver_list import BY_NAME
 from bench.driver_scripts.stage import SCRIPTS
 from bench.longlink import LinkShape, refuse_without_means
@@ -176,6 +176,17 @@ def lease_command(**_: object) -> None:
 def differential_command(**_: object) -> None:
     """Random conversations, played to Onetrip and straight to PostgreSQL: is every answer the same?"""
     differential.run(differential.DifferentialOptions(**_given()))
+
+
+@main.command("statements")
+@click.option("--statements", type=click.IntRange(100, 100_000_000), default=1_000_000, help="Distinct ones, in all.")
+@click.option("--sessions", type=click.IntRange(1, 500), default=20, help="Sessions at once.")
+@click.option("--each", type=click.IntRange(100, 20_000), default=2_000, help="Statements of one session.")
+@click.option("--connections", type=click.IntRange(5, 500), default=5, help="Origin connections of the pool.")
+@json_option
+def statements_command(**_: object) -> None:
+    """Memory of both nodes and of PostgreSQL while a great many distinct statements are prepared."""
+    statements.run(statements.StatementsOptions(**_given()))
 
 
 @main.command("drivers")
