@@ -15,6 +15,7 @@ from protos.link.credit import Budget
 from protos.link.link_pb2 import Open
 from protos.link.mux import Mux
 from protos.pg import messages
+from protos.pg.names import PREFIX
 from protos.pg.tags import TransactionStatus
 from protos.runtime.connection import Connection
 from regional.catalog import Catalog, Relation
@@ -24,7 +25,6 @@ from regional.configuration import Origin as Where
 from regional.dial import Dialer, Endpoint
 from regional.knowledge import Borrower
 from regional.origin import Origin
-from regional.prepared import SHARED_PREFIX
 from regional.profile import BASE
 from regional.residue import Residue
 from regional.tenant import Tenant
@@ -33,7 +33,7 @@ CONNECTIONS: Final = 20
 LIFETIME_S: Final = 1e6
 SQL: Final = b"SELECT abalance FROM pgbench_accounts WHERE aid = %d"
 SQL_WITH_PARAMETER: Final = b"SELECT abalance FROM pgbench_accounts WHERE aid = $1"
-STATEMENT: Final = SHARED_PREFIX + b"lease"
+STATEMENT: Final = PREFIX + b"lease"
 ROW: Final = messages.data_row([b"4711"])
 DONE: Final = messages.command_complete("SELECT 1") + messages.ready_for_query(TransactionStatus.IDLE)
 

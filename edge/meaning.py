@@ -18,10 +18,10 @@ import attrs
 from edge.memory import may_be_fact
 from protos.errors import RemoteProtocolError
 from protos.pg.messages import parse
+from protos.pg.names import PREFIX
 from protos.pg.sql_statements import FIRST_BYTES, Command, command_of
 from protos.pg.tags import Frontend
 
-PREFIX: Final = b"onetrip:"
 """Begins every shared name. Where a client chooses such a name itself, it is changed so that it cannot hit ours."""
 
 # A word in what may be a string constant: behind a quote or a dollar, whatever ends there. An escape may hide one.

@@ -28,19 +28,15 @@ from collections.abc import Iterable
 from typing import Final
 
 from edge.asides import Asides
-from edge.meaning import PREFIX, Script, Statement, end_of, script_of, with_name
+from edge.meaning import Script, Statement, end_of, script_of, with_name
 from edge.registry import Registry
-from protos.link.link_pb2 import Failed
+from protos.link.link_pb2 import Choice, Failed
 from protos.pg.description import qualified
 from protos.pg.framer import Piece
+from protos.pg.names import GONE, MISSING, PREFIX, TOKEN, USED
 from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
 
-# Never prepared, so a Bind to them gets PostgreSQL's own error; the first is for the unnamed statement.
-MISSING: Final = PREFIX + b"none"
-GONE: Final = PREFIX + b"gone"
-USED: Final = PREFIX + b"used"  # always prepared: a Parse of it gets PostgreSQL's own error
-TOKEN: Final = PREFIX + b"?%d"
 MAX_NAME_BYTES: Final = 63
 
 
@@ -158,7 +154,7 @@ class Statements:
             choice = self.asides.choose(name)
             choice.use = registry.made(name, message).name
             self.asides.use(message[5:end])
-            return with_name(message, 5, TOKEN % choice.id)
+            return with_name(message, 5, _token(choice))
         if name in registry:
             self.asides.use(message[5:end])
             return with_name(message, 5, USED)
@@ -232,12 +228,12 @@ class Statements:
             return self._of_script(message, start, b"", self._fresh_script)
         if registry.is_in_doubt(name):
             self.asides.use(message[start : end_of(message, start)])
-            return with_name(message, start, TOKEN % self.asides.choose(name).id), None
+            return with_name(message, start, _token(self.asides.choose(name))), None
         statement = registry.present(name)
         if statement is None:
             return with_name(message, start, self._missing(name, message[start : end_of(message, start)])), None
         if statement.is_sql:
-            return with_name(message, start, TOKEN % self.asides.choose(name).id), None
+            return with_name(message, start, _token(self.asides.choose(name))), None
         self.asides.need(statement)
         self.asides.use(message[start : end_of(message, start)])
         digest = None if asks else self._told.get(name)
@@ -260,7 +256,7 @@ class Statements:
             return (with_name(message, start, use) if use else message), script
         choice = self.asides.choose(script[0].name, is_run=script[0].kind is Kind.EXECUTE)
         choice.plain, choice.use = True, use
-        return with_name(message, start, TOKEN % choice.id), script
+        return with_name(message, start, _token(choice)), script
 
     def _run(self, command: Command, sql: bytes) -> None:
         """A command goes out; it is taken for done."""
@@ -284,3 +280,8 @@ def _hidden(name: bytes) -> bytes:
 def cut(name: bytes) -> bytes:
     """A name as PostgreSQL compares it."""
     return name[:MAX_NAME_BYTES]
+
+
+def _token(choice: Choice) -> bytes:
+    """What stands for a statement that is chosen beside the database."""
+    return TOKEN + b"%d" % choice.id

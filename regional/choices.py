@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, Final
 from protos.errors import RemoteProtocolError
 from protos.link.link_pb2 import Choice, Failed, Frame, Option, Worded
 from protos.pg.framer import Piece
+from protos.pg.names import GONE, MISSING, TOKEN, USED
 from protos.pg.parsers import renamed
 from protos.pg.progress import Progress
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend
 from regional.plain import plain_piece
-from regional.prepared import GONE, NO_STATEMENT, SHARED_PREFIX, USED, name_in, statement_named_in
+from regional.prepared import name_in, statement_named_in
 from regional.requests import Requests
 
 if TYPE_CHECKING:
     from regional.origin import Origin
 
 MAX_CHOICES: Final = 100_000
-_TOKEN: Final = SHARED_PREFIX + b"?"
 _NAMING: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
 
 
@@ -120,7 +120,7 @@ class Choices:
             if piece.tag == Frontend.DESCRIBE and piece.data[5:6] != b"S":
                 return None
             name = name_in(piece.data, 5) if piece.tag == Frontend.PARSE else statement_named_in(piece)
-            return self._by_id.get(int(name[len(_TOKEN) :])) if name.startswith(_TOKEN) else None
+            return self._by_id.get(int(name[len(TOKEN) :])) if name.startswith(TOKEN) else None
         if piece.tag == Frontend.QUERY and self._commands and piece.whole:
             command = command_of(piece.data[5:-1])
             if command is not None:
@@ -141,7 +141,7 @@ class Choices:
         if piece.tag == Frontend.PARSE:
             return [_under(piece, USED if option.statement else choice.use)]
         if not option.statement:
-            return [_under(piece, GONE if choice.name else NO_STATEMENT)]
+            return [_under(piece, GONE if choice.name else MISSING)]
         if option.sql:
             made = plain_piece(choice.name, text, is_sql=True, ends=False, is_bound=True)
             return [made, _under(piece, choice.name)]

@@ -20,6 +20,7 @@ from protos.link.link_pb2 import Begin
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
+from protos.pg.names import PREFIX
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.replies import WHOLE_WHEN_WATCHED
@@ -28,7 +29,7 @@ from protos.runtime.connection import Connection
 from regional import complaints
 from regional.exchange import Exchange
 from regional.forwarding import Forwarding
-from regional.prepared import SHARED_PREFIX, Prepared
+from regional.prepared import Prepared
 from regional.profile import Profile
 from regional.residue import Residue
 from regional.scrutiny import Scrutiny
@@ -176,7 +177,7 @@ class Origin:
                 piece = self.scrutiny.heard(piece, pipeline)  # noqa: PLW2901 - what the client gets in its place
             begins = pipeline.settled
             received = pipeline.received(piece)
-            if tag == Backend.ERROR_RESPONSE and SHARED_PREFIX in received and piece.whole:
+            if tag == Backend.ERROR_RESPONSE and PREFIX in received and piece.whole:
                 before, error, behind = received.partition(piece.data)
                 self._answer(channel, [*out, before], pipeline.settled - settled)
                 channel.choices.word(error, pipeline.progress, channel.say)

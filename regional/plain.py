@@ -11,15 +11,16 @@ from typing import Final
 
 from protos.pg.framer import Piece
 from protos.pg.messages import bind, close_portal, close_statement, execute, sync
+from protos.pg.names import PREFIX
 from protos.pg.parsers import renamed
 from protos.pg.pipeline import Pipeline
 from protos.pg.sql_statements import Kind, command_of
-from regional.prepared import SHARED_PREFIX, Prepared, name_in
+from regional.prepared import Prepared, name_in
 from regional.residue import Residue
 
 PLAIN: Final = -1
 """The tag of a piece of ours."""
-_PORTAL: Final = SHARED_PREFIX + b"plain"
+_PORTAL: Final = PREFIX + b"plain"
 
 
 def plain_piece(name: bytes, text: bytes | None, *, is_sql: bool, ends: bool, is_bound: bool = False) -> Piece:

@@ -19,6 +19,7 @@ from protos.errors import RemoteProtocolError
 from protos.pg.description import renamed
 from protos.pg.framer import Piece
 from protos.pg.messages import close_statement, parse, parse_complete
+from protos.pg.names import PREFIX, USED
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.copies import Copies
@@ -31,12 +32,6 @@ _SETS_LOCALLY: Final = re.compile(
     rb"\blocal\b(?!\s+(?:[a-z_][a-z0-9_$]*\.|(?:statement|lock|idle_in_transaction_session)_timeout\b|work_mem\b))",
     re.IGNORECASE,
 )
-SHARED_PREFIX: Final = b"onetrip:"
-# By these names (see edge/statements.py) a Bind or Describe asks for what its session does not have (an unnamed
-# statement, a named one), and a Parse for a name that is in use.
-NO_STATEMENT: Final = SHARED_PREFIX + b"none"
-GONE: Final = SHARED_PREFIX + b"gone"
-USED: Final = SHARED_PREFIX + b"used"
 _USED_TEXT: Final = parse(USED, b"")
 _NO_STATEMENT: Final = b'Mprepared statement "onetrip:none" does not exist\0'
 _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
@@ -79,7 +74,7 @@ class Prepared:
         describes: it will be described, so it has to be as if nobody had parsed it before.
         """
         name = name_in(message, 5)
-        if not name.startswith(SHARED_PREFIX):
+        if not name.startswith(PREFIX):
             self.expect(pipeline)
             return True
         if name == USED:

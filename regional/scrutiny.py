@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from protos.link.link_pb2 import Begin
-from protos.pg.description import PREFIX, split_name
+from protos.pg.description import split_name
 from protos.pg.framer import Piece
 from protos.pg.messages import parameter_status, query
+from protos.pg.names import PREFIX, USED
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Backend, Frontend
@@ -20,7 +21,7 @@ from regional.configuration import SessionState
 from regional.copies import DESCRIBES
 from regional.facts import Facts
 from regional.opening import FAILING, Opening
-from regional.prepared import USED, Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
+from regional.prepared import Prepared, may_set_locally, renamed_statement, statement_named_in, with_own_words
 from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue

@@ -9,9 +9,9 @@ from hashlib import blake2b
 from typing import Final
 
 from protos.errors import RemoteProtocolError
+from protos.pg.names import PREFIX
 from protos.pg.tags import Backend
 
-PREFIX: Final = b"onetrip:"
 NAME_BYTES: Final = len(PREFIX) + 32
 DIGEST_BYTES: Final = 16
 """Of its hexadecimal digits."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.meaning import PREFIX, statement_of
+from edge.meaning import statement_of
 from edge.registry import MAX_SESSION_BYTES
 from edge.session import Session
 from protos.errors import RemoteProtocolError, StatementMemoryError
@@ -31,6 +31,7 @@ from protos.pg.messages import (
     sync,
     terminate,
 )
+from protos.pg.names import PREFIX
 from protos.pg.tags import TransactionStatus
 from tests.support.stage import chunked
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.meaning import PREFIX, Statement, statement_of
+from edge.meaning import Statement, statement_of
 from edge.registry import MAX_SESSION_BYTES
-from edge.statements import GONE, MISSING, USED, Statements
+from edge.statements import Statements
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.link.link_pb2 import Failed, Worded
 from protos.pg import messages
@@ -24,6 +24,7 @@ from protos.pg.messages import (
     parse,
     query,
 )
+from protos.pg.names import GONE, MISSING, PREFIX, USED
 
 SCOPE: Final = b"scope"
 SQL: Final = b"select $1::int"

@@ -8,16 +8,16 @@ from protos.errors import RemoteProtocolError
 from protos.link.link_pb2 import Choice, Frame, Option
 from protos.pg.framer import Piece
 from protos.pg.messages import bind, bind_names_of, close_statement, execute, parse, parse_of, query, sync, terminate
+from protos.pg.names import GONE, PREFIX, USED
 from protos.pg.progress import Progress
 from protos.pg.tags import Frontend
 from regional.choices import MAX_CHOICES, Choices
-from regional.prepared import GONE, SHARED_PREFIX, USED
 from tests.support.beside import PoolSide, beside
 from tests.support.cluster import Origin
 
 RUN = (execute(), sync())
 BAD = b"select 'x'::int4"
-X, Y = SHARED_PREFIX + b"x" * 32, SHARED_PREFIX + b"y" * 32
+X, Y = PREFIX + b"x" * 32, PREFIX + b"y" * 32
 
 
 @beside
@@ -117,7 +117,7 @@ def choice(*options: tuple[int, int, bytes], number: int = 1, name: bytes = b"s"
 
 
 def bound(choices: Choices, number: int = 1) -> bytes:
-    piece = Piece(Frontend.BIND, bind(b"", SHARED_PREFIX + b"?%d" % number), whole=True)
+    piece = Piece(Frontend.BIND, bind(b"", PREFIX + b"?%d" % number), whole=True)
     ready, rest = choices.resolve([piece], {}, takes_none=False)
     if rest:
         return b""
@@ -159,7 +159,7 @@ def test_a_parse_whose_name_is_in_use_goes_out_as_one_that_fails() -> None:
         choices = Choices()
         choices.settled = 1
         choices.take(choice((0, 0, option), (0, 0, b""), use=X))
-        piece = Piece(Frontend.PARSE, parse(SHARED_PREFIX + b"?1", b"select 1"), whole=True)
+        piece = Piece(Frontend.PARSE, parse(PREFIX + b"?1", b"select 1"), whole=True)
         ready, _ = choices.resolve([piece], {}, takes_none=False)
         assert parse_of(ready[0].data).name == expected
 
@@ -167,7 +167,7 @@ def test_a_parse_whose_name_is_in_use_goes_out_as_one_that_fails() -> None:
 def test_nothing_waits_where_the_origin_takes_no_statement() -> None:
     choices = Choices()
     choices.take(choice((0, 0, X), (0, 0, b"")))
-    piece = Piece(Frontend.BIND, bind(b"", SHARED_PREFIX + b"?1"), whole=True)
+    piece = Piece(Frontend.BIND, bind(b"", PREFIX + b"?1"), whole=True)
     assert choices.resolve([piece], {}, takes_none=True)[1] == []
 
 

@@ -3,10 +3,11 @@
 import pytest
 
 from protos.pg.messages import bind, close_statement, execute, parse, query, sync
+from protos.pg.names import PREFIX
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 from regional.plain import make, plain_piece
-from regional.prepared import SHARED_PREFIX, Prepared
+from regional.prepared import Prepared
 from tests.support.beside import PoolSide, beside
 from tests.support.cluster import Origin
 
@@ -98,7 +99,7 @@ async def test_it_is_the_same_in_every_session_state(side: PoolSide, origin: Ori
 
 def test_the_name_is_made_free_first_and_where_there_is_nothing_to_make_too() -> None:
     prepared = Prepared()
-    for text, expected in ((None, b""), (parse(SHARED_PREFIX + b"1", b"select 1"), b"CPS"), (None, b"CS")):
+    for text, expected in ((None, b""), (parse(PREFIX + b"1", b"select 1"), b"CPS"), (None, b"CS")):
         pipeline, out = Pipeline(), list[bytes]()
         make(plain_piece(b"s", text, is_sql=False, ends=True), prepared, pipeline, out, is_private=False)
         assert bytes(message[0] for message in out) == expected
@@ -108,7 +109,7 @@ def test_the_name_is_made_free_first_and_where_there_is_nothing_to_make_too() ->
 def test_in_the_middle_of_a_group_no_sync_of_ours_ends_it() -> None:
     pipeline, out = Pipeline(), list[bytes]()
     pipeline.sent(Frontend.PARSE)
-    text = parse(SHARED_PREFIX + b"1", b"select 1")
+    text = parse(PREFIX + b"1", b"select 1")
     make(plain_piece(b"s", text, is_sql=False, ends=True), Prepared(), pipeline, out, is_private=False)
     assert bytes(message[0] for message in out) == b"CP"
 

@@ -21,10 +21,11 @@ from protos.pg.messages import (
     query,
     sync,
 )  # fmt: skip
+from protos.pg.names import PREFIX
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 from regional import prepared as module
-from regional.prepared import SHARED_PREFIX, Prepared, may_set_locally, name_in, statement_named_in
+from regional.prepared import Prepared, may_set_locally, name_in, statement_named_in
 from tests.support.beside import Client, PoolSide, beside, until
 from tests.support.cluster import Origin
 
@@ -366,7 +367,7 @@ async def test_whatever_a_pipeline_does_statements_mean_what_they_say(
 
 
 def shared(number: int) -> bytes:
-    return parse(SHARED_PREFIX + b"%d" % number, b"select %d" % number)
+    return parse(PREFIX + b"%d" % number, b"select %d" % number)
 
 
 def test_a_parse_of_what_is_there_is_answered_in_its_place() -> None:
@@ -382,7 +383,7 @@ def test_a_parse_of_what_is_there_is_answered_in_its_place() -> None:
 
 def test_what_is_missing_is_put_before_its_bind() -> None:
     prepared, pipeline, out = Prepared(), Pipeline(), list[bytes]()
-    name = SHARED_PREFIX + b"1"
+    name = PREFIX + b"1"
     assert prepared.text_of(name) is None
     prepared.need(name, shared(1), pipeline, out, is_private=False)
     assert out == [shared(1)]
@@ -402,7 +403,7 @@ def test_the_number_of_statements_is_bounded() -> None:
         out = list[bytes]()
         assert prepared.parse(shared(number), pipeline, out, is_private=False)
         pipeline.sent(Frontend.PARSE)
-        assert out == ([close_statement(SHARED_PREFIX + b"%d" % (number - 500))] if number >= 500 else [])
+        assert out == ([close_statement(PREFIX + b"%d" % (number - 500))] if number >= 500 else [])
     assert len(prepared) == module.MAX_STATEMENTS
 
 
@@ -410,11 +411,11 @@ def test_what_is_used_is_not_what_makes_room() -> None:
     prepared, pipeline = Prepared(), Pipeline()
     for number in range(module.MAX_STATEMENTS):
         prepared.parse(shared(number), pipeline, [], is_private=False)
-    prepared.need(SHARED_PREFIX + b"0", shared(0), pipeline, [], is_private=False)
+    prepared.need(PREFIX + b"0", shared(0), pipeline, [], is_private=False)
     assert not prepared.parse(shared(1), pipeline, [], is_private=False)
     out = list[bytes]()
     prepared.parse(shared(1000), pipeline, out, is_private=False)
-    assert out == [close_statement(SHARED_PREFIX + b"2")]
+    assert out == [close_statement(PREFIX + b"2")]
 
 
 def test_too_many_doubts_are_noticed() -> None:
