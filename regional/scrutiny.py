@@ -37,7 +37,6 @@ _LOOKED_AT: Final = frozenset({
 })  # fmt: skip
 _LOOKED_AT_AND_EXECUTE: Final = _LOOKED_AT | {Frontend.EXECUTE}
 _UNKNOWN: Final = Residue.UNKNOWN
-_CLEAN: Final = Residue.CLEAN
 
 
 class Scrutiny:
@@ -83,7 +82,7 @@ class Scrutiny:
         self._generation = self._tenant.knowledge.judge.generation
         self._has_own_settings = has_own_settings
         self._is_utf8 = client_encoding == "UTF8"
-        self.asked = _CLEAN
+        self.asked = Residue.CLEAN
         self._startup = startup
         if self._resets is not None:
             self._resets = None

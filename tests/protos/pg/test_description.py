@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from protos.errors import RemoteProtocolError
 from protos.pg import description, messages
+from protos.pg.names import PREFIX
 
-NAME = description.PREFIX + b"0123456789abcdef" * 2
+NAME = PREFIX + b"0123456789abcdef" * 2
 PARAMETERS = messages.parameter_description([23, 25])
 ROWS = messages.row_description(["a", "b"])
 
