@@ -103,9 +103,8 @@ class Origin:
     def lend(self, channel: "Channel") -> None:
         """A lease begins."""
         self.channel = channel
-        settings = channel.settings
-        startup = settings.startup.settings
-        self.scrutiny.begin(settings.client_encoding, startup, has_own_settings=settings.are_ahead_of_edge)
+        own = channel.settings
+        self.scrutiny.begin(own.client_encoding, own.startup.settings, has_own_settings=own.are_ahead_of_edge)
 
     def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], opening: Begin | None = None) -> None:
         """Send messages of the lease's client; texts are the statements that they refer to.
