@@ -201,7 +201,8 @@ class Session:
         self.hearing = None
         if hearing.description is not None and not (self.is_uncertain or self.is_pinned):
             self._early.learn(hearing.statement.name, hearing.description)
-            self.statements.tell(hearing.name, hearing.description.digest)
+            if self.statements.get(hearing.name) is hearing.statement:  # the name may be another's by now
+                self.statements.tell(hearing.name, hearing.description.digest)
 
     def channel_lost(self) -> None:
         """What was sent went nowhere, or is done: the rest of a message in the middle must not go to another origin."""

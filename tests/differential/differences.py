@@ -173,12 +173,12 @@ def _forgotten_parameter(point: Point) -> Explained | None:
 
 
 def _parsed_anew(point: Point) -> Explained | None:
-    """Another error than PostgreSQL's, for a statement that was prepared before the session changed search_path.
+    """Another error than PostgreSQL's, for a statement that its connection has to parse before it runs.
 
-    It cannot be parsed any more, and we say so before PostgreSQL finds anything else wrong; or the type of a parameter
-    is shown that was known before.
+    It cannot be parsed any more since the session changed search_path, or its table is locked, and we say so before
+    PostgreSQL finds anything else wrong; or the type of a parameter is shown that was known before.
     """
-    if _code(point.here) not in {"42883", "42P01"}:
+    if _code(point.here) not in {"42883", "42P01", "55P03"}:
         return None
     is_named = any(
         say.name.startswith(("bind", "describe_statement")) or "execute s" in say.sql.lower()
@@ -215,7 +215,7 @@ BEGUN: Final = b"begun"
 RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup, not alone in its text, or by a function"
 FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
-PARSED_ANEW: Final = "errors of a statement prepared before the session changed `search_path` or its role"
+PARSED_ANEW: Final = "errors of a named statement that its connection has to parse first"
 PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol"
 
 ROWS: Final = (

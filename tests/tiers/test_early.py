@@ -352,6 +352,20 @@ async def test_a_prepare_round_trip_of_a_known_statement_does_not_cross(
 
 
 @beside
+async def test_what_was_heard_of_a_statement_is_not_told_of_the_next_one_of_its_name(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        await driver.ask(
+            parse(b"", SQL) + describe_statement(b"") + sync(), parse(b"", b"select 'x' as y") + sync(), number=2
+        )
+        answer = await driver.ask(bind(b"", b"") + execute() + sync())
+        assert rows(answer) == [[b"x"]]
+
+
+@beside
 async def test_a_name_in_use_is_not_prepared_again_at_the_edge(side: PoolSide, origin: Origin) -> None:
     async with two_tiers(side, origin) as tiers:
         await warm(tiers)
