@@ -97,7 +97,7 @@ class Answering:
         else:
             may_recall = may_be_fact(sql) and command_of(sql) is None
             has_failed = self.held is not None and self.held.has_failed
-            memo = self.memory.recall(sql, self.held) if may_recall and not has_failed else None
+            memo = self.memory.recall(sql, self.held, is_idle=is_idle) if may_recall and not has_failed else None
             if memo is None:
                 return False
             self._adopt(memo)

@@ -52,7 +52,7 @@ class Client:
         secret_bytes = SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0
         self.process_id, self.secret_key = edge.new_cancel_key(secret_bytes)
         self._settings = to_wire(accepted.settings)
-        settings = entry.settings_of(self._settings)
+        settings = entry.settings_of(self._settings, self._settings)
         self._session = Session(settings.scope, entry.early, settings.state)
         self._present: list[Setting] = []
         self._lane: Lane | None = None
@@ -88,9 +88,12 @@ class Client:
 
     def _answered_here(self) -> None:
         """The edge has answered by itself."""
-        self.held_since = monotonic() if self._session.here.held is not None else 0.0
+        self._hold_from_now()
         if self._ending is not None:
             self._end_if_quiet()
+
+    def _hold_from_now(self) -> None:
+        self.held_since = monotonic() if self._session.here.held is not None else 0.0
 
     def secured(self) -> None:
         """TLS was up before the session; never called."""
@@ -165,6 +168,7 @@ class Client:
         self._held = []
         self.connection.resume()
         self.connection.write(self._session.refuse(service_error(error, "ERROR")))
+        self._hold_from_now()
 
     # --- the uplink's side ---
 
@@ -184,7 +188,7 @@ class Client:
     def state_known(self, state: State) -> None:
         """What the session has set for itself; it is said again when another channel is opened."""
         self._present = list(state.settings)
-        self._session.state_known(self.entry.settings_of(self._present), is_pinned=state.pinned)
+        self._session.state_known(self.entry.settings_of(self._present, self._settings), is_pinned=state.pinned)
         if self._lane is not None and self._uplink is not None:
             # From here on the session's statements are named by its present settings.
             self._uplink.say(self._lane, Frame(channel=self._lane.id, state=State()))
@@ -224,6 +228,7 @@ class Client:
         """Nothing of what is owed was run; the session lives on."""
         self._forget_channel()
         self.connection.write(self._session.refuse(error))
+        self._hold_from_now()
         if self._ending is not None:
             self._end_if_quiet()
 

@@ -66,10 +66,10 @@ class Entry:
         meaning = sorted(pair for pair in lower if not _means_nothing_to_parse(pair[0]))
         return blake2b(repr(meaning).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
-    def settings_of(self, settings: Sequence[Setting]) -> Settings:
-        """All settings of a session, with their digests."""
+    def settings_of(self, settings: Sequence[Setting], startup: Sequence[Setting]) -> Settings:
+        """All settings of a session, with their digests; startup: those it began with, which RESET leads back to."""
         pairs = from_wire(settings)
-        every = sorted((name.lower(), value) for name, value in pairs)
+        every = [sorted((name.lower(), value) for name, value in some) for some in (pairs, from_wire(startup))]
         state = blake2b(repr(every).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return Settings(settings, self.scope_of(pairs), state)
 
@@ -158,7 +158,7 @@ class Directory:
         if old is not None:
             self._users.pop(old.user, None)
             entry.early = old.early
-            if old.version != entry.version:  # its origin may be another
+            if old.version != entry.version or old.parameters != entry.parameters:  # its origin may be another
                 entry.early.forget_all()
             if entry.parameters == old.parameters:
                 entry.known = {**old.known, **entry.known}
@@ -166,6 +166,11 @@ class Directory:
         entry.early.allow(begin=early.begin, prepare=early.prepare, remember=early.remember)
         self._entries[entry.name] = self._users[entry.user] = entry
         return entry
+
+    def forget_early(self) -> None:
+        """A link is new: what was said while there was none has not been heard."""
+        for entry in self._entries.values():
+            entry.early.forget_all()
 
     def tick(self, now: float) -> None:
         """The time, in seconds of a monotonic clock."""

@@ -105,7 +105,7 @@ class Group:
         if piece.tag != Frontend.SYNC:
             return self._whole.take(piece)
         if self._whole.request:
-            self.memo = self._memory.recall(self._whole.request, self._held)
+            self.memo = self._memory.recall(self._whole.request, self._held, is_idle=self._is_idle)
             self.effects = self._whole.parses
         return self.memo is not None
 
@@ -115,6 +115,7 @@ class Group:
         if name and self._statement(name) is not None:
             return False
         statement = self._statements.meaning_of(piece.data)
+        self.told = [told for told in self.told if told[0] != name]
         if statement.script is not None:
             return False
         if types != _NO_TYPES or self._control(sql) is None:

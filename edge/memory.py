@@ -13,10 +13,15 @@ from typing import Final
 from edge.control import Held
 from edge.memos import MAX_ANSWER_BYTES, Memo, Memos, Settings
 from protos.link.settings import CATALOG, FACT, SETTLING
-from protos.pg.tags import TransactionStatus
+from protos.pg.tags import Backend, TransactionStatus
 
+HEADER_BYTES: Final = 5
 READY_BYTES: Final = 6  # of the ReadyForQuery at the end
 
+_UNFIT: Final = frozenset({
+    Backend.COPY_BOTH_RESPONSE, Backend.COPY_IN_RESPONSE, Backend.COPY_OUT_RESPONSE, Backend.ERROR_RESPONSE,
+    Backend.NOTIFICATION_RESPONSE, Backend.PORTAL_SUSPENDED,
+})  # fmt: skip
 _MAX_BYTES: Final = 8 << 10
 _WORDS: Final = re.compile(rb"\bpg_|\b(?:set|reset|show|set_config|version|current_\w+)\b", re.IGNORECASE)
 
@@ -29,55 +34,58 @@ def may_be_fact(sql: bytes) -> bool:
 class Memory:
     """Of one session."""
 
-    __slots__ = ("_data", "_flags", "_generation", "_key", "_memos", "_opening", "_size", "state")
+    __slots__ = ("_data", "_flags", "_generation", "_key", "_memos", "_opened_at", "_opening", "_size", "state")
 
     def __init__(self, memos: Memos, state: bytes) -> None:
         self.state = state
-        """A digest of all settings that the session has."""
+        """A digest of all settings that the session has, and of those that it began with."""
         self._memos = memos
-        self._opening: (
-            tuple[bytes, ...] | None
-        ) = ()  # of the transaction at the origin; None if it has run other things
+        # What opened the transaction at the origin, and the memos' generation then; None once it has run other things.
+        self._opening: tuple[bytes, ...] | None = None
+        self._opened_at = 0
         self._key: Hashable = None  # of the request whose answer is recorded
         self._data: list[bytes] = []
         self._size = 0
         self._flags = 0
         self._generation = 0
 
-    def recall(self, request: Hashable, held: Held | None) -> Memo | None:
-        """The answer to a request; if there is none, what comes next is recorded as that."""
-        opening = self._opening if held is None else held.opening
+    def recall(self, request: Hashable, held: Held | None, *, is_idle: bool) -> Memo | None:
+        """The answer to a request; if there is none, what comes next is recorded as that.
+
+        is_idle: the session is in no transaction, held or other.
+        """
+        opening = () if is_idle else self._opening if held is None else held.opening
         if opening is None:
             return None
         key = (self.state, opening, request)
         memo = self._memos.get(key)
         if memo is None:
             self._key, self._data, self._size, self._flags = key, [], 0, 0
-            self._generation = self._memos.generation
+            # A transaction may go on seeing what was there when it was opened.
+            self._generation = self._memos.generation if is_idle or held is not None else self._opened_at
         return memo
 
     def opened(self, held: Held) -> None:
         """The transaction that was held goes to the origin."""
         self._opening = None if held.has_failed else held.opening
+        self._opened_at = self._memos.generation
 
     def interrupt(self) -> None:
         """Another request has crossed, or nothing will come of this one."""
         if self._key is not None:
-            self._key, self._data = None, []
+            self._key, self._data, self._flags = None, [], 0
 
     def heard(self, data: bytes) -> None:
         """Bytes of an answer."""
         if self._key is not None:
             self._size += len(data)
             self._data.append(data)
-            if self._size > MAX_ANSWER_BYTES:
+            if self._size > MAX_ANSWER_BYTES or self._flags:  # the pool node has something to add
                 self.interrupt()
 
     def answered(self, settled: int, status: int) -> None:
         """Something has been answered, perhaps a request."""
-        if status & 0xFF == TransactionStatus.IDLE:
-            self._opening = ()
-        elif self._key is None or not status & FACT:
+        if status & 0xFF == TransactionStatus.IDLE or self._key is None or not status & FACT:
             self._opening = None
         if self._key is None:
             return
@@ -96,8 +104,18 @@ class Memory:
         self.interrupt()
 
     def _keep(self, status: int, settings: Settings | None) -> None:
-        if self._generation == self._memos.generation:
-            answer = b"".join(self._data)[:-READY_BYTES]
-            self._memos.keep(self._key, answer, settings, ages=bool(status & CATALOG))
-        self._flags = 0
+        answer = b"".join(self._data)
+        if self._generation == self._memos.generation and _is_whole(answer):
+            self._memos.keep(self._key, answer[:-READY_BYTES], settings, ages=bool(status & CATALOG))
         self.interrupt()
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Whether these are messages with one ReadyForQuery, at their end, and nothing is left of what was asked."""
+    start = 0
+    while start + HEADER_BYTES <= len(answer):
+        end = start + 1 + int.from_bytes(answer[start + 1 : start + HEADER_BYTES], "big")
+        if answer[start] in _UNFIT or (answer[start] == Backend.READY_FOR_QUERY) != (end == len(answer)):
+            return False
+        start = end
+    return start == len(answer) >= READY_BYTES

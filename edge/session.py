@@ -23,6 +23,7 @@ extended messages the rest of the group is skipped up to its Sync, as PostgreSQL
 first statement of a held transaction, the transaction has failed: it goes on being held, as one that has.
 """
 
+import re
 from typing import Final
 
 from edge.answering import Answering
@@ -51,13 +52,15 @@ _ENDS: Final = frozenset({
     Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
 })  # fmt: skip
 _NO_EARLY: Final = Early()
+_TEXTS: Final = frozenset({Frontend.PARSE, Frontend.QUERY})
+_BEGINS: Final = re.compile(rb"\b(?:begin|start)\b", re.IGNORECASE)
 
 
 class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_hear", "_opened", "_parsed",
+        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_have_begun", "_may_hear", "_opened", "_parsed",
         "has_unsynced", "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "opening", "owed",
         "statements", "terminated",
     )  # fmt: skip
@@ -72,6 +75,7 @@ class Session:
         self._is_skipping = False  # up to the Sync
         self._is_dropping = False  # the rest of the message that is in the middle
         self._may_hear = False  # only Parses and Closes came since the session was at rest
+        self._may_have_begun = False  # something pipelined may begin a transaction
         self._parsed: list[bytes] = []  # names, by those
         self._opened: Held | None = None  # what has been sent to open the transaction; nothing has come back yet
         self.owed = 0
@@ -139,6 +143,8 @@ class Session:
                         self._take(one, out)
             else:
                 self.here.memory.interrupt()
+                if piece.tag in _TEXTS and _BEGINS.search(piece.data):
+                    self._may_have_begun = True
                 self._take(piece, out)
         return out[0] if len(out) == 1 else b"".join(out)
 
@@ -150,6 +156,8 @@ class Session:
         if status & SETTLING:
             self.is_settling = True
         self.is_uncertain = bool(status & UNCERTAIN)
+        if not self.owed:
+            self._may_have_begun = False
         if self._parsed:
             self._tell_parsed()
         self.here.status = status & 0xFF
@@ -165,9 +173,12 @@ class Session:
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
         self.here.status = TransactionStatus.IDLE
-        if self._opened is not None:
-            self.here.held, self._opened = Held(self._opened.opening, has_failed=True), None
+        if self._opened is not None or self._may_have_begun:
+            # What comes behind it must not run outside of the transaction that its client is in, or takes itself to be.
+            opening = (b"BEGIN",) if self._opened is None else self._opened.opening
+            self.here.held, self._opened = Held(opening, has_failed=True), None
             self.here.status = TransactionStatus.INERROR
+        self._may_have_begun = False
         answer = (response + ready_for_query(self.status)) * self.owed
         if self.has_unsynced:
             answer += response

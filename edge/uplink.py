@@ -283,6 +283,7 @@ class Uplink:
         self._names.clear()
         self._awaited = frame.welcome.configurations
         self._directory.mock_secret = frame.welcome.mock_secret
+        self._directory.forget_early()
         if not self._awaited:
             self._up()
 

@@ -6,7 +6,7 @@ from edge.control import Held
 from edge.memory import Memory, may_be_fact
 from edge.memos import MAX_ANSWER_BYTES, Memos, Settings
 from protos.link.settings import CATALOG, FACT, SETTLING
-from protos.pg.messages import command_complete, ready_for_query
+from protos.pg.messages import command_complete, parameter_status, portal_suspended, ready_for_query
 
 READY = ready_for_query(ord("I"))
 ANSWER = command_complete("SET")
@@ -16,14 +16,14 @@ THEN = Settings([], b"scope", b"then")
 
 def taught(memory: Memory, status: int, *chunks: bytes, settled: int = 1) -> None:
     """A request crosses, and is answered."""
-    assert memory.recall(b"set a.b = 1", None) is None
+    assert memory.recall(b"set a.b = 1", None, is_idle=True) is None
     for chunk in chunks or (ANSWER + READY,):
         memory.heard(chunk)
     memory.answered(settled, status)
 
 
 def recalled(memos: Memos, state: bytes = b"state", held: Held | None = None) -> bytes | None:
-    memo = Memory(memos, state).recall(b"set a.b = 1", held)
+    memo = Memory(memos, state).recall(b"set a.b = 1", held, is_idle=held is None)
     return None if memo is None else memo.answer
 
 
@@ -42,7 +42,7 @@ def test_what_is_no_fact_is_not_kept() -> None:
     taught(Memory(memos, b"state"), IDLE | FACT, settled=2)
     taught(Memory(memos, b"state"), IDLE | FACT, b"x" * MAX_ANSWER_BYTES, ANSWER + READY)
     interrupted = Memory(memos, b"state")
-    interrupted.recall(b"set a.b = 1", None)
+    interrupted.recall(b"set a.b = 1", None, is_idle=True)
     interrupted.interrupt()
     interrupted.heard(ANSWER + READY)
     interrupted.answered(1, IDLE | FACT)
@@ -52,7 +52,7 @@ def test_what_is_no_fact_is_not_kept() -> None:
 def test_an_answer_that_a_change_has_overtaken_is_not_kept() -> None:
     memos = Memos()
     memory = Memory(memos, b"state")
-    assert memory.recall(b"set a.b = 1", None) is None
+    assert memory.recall(b"set a.b = 1", None, is_idle=True) is None
     memos.forget_all()
     memory.heard(ANSWER + READY)
     memory.answered(1, IDLE | FACT)
@@ -69,7 +69,7 @@ def test_what_a_request_has_set_is_kept_with_it() -> None:
     taught(memory, IDLE | FACT | SETTLING)
     assert recalled(memos) is None, "not yet known"
     memory.state_known(THEN, is_pinned=False)
-    memo = Memory(memos, b"state").recall(b"set a.b = 1", None)
+    memo = Memory(memos, b"state").recall(b"set a.b = 1", None, is_idle=True)
     assert memo is not None
     assert memo.settings == THEN
     assert memory.state == b"then"
@@ -96,15 +96,45 @@ def test_a_transaction_that_has_run_nothing_but_facts_is_as_it_was_opened() -> N
     memos = Memos()
     memory = Memory(memos, b"state")
     for request in (b"show a", b"show b"):
-        assert memory.recall(request, held if request == b"show a" else None) is None
+        assert memory.recall(request, held if request == b"show a" else None, is_idle=False) is None
         if request == b"show a":
             memory.opened(held)
         memory.heard(ANSWER + READY)
         memory.answered(1, in_transaction | FACT)
-    assert Memory(memos, b"state").recall(b"show b", held) is not None
-    assert memory.recall(b"show a", None) is not None, "in the transaction at the origin, too"
+    assert Memory(memos, b"state").recall(b"show b", held, is_idle=False) is not None
+    assert memory.recall(b"show a", None, is_idle=False) is not None, "in the transaction at the origin, too"
     memory.interrupt()
     memory.answered(1, in_transaction)
-    assert memory.recall(b"show a", None) is None, "something else was done in it"
+    assert memory.recall(b"show a", None, is_idle=False) is None, "something else was done in it"
     memory.answered(1, IDLE)
-    assert memory.recall(b"show a", None) is None, "another key"
+    assert memory.recall(b"show a", None, is_idle=True) is None, "another key"
+
+
+def test_what_the_pool_node_adds_to_an_answer_is_no_part_of_it() -> None:
+    memos = Memos()
+    memory = Memory(memos, b"state")
+    taught(memory, IDLE | FACT | SETTLING)
+    memory.heard(parameter_status("TimeZone", "UTC"))
+    memory.state_known(THEN, is_pinned=False)
+    assert recalled(memos) is None
+
+
+@pytest.mark.parametrize("answer", [ANSWER, READY + READY, ANSWER + READY[:4], portal_suspended() + READY, b""])
+def test_only_a_whole_answer_is_kept(answer: bytes) -> None:
+    memos = Memos()
+    taught(Memory(memos, b"state"), IDLE | FACT, answer)
+    assert recalled(memos) is None
+
+
+def test_an_old_snapshot_teaches_nothing() -> None:
+    memos = Memos()
+    memory, held = Memory(memos, b"state"), Held((b"BEGIN",))
+    memory.recall(b"show a", held, is_idle=False)
+    memory.opened(held)
+    memory.heard(ANSWER + READY)
+    memory.answered(1, ord("T") | FACT)
+    memos.forget_all()
+    assert memory.recall(b"show b", None, is_idle=False) is None
+    memory.heard(ANSWER + READY)
+    memory.answered(1, ord("T") | FACT)
+    assert len(memos) == 0

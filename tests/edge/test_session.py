@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.early import Early
 from edge.meaning import statement_of
 from edge.registry import MAX_SESSION_BYTES
 from edge.session import Session
@@ -431,3 +432,15 @@ def test_a_statement_bound_often_in_a_row_is_named_once() -> None:
     session = Session(SCOPE)
     session.feed(parse(b"s", b"select $1") + (bind(b"", b"s", [b"1"]) + execute()) * 50 + sync())
     assert len(session.statements.asides.take_needed()) == 1
+
+
+@pytest.mark.parametrize(
+    "begin", [query(b"BEGIN"), parse(b"", b"start transaction") + bind(b"", b"") + execute() + sync()]
+)
+def test_a_begin_that_was_pipelined_and_refused_has_failed(begin: bytes) -> None:
+    session = Session(SCOPE, Early(begin=True))
+    session.feed(query(b"select 1") + begin)
+    assert session.refuse(REFUSAL).endswith(ready_for_query(INERROR))
+    assert session.feed(query(b"insert into t values (1)")), "it crosses with what makes it fail"
+    assert session.opening is not None
+    assert session.opening.has_failed

@@ -515,3 +515,54 @@ async def test_each_kind_of_memory_can_be_switched_off(
             _, crossed = await asked(tiers, driver, query(sql))
             assert crossed
             driver.hang_up()
+
+
+@beside
+async def test_reset_leads_each_session_back_to_its_own_startup(side: PoolSide, origin: Origin) -> None:
+    show = query(b"select current_setting('timezone')")
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        given, plain = await tiers.connect(TimeZone="Asia/Tokyo"), await tiers.connect()
+        await plain.ask(query(b"set timezone = 'Asia/Tokyo'"))
+        for _ in range(2):
+            for driver, expected in ((given, b"Asia/Tokyo"), (plain, b"Etc/UTC")):
+                await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+                await driver.ask(query(b"reset timezone"))
+                assert rows(await driver.ask(show)) == [[expected]]
+
+
+@beside
+async def test_a_release_query_of_a_session_with_a_startup_leaves_its_stream_in_order(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect(TimeZone="Asia/Tokyo", application_name="app")
+        for _ in range(3):
+            answer = await driver.ask(query(RELEASE))
+            assert [m[:1] for m in answer if m[:1] not in b"S"] == [b"T", b"D", b"C", b"C", b"C", b"C", b"Z"]
+            await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+            answer = await driver.ask(query(b"select current_setting('timezone')"))
+            assert rows(answer) == [[b"Asia/Tokyo"]]
+            assert answer[-1] == IDLE
+
+
+@beside
+async def test_a_refused_transaction_teaches_nothing_about_the_next(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        await driver.ask(query(b"begin isolation level serializable"))
+        tiers.cut()
+        await driver.send(query(b"select 1"))
+        (client,) = tiers.edge.clients
+        await until(lambda: bool(client._held))
+        tiers.edge.limits.tick(1e12)
+        await driver.until_ready()
+        await driver.ask(query(b"rollback"))
+        await tiers.link()
+        for sql, expected in ((b"select 1", b"1"), (b"show transaction isolation level", b"read committed")):
+            assert rows(await driver.ask(query(sql))) == [[expected]]
+        other = await tiers.connect()
+        await other.ask(query(b"begin isolation level serializable"))
+        assert rows(await other.ask(query(b"show transaction isolation level"))) == [[b"serializable"]]
