@@ -216,7 +216,7 @@ RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup, not al
 FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
 PARSED_ANEW: Final = "errors of a named statement that its connection has to parse first"
-PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol"
+PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol, or of a question that the edge has answered"
 
 ROWS: Final = (
     Row(REFUSED, _of_topic(REFUSED, "0A000", "25P02")),
