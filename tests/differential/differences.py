@@ -190,6 +190,13 @@ def _parsed_anew(point: Point) -> Explained | None:
     return None
 
 
+def _prepared_here(point: Point) -> Explained | None:
+    """A Parse that the edge has answered does not wait for a lock of its tables; what runs later does."""
+    if _code(point.there) != "55P03" or point.here[0][:1] not in {b"1", b"t"}:
+        return None
+    return _up_to_ready(point.here), _up_to_ready(point.there)
+
+
 def _portal_of_begin(point: Point) -> Explained | None:
     """Execute once more in the portal of a BEGIN: it is not there, instead of being done."""
     return (1, 1) if (_code(point.here), _code(point.there)) == ("34000", "55000") else None
@@ -217,6 +224,7 @@ FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
 PARSED_ANEW: Final = "errors of a named statement that its connection has to parse first"
 PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol, or of a question that the edge has answered"
+PREPARED_HERE: Final = "preparing a known statement while its table is locked"
 
 ROWS: Final = (
     Row(REFUSED, _of_topic(REFUSED, "0A000", "25P02")),
@@ -229,6 +237,7 @@ ROWS: Final = (
     Row(CUSTOM, _forgotten_parameter),
     Row(PARSED_ANEW, _parsed_anew),
     Row(PORTAL_OF_BEGIN, _portal_of_begin),
+    Row(PREPARED_HERE, _prepared_here),
 )
 NAMES: Final = tuple(row.name for row in ROWS)
 

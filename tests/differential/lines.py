@@ -15,6 +15,7 @@ from tests.differential.differences import (
     FAILED,
     PARSED_ANEW,
     PORTAL_OF_BEGIN,
+    PREPARED_HERE,
     REFUSED,
     RESET_STARTUP,
     SEQUENCES,
@@ -243,6 +244,16 @@ SHOWN: Final = (
             chunk(bind("", "s4", "quietly"), execute(), sync()),
         ),
         name=PARSED_ANEW,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            chunk(parse("s5", PREPARED[5][0]), describe_statement("s5"), sync()),
+            chunk(close_statement("s5"), sync()),
+            chunk(query("begin; lock table items in share mode; prepare transaction 'one'")),
+            chunk(parse("s5", PREPARED[5][0]), sync()),
+        ),
+        name=PREPARED_HERE,
     ),
     Conversation(
         PARAMETERS[1],
