@@ -387,17 +387,11 @@ async def execute_by_protocol(player: Player) -> None:
     words = f"Bind, Execute {name}"
     player.history.append(words)
     answer = await player.client.ask(bind(b"", name.encode()), execute(), sync())
-    if not word:  # after DISCARD ALL it may be gone
-        if answer.sqlstate == "26000" and not model.in_transaction:
-            del model.statements[name]
-            player.heard(words, attrs.evolve(answer, sqlstate=""))
-            return
-        word = str(answer.value) if model.mark in str(answer.rows[:1]) else ""
     answered = player.heard(words, answer)
     if answered is not None and answered.rows and answered.rows[0][0] is not None:
         seen = answered.rows[0]
         wanted = (word, mine)
-        if (word and seen != wanted) or not str(seen[0]).startswith(model.mark):
+        if seen != wanted or not str(seen[0]).startswith(model.mark):
             player.violated(f"the statement {name} gave {seen}, and should give {wanted}")
 
 

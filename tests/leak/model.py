@@ -138,7 +138,7 @@ class Model:
         """DISCARD ALL."""
         self.reported |= self.bases
         self.now = Held(dict(self.start), dict(self.start))
-        self.statements = dict.fromkeys(self.statements, "")
+        self.statements = {}
 
     # --- transactions ---
 
