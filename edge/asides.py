@@ -13,13 +13,12 @@ from edge.meaning import Statement
 from edge.registry import Registry
 from protos.link.link_pb2 import Choice, Failed, Frame, Worded
 from protos.pg.messages import parse
+from protos.pg.names import GONE, PREFIX, USED
 
 # In flight at once. An error of a message beyond shows the shared name.
 MAX_USES: Final = 10_000
 
-_OURS: Final = re.compile(rb"onetrip:(?:used|gone|[0-9a-f]{32})")
-
-
+_OURS: Final = re.compile(rb"%s|%s|%s[0-9a-f]{32}" % (USED, GONE, PREFIX))
 _EMPTY: Final = parse(b"", b"")
 
 

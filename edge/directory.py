@@ -22,12 +22,12 @@ from protos.errors import InvalidParameterError
 from protos.link.link_pb2 import Configuration, Resolution, Setting
 from protos.link.settings import from_wire
 from protos.pg.messages import error_fields
+from protos.pg.names import MAX_NAME_BYTES
 from protos.pg.scram import ScramVerifier
 
 Pair = tuple[str, str]
 
 MAX_KNOWN_PAIRS: Final = 10_000  # per configuration; application_name is free text, so the oldest make room
-MAX_NAME_BYTES: Final = 63
 
 
 @attrs.define(eq=False)

@@ -26,11 +26,12 @@ from edge.hearing import Hearing
 from edge.meaning import Statement
 from edge.memory import Memory
 from edge.memos import Memo
-from edge.statements import Statements, cut
+from edge.statements import Statements
 from edge.whole import Whole
 from protos.errors import RemoteProtocolError
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, close_complete, command_complete, no_data, parse_complete
+from protos.pg.names import cut
 from protos.pg.parsers import bind_names_of, execute_of, parse_of, target_of
 from protos.pg.tags import Frontend
 

@@ -18,11 +18,9 @@ import attrs
 from edge.memory import may_be_fact
 from protos.errors import RemoteProtocolError
 from protos.pg.messages import parse
-from protos.pg.names import PREFIX
+from protos.pg.names import PREFIX, with_name
 from protos.pg.sql_statements import FIRST_BYTES, Command, command_of
 from protos.pg.tags import Frontend
-
-"""Begins every shared name. Where a client chooses such a name itself, it is changed so that it cannot hit ours."""
 
 # A word in what may be a string constant: behind a quote or a dollar, whatever ends there. An escape may hide one.
 _DATE_WORD: Final = re.compile(rb"['$][^']*(?:now|today|tomorrow|yesterday)|(?:\be|u&)'[^']*\\", re.IGNORECASE)
@@ -93,8 +91,6 @@ def end_of(message: bytes, start: int) -> int:
     return end
 
 
-def with_name(message: bytes, start: int, name: bytes) -> bytes:
+def renamed(message: bytes, start: int, name: bytes) -> bytes:
     """The message (or the beginning of one) with another statement name at start."""
-    end = end_of(message, start)
-    length = int.from_bytes(message[1:5], "big") + len(name) - (end - start)
-    return message[:1] + length.to_bytes(4, "big") + message[5:start] + name + message[end:]
+    return with_name(message, start, end_of(message, start), name)

@@ -25,19 +25,16 @@ is streamed; it is good until its lease ends.
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 from edge.asides import Asides
-from edge.meaning import Script, Statement, end_of, script_of, with_name
+from edge.meaning import Script, Statement, end_of, renamed, script_of
 from edge.registry import Registry
 from protos.link.link_pb2 import Choice, Failed
 from protos.pg.description import qualified
 from protos.pg.framer import Piece
-from protos.pg.names import GONE, MISSING, PREFIX, TOKEN, USED
+from protos.pg.names import GONE, MISSING, PREFIX, TOKEN, USED, cut
 from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
-
-MAX_NAME_BYTES: Final = 63
 
 
 class Statements:
@@ -148,16 +145,16 @@ class Statements:
         if not whole:
             registry.gone(name)
             self._streamed.add(name)
-            return with_name(message, 5, _hidden(name))
+            return renamed(message, 5, _hidden(name))
         self._streamed.discard(name)
         if registry.is_in_doubt(name):
             choice = self.asides.choose(name)
             choice.use = registry.made(name, message).name
             self.asides.use(message[5:end])
-            return with_name(message, 5, _token(choice))
+            return renamed(message, 5, _token(choice))
         if name in registry:
             self.asides.use(message[5:end])
-            return with_name(message, 5, USED)
+            return renamed(message, 5, USED)
         statement = registry.made(name, message)
         if statement.script is not None:
             return self._of_script(message, 5, statement.name, statement.script)[0]
@@ -212,8 +209,8 @@ class Statements:
             registry.gone(name)
         elif name in self._streamed:
             self._streamed.discard(name)
-            return with_name(message, 6, _hidden(name))
-        return with_name(message, 6, MISSING)
+            return renamed(message, 6, _hidden(name))
+        return renamed(message, 6, MISSING)
 
     # --- names ---
 
@@ -228,12 +225,12 @@ class Statements:
             return self._of_script(message, start, b"", self._fresh_script)
         if registry.is_in_doubt(name):
             self.asides.use(message[start : end_of(message, start)])
-            return with_name(message, start, _token(self.asides.choose(name))), None
+            return renamed(message, start, _token(self.asides.choose(name))), None
         statement = registry.present(name)
         if statement is None:
-            return with_name(message, start, self._missing(name, message[start : end_of(message, start)])), None
+            return renamed(message, start, self._missing(name, message[start : end_of(message, start)])), None
         if statement.is_sql:
-            return with_name(message, start, _token(self.asides.choose(name))), None
+            return renamed(message, start, _token(self.asides.choose(name))), None
         self.asides.need(statement)
         self.asides.use(message[start : end_of(message, start)])
         digest = None if asks else self._told.get(name)
@@ -253,10 +250,10 @@ class Statements:
     def _of_script(self, message: bytes, start: int, use: bytes, script: Script | None) -> tuple[bytes, Script | None]:
         """A message about a statement that may be a command; what that names must be there under the client's name."""
         if script is None or script[0].kind is Kind.FORGET_ALL:
-            return (with_name(message, start, use) if use else message), script
+            return (renamed(message, start, use) if use else message), script
         choice = self.asides.choose(script[0].name, is_run=script[0].kind is Kind.EXECUTE)
         choice.plain, choice.use = True, use
-        return with_name(message, start, _token(choice)), script
+        return renamed(message, start, _token(choice)), script
 
     def _run(self, command: Command, sql: bytes) -> None:
         """A command goes out; it is taken for done."""
@@ -275,11 +272,6 @@ class Statements:
 def _hidden(name: bytes) -> bytes:
     """The client's own name, but one that begins like ours changed so that it cannot hit ours."""
     return b"?" + name[1:] if name.startswith(PREFIX) else name
-
-
-def cut(name: bytes) -> bytes:
-    """A name as PostgreSQL compares it."""
-    return name[:MAX_NAME_BYTES]
 
 
 def _token(choice: Choice) -> bytes:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from edge.meaning import Statement
-from edge.statements import Statements, cut
+from edge.statements import Statements
 from protos.pg.framer import Piece
+from protos.pg.names import cut
 from protos.pg.parsers import bind_names_of, execute_of, parse_of, target_of
 from protos.pg.tags import Frontend
 

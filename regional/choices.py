@@ -21,12 +21,11 @@ from protos.errors import RemoteProtocolError
 from protos.link.link_pb2 import Choice, Failed, Frame, Option, Worded
 from protos.pg.framer import Piece
 from protos.pg.names import GONE, MISSING, TOKEN, USED
-from protos.pg.parsers import renamed
 from protos.pg.progress import Progress
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend
 from regional.plain import plain_piece
-from regional.prepared import name_in, statement_named_in
+from regional.prepared import renamed_statement, statement_named_in
 from regional.requests import Requests
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ class Choices:
         if piece.tag in _NAMING:
             if piece.tag == Frontend.DESCRIBE and piece.data[5:6] != b"S":
                 return None
-            name = name_in(piece.data, 5) if piece.tag == Frontend.PARSE else statement_named_in(piece)
+            name = statement_named_in(piece)
             return self._by_id.get(int(name[len(TOKEN) :])) if name.startswith(TOKEN) else None
         if piece.tag == Frontend.QUERY and self._commands and piece.whole:
             command = command_of(piece.data[5:-1])
@@ -137,15 +136,15 @@ class Choices:
         del self._by_id[choice.id]
         if choice.plain:
             made = plain_piece(choice.name, text, is_sql=option.sql, ends=False)
-            return [made, _under(piece, choice.use)]
+            return [made, renamed_statement(piece, choice.use)]
         if piece.tag == Frontend.PARSE:
-            return [_under(piece, USED if option.statement else choice.use)]
+            return [renamed_statement(piece, USED if option.statement else choice.use)]
         if not option.statement:
-            return [_under(piece, GONE if choice.name else MISSING)]
+            return [renamed_statement(piece, GONE if choice.name else MISSING)]
         if option.sql:
             made = plain_piece(choice.name, text, is_sql=True, ends=False, is_bound=True)
-            return [made, _under(piece, choice.name)]
-        return [_under(piece, option.statement)]
+            return [made, renamed_statement(piece, choice.name)]
+        return [renamed_statement(piece, option.statement)]
 
     def _outcome(self, choice: Choice) -> Option:
         """The first option whose message has happened."""
@@ -165,14 +164,3 @@ class Choices:
             ):
                 return failed
         return None
-
-
-def _under(piece: Piece, name: bytes) -> Piece:
-    """The message with this statement's name."""
-    data = piece.data
-    if piece.whole:
-        return Piece(piece.tag, renamed(data, name), whole=True)
-    start = 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 5
-    end = data.index(0, start)
-    length = int.from_bytes(data[1:5], "big") + len(name) - (end - start)
-    return Piece(piece.tag, data[:1] + length.to_bytes(4, "big") + data[5:start] + name + data[end:], whole=False)

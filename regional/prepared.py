@@ -16,10 +16,9 @@ from collections import deque
 from typing import Final
 
 from protos.errors import RemoteProtocolError
-from protos.pg.description import renamed
 from protos.pg.framer import Piece
 from protos.pg.messages import close_statement, parse, parse_complete
-from protos.pg.names import PREFIX, USED
+from protos.pg.names import MISSING, PREFIX, USED, with_name
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.copies import Copies
@@ -33,7 +32,7 @@ _SETS_LOCALLY: Final = re.compile(
     re.IGNORECASE,
 )
 _USED_TEXT: Final = parse(USED, b"")
-_NO_STATEMENT: Final = b'Mprepared statement "onetrip:none" does not exist\0'
+_NO_STATEMENT: Final = b'Mprepared statement "%s" does not exist\0' % MISSING
 _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 
 
@@ -207,16 +206,21 @@ class Prepared:
 
 
 def statement_named_in(piece: Piece) -> bytes:
-    """The statement that a Bind or a Describe is about."""
-    data = piece.data
-    return name_in(data, 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 6)
+    """The statement that a Parse, a Bind or a Describe is about."""
+    return name_in(piece.data, _name_start(piece))
 
 
 def renamed_statement(piece: Piece, name: bytes) -> Piece:
-    """A Bind or a Describe, or the beginning of one, about another statement."""
+    """A Parse, Bind or Describe of a statement, or the beginning of one, that names another."""
     data = piece.data
-    start = 5 + len(name_in(data, 5)) + 1 if piece.tag == Frontend.BIND else 6
-    return Piece(piece.tag, renamed(data, start, name), piece.whole)
+    start = _name_start(piece)
+    return Piece(piece.tag, with_name(data, start, start + len(name_in(data, start)), name), piece.whole)
+
+
+def _name_start(piece: Piece) -> int:
+    if piece.tag == Frontend.BIND:  # behind the portal's
+        return 5 + len(name_in(piece.data, 5)) + 1
+    return 5 if piece.tag == Frontend.PARSE else 6
 
 
 def name_in(message: bytes, start: int) -> bytes:

@@ -29,13 +29,11 @@ import attrs
 
 from protos.pg.framer import Piece
 from protos.pg.messages import describe_statement, error_response, flush
+from protos.pg.names import STALE
 from protos.pg.parsers import error_fields
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 from regional.prepared import Prepared, renamed_statement
-
-STALE: Final = b"onetrip:stale"
-"""A prepared statement that is never there."""
 
 OUTDATED: Final = "RevalidateCachedQuery"
 """The routine that says 0A000 for a changed result; drivers know it by that, for the text is translated."""

@@ -37,13 +37,6 @@ def split_name(name: bytes) -> tuple[bytes, bytes]:
     return name, b""
 
 
-def renamed(message: bytes, start: int, name: bytes) -> bytes:
-    """A message, or the beginning of one, with another name in the place of the zero-terminated one at start."""
-    end = message.index(0, start)
-    length = int.from_bytes(message[1:5], "big") + len(name) - (end - start)
-    return message[:1] + length.to_bytes(4, "big") + message[5:start] + name + message[end:]
-
-
 def split_description(data: bytes) -> tuple[bytes, bytes]:
     """The two messages of a description that stand one behind the other."""
     end = 1 + int.from_bytes(data[1:5], "big")

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-MAX_NAME_BYTES: Final = 63
+from protos.pg.names import cut
 
 FIRST_BYTES: Final = frozenset(b"pPeEdD/- \t\n\r\f\v")
 """One of these begins every text that may be a command."""
@@ -77,9 +77,9 @@ def command_of(sql: bytes) -> Command | None:
 
 def _named(kind: Kind, quoted: bytes | None, plain: bytes | None) -> Command | None:
     if quoted is not None:
-        return Command(kind, quoted.replace(b'""', b'"')[:MAX_NAME_BYTES])
+        return Command(kind, cut(quoted.replace(b'""', b'"')))
     assert plain is not None
     # Folding a letter outside ASCII hangs on the database's locale.
     if not plain.isascii() or plain.lower() in _RESERVED:
         return None
-    return Command(kind, plain.lower()[:MAX_NAME_BYTES])
+    return Command(kind, cut(plain.lower()))

@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from protos.errors import LocalProtocolError, NotAllowedError, RemoteProtocolError, UnsupportedProtocolError
+from protos.pg.names import MAX_NAME_BYTES, cut
 from protos.pg.options import startup_settings as startup_settings  # noqa: PLC0414 - handed on from here
 
 # MAX_STARTUP_PACKET_LENGTH of src/include/libpq/pqcomm.h; it does not count the length word.
@@ -25,9 +26,6 @@ LATEST_MINOR: Final = 2
 CANCEL_REQUEST_CODE: Final = 1234 << 16 | 5678
 SSL_REQUEST_CODE: Final = 1234 << 16 | 5679
 GSS_ENC_REQUEST_CODE: Final = 1234 << 16 | 5680
-
-# NAMEDATALEN - 1: a longer user or database is cut, by bytes.
-MAX_NAME_BYTES: Final = 63
 
 # PostgreSQL 18 takes keys of 1 to 256 bytes, those before it of exactly 4.
 MAX_CANCEL_KEY_BYTES: Final = 256
@@ -87,7 +85,7 @@ StartupPacket = SslRequest | GssEncRequest | CancelRequest | StartupMessage
 
 def _cut(name: str) -> str:
     encoded = name.encode("utf-8", "surrogateescape")
-    return name if len(encoded) <= MAX_NAME_BYTES else encoded[:MAX_NAME_BYTES].decode("utf-8", "surrogateescape")
+    return name if len(encoded) <= MAX_NAME_BYTES else cut(encoded).decode("utf-8", "surrogateescape")
 
 
 def is_tls_hello(data: bytes) -> bool:
