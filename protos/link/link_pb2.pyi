@@ -29,7 +29,7 @@ class Batch(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., acknowledged_bytes: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved", "state", "description", "begin", "choice", "failed", "worded")
+    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved", "state", "description", "begin", "choice", "failed", "worded", "ask", "verdict", "group", "served")
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,10 @@ class Frame(_message.Message):
     CHOICE_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     WORDED_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    SERVED_FIELD_NUMBER: _ClassVar[int]
     channel: int
     data: bytes
     settled: int
@@ -82,7 +86,11 @@ class Frame(_message.Message):
     choice: Choice
     failed: Failed
     worded: Worded
-    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ..., state: _Optional[_Union[State, _Mapping]] = ..., description: _Optional[_Union[Description, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., choice: _Optional[_Union[Choice, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., worded: _Optional[_Union[Worded, _Mapping]] = ...) -> None: ...
+    ask: Ask
+    verdict: Verdict
+    group: Group
+    served: Served
+    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ..., state: _Optional[_Union[State, _Mapping]] = ..., description: _Optional[_Union[Description, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., choice: _Optional[_Union[Choice, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., worded: _Optional[_Union[Worded, _Mapping]] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., served: _Optional[_Union[Served, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("version", "node", "release", "address", "advertise")
@@ -121,7 +129,7 @@ class Setting(_message.Message):
     def __init__(self, name: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class Configuration(_message.Message):
-    __slots__ = ("name", "version", "credentials_version", "user", "verifier", "client_auth", "max_client_connections", "wait_timeout_s", "parameters", "known", "idle_in_transaction_timeout_s", "early")
+    __slots__ = ("name", "version", "credentials_version", "user", "verifier", "client_auth", "max_client_connections", "wait_timeout_s", "parameters", "known", "idle_in_transaction_timeout_s", "early", "caching")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CREDENTIALS_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +142,7 @@ class Configuration(_message.Message):
     KNOWN_FIELD_NUMBER: _ClassVar[int]
     IDLE_IN_TRANSACTION_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     EARLY_FIELD_NUMBER: _ClassVar[int]
+    CACHING_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     credentials_version: int
@@ -146,7 +155,20 @@ class Configuration(_message.Message):
     known: _containers.RepeatedCompositeFieldContainer[Resolution]
     idle_in_transaction_timeout_s: float
     early: Early
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., credentials_version: _Optional[int] = ..., user: _Optional[str] = ..., verifier: _Optional[str] = ..., client_auth: _Optional[str] = ..., max_client_connections: _Optional[int] = ..., wait_timeout_s: _Optional[float] = ..., parameters: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., known: _Optional[_Iterable[_Union[Resolution, _Mapping]]] = ..., idle_in_transaction_timeout_s: _Optional[float] = ..., early: _Optional[_Union[Early, _Mapping]] = ...) -> None: ...
+    caching: Caching
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., credentials_version: _Optional[int] = ..., user: _Optional[str] = ..., verifier: _Optional[str] = ..., client_auth: _Optional[str] = ..., max_client_connections: _Optional[int] = ..., wait_timeout_s: _Optional[float] = ..., parameters: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., known: _Optional[_Iterable[_Union[Resolution, _Mapping]]] = ..., idle_in_transaction_timeout_s: _Optional[float] = ..., early: _Optional[_Union[Early, _Mapping]] = ..., caching: _Optional[_Union[Caching, _Mapping]] = ...) -> None: ...
+
+class Caching(_message.Message):
+    __slots__ = ("enabled", "in_transactions", "is_read_committed", "stale_if_unreachable_s")
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    IN_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    IS_READ_COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    STALE_IF_UNREACHABLE_S_FIELD_NUMBER: _ClassVar[int]
+    enabled: bool
+    in_transactions: bool
+    is_read_committed: bool
+    stale_if_unreachable_s: float
+    def __init__(self, enabled: bool = ..., in_transactions: bool = ..., is_read_committed: bool = ..., stale_if_unreachable_s: _Optional[float] = ...) -> None: ...
 
 class Early(_message.Message):
     __slots__ = ("begin", "prepare", "remember")
@@ -277,12 +299,79 @@ class Close(_message.Message):
     def __init__(self, reason: _Optional[_Union[Reason, str]] = ..., error: _Optional[bytes] = ...) -> None: ...
 
 class Invalidate(_message.Message):
-    __slots__ = ("configuration", "meaning")
+    __slots__ = ("configuration", "meaning", "answers", "tables")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     MEANING_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    TABLES_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     meaning: bool
-    def __init__(self, configuration: _Optional[str] = ..., meaning: bool = ...) -> None: ...
+    answers: bool
+    tables: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, configuration: _Optional[str] = ..., meaning: bool = ..., answers: bool = ..., tables: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Ask(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Verdict(_message.Message):
+    __slots__ = ("why", "only_now", "tables", "max_age_s", "stale_while_revalidate_s")
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    ONLY_NOW_FIELD_NUMBER: _ClassVar[int]
+    TABLES_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_S_FIELD_NUMBER: _ClassVar[int]
+    STALE_WHILE_REVALIDATE_S_FIELD_NUMBER: _ClassVar[int]
+    why: str
+    only_now: bool
+    tables: _containers.RepeatedScalarFieldContainer[int]
+    max_age_s: float
+    stale_while_revalidate_s: float
+    def __init__(self, why: _Optional[str] = ..., only_now: bool = ..., tables: _Optional[_Iterable[int]] = ..., max_age_s: _Optional[float] = ..., stale_while_revalidate_s: _Optional[float] = ...) -> None: ...
+
+class Group(_message.Message):
+    __slots__ = ("nodes", "unknown")
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    unknown: bool
+    def __init__(self, nodes: _Optional[_Iterable[str]] = ..., unknown: bool = ...) -> None: ...
+
+class Served(_message.Message):
+    __slots__ = ("statuses",)
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    statuses: _containers.RepeatedCompositeFieldContainer[Statuses]
+    def __init__(self, statuses: _Optional[_Iterable[_Union[Statuses, _Mapping]]] = ...) -> None: ...
+
+class Statuses(_message.Message):
+    __slots__ = ("configuration", "hits", "stale", "misses", "uncacheable", "disabled", "transaction", "bypassed", "entries", "bytes")
+    class UncacheableEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    UNCACHEABLE_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    BYPASSED_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    configuration: str
+    hits: int
+    stale: int
+    misses: int
+    uncacheable: _containers.ScalarMap[str, int]
+    disabled: int
+    transaction: int
+    bypassed: int
+    entries: int
+    bytes: int
+    def __init__(self, configuration: _Optional[str] = ..., hits: _Optional[int] = ..., stale: _Optional[int] = ..., misses: _Optional[int] = ..., uncacheable: _Optional[_Mapping[str, int]] = ..., disabled: _Optional[int] = ..., transaction: _Optional[int] = ..., bypassed: _Optional[int] = ..., entries: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class Description(_message.Message):
     __slots__ = ("configuration", "statement", "description")

@@ -20,6 +20,9 @@ FACT: Final = 0x400
 CATALOG: Final = 0x800
 """Beside FACT: and of the catalogue, so it holds for a while only."""
 
+KEEP: Final = 0x1000
+"""Likewise: this answer may be kept as the Verdict before it has said."""
+
 
 def to_wire(pairs: Iterable[tuple[str, str]]) -> list[Setting]:
     return [Setting(name=raw(name), value=raw(value)) for name, value in pairs]
