@@ -38,6 +38,7 @@ TESTED_IN: Final = {
     "regional/node.py": "tests/integration/test_nodes.py",
     "regional/options.py": "tests/deploy/test_node_commands.py",
     "regional/scrutiny.py": "tests/regional/test_origin.py",
+    "regional/cache/verdicts.py": "tests/regional/cache/test_writing.py",
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
