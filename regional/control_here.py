@@ -77,14 +77,20 @@ class ControlHere:
         tenant.retire(lambda origin: True)
         await trio.lowlevel.checkpoint()
 
+    async def purge(self, name: str, table: str | None) -> int:
+        self._tenants.purge(name, table)
+        await trio.lowlevel.checkpoint()
+        return sum(link.is_welcome for link in self._links.links)
+
     def status(self) -> Status:
         now = time.monotonic()
         return Status(
             node=self._links.node,
-            ready=not self._links.is_draining,
+            ready=self._links.is_open and not self._links.is_draining,
             up_s=now - self._since,
             links=tuple(_link_status(link, now) for link in self._links.links if link.is_welcome),
             pools=tuple(_pool_status(tenant, now) for tenant in self._tenants),
+            caches=self._links.served.totals(),
         )
 
     def edge_addresses(self) -> list[str]:
