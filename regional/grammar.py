@@ -12,7 +12,7 @@ read, if only by this version of the grammar, is None.
 import ctypes
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,27 @@ class _Result(ctypes.Structure):
     """PgQueryParseResult."""
 
     _fields_ = (("tree", ctypes.c_char_p), ("stderr", ctypes.c_char_p), ("error", ctypes.c_void_p))
+
+
+class _Scan(ctypes.Structure):
+    """PgQueryScanResult; its first two fields are a PgQueryProtobuf."""
+
+    _fields_ = (
+        ("length", ctypes.c_size_t), ("data", ctypes.POINTER(ctypes.c_char)),
+        ("stderr", ctypes.c_void_p), ("error", ctypes.c_void_p),
+    )  # fmt: skip
+
+
+class Token(NamedTuple):
+    """Where a token stands, and its number in pg_query.proto."""
+
+    start: int
+    end: int
+    kind: int
+
+
+#: SQL_COMMENT and C_COMMENT of pg_query.proto.
+COMMENTS: Final = frozenset({275, 276})
 
 
 def _load() -> ctypes.PyDLL | None:
@@ -49,6 +70,10 @@ def _declared(path: Path) -> ctypes.PyDLL | None:
         library.pg_query_parse_opts.restype = _Result
         library.pg_query_free_parse_result.argtypes = [_Result]
         library.pg_query_free_parse_result.restype = None
+        library.pg_query_scan.argtypes = [ctypes.c_char_p]
+        library.pg_query_scan.restype = _Scan
+        library.pg_query_free_scan_result.argtypes = [_Scan]
+        library.pg_query_free_scan_result.restype = None
     except (OSError, AttributeError):  # another platform's, or a libpg_query without options
         return None
     return library
@@ -74,3 +99,49 @@ def parse(sql: bytes, *, escapes: bool = False) -> list[Node] | None:
         return None
     finally:
         _library.pg_query_free_parse_result(result)
+
+
+def scan(sql: bytes) -> list[Token] | None:
+    """Return the tokens of a text, comments among them, or None if it could not be cut into tokens."""
+    if _library is None or b"\0" in sql:
+        return None
+    result = _library.pg_query_scan(sql)
+    try:
+        return None if result.error else _tokens(result.data[: result.length])
+    except IndexError:
+        return None
+    finally:
+        _library.pg_query_free_scan_result(result)
+
+
+def _tokens(raw: bytes) -> list[Token]:
+    """Read a ScanResult of pg_query.proto: field 2, again and again, is a ScanToken; fields that are 0 are left out."""
+    tokens = []
+    at = 0
+    while at < len(raw):
+        tag, at = _varint(raw, at)
+        value, at = _varint(raw, at)
+        if tag & 7 == 2:
+            if tag >> 3 == 2:
+                tokens.append(_token(raw, at, at + value))
+            at += value
+    return tokens
+
+
+def _token(raw: bytes, at: int, end: int) -> Token:
+    fields = {1: 0, 2: 0, 4: 0}
+    while at < end:
+        tag, at = _varint(raw, at)
+        fields[tag >> 3], at = _varint(raw, at)
+    return Token(fields[1], fields[2], fields[4])
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = raw[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7

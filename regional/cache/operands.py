@@ -1,0 +1,116 @@
+"""Whether an expression may be a string: a cast to a date then runs the date parser on data, where 'now' may stand.
+
+What is not shown to be no string may be one. A column is none if no relation of the statement has it as a string, and
+nothing inside the statement gives its name to something else. A parameter is none: its value is looked at when it is
+bound. Nor is a constant: it was looked at.
+"""
+
+from typing import Final
+
+from regional.cache.admitted import TRANSPARENT
+from regional.cache.reach import Reach
+from regional.cache.reach_query import STRING
+from regional.grammar import Node
+
+#: Names that expressions and functions give to columns by themselves (FigureColname in parse_target.c, OUT arguments).
+_GIVEN: Final = frozenset({
+    "key", "value", "case", "coalesce", "greatest", "least", "array", "row", "nullif", "exists", "grouping",
+})  # fmt: skip
+_NO_STRINGS: Final = frozenset({"A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "GroupingFunc"})
+_BOOLEAN: Final = frozenset({
+    "AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN", "AEXPR_LIKE", "AEXPR_ILIKE",
+    "AEXPR_SIMILAR", "AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM",
+})  # fmt: skip
+
+
+class Operands:
+    """Looks at expressions of one statement, once all of it has been walked."""
+
+    def __init__(self, reach: Reach, names: set[str], direct: set[int], *, has_open_names: bool) -> None:
+        """names: what the statement gives names to. direct: the relations that it names. has_open_names: some of its
+        columns have names that are not in its text."""
+        self._reach = reach
+        self._names = names
+        self._direct = direct
+        self._has_open_names = has_open_names
+
+    def may_be_string(self, wrapped: Node) -> bool:
+        if not wrapped:
+            return False  # an ELSE that is not there
+        ((kind, node),) = wrapped.items()
+        if kind in _NO_STRINGS:
+            return False
+        look = _LOOKS.get(kind)
+        return True if look is None else look(self, node)
+
+    def _any(self, items: list[Node]) -> bool:
+        return any(self.may_be_string(item) for item in items)
+
+    def _column(self, node: Node) -> bool:
+        last = node["fields"][-1]
+        if "String" not in last or self._has_open_names:
+            return True
+        name = last["String"]["sval"]
+        if name in self._names or name in _GIVEN or name.startswith("column"):
+            return True
+        relations = self._reach.columns.get(name)
+        return relations is None or not relations.isdisjoint(self._direct)
+
+    def _cast(self, node: Node) -> bool:
+        found = self._reach.type(node["typeName"]["names"][-1]["String"]["sval"])
+        return found is None or bool(found & STRING)
+
+    def _call(self, node: Node) -> bool:
+        arguments = node.get("args", [])
+        name = node["funcname"][-1]["String"]["sval"]
+        if name in TRANSPARENT:
+            return self._any(arguments) or self._any([item["SortBy"]["node"] for item in node.get("agg_order", ())])
+        found = self._reach.function(name, len(arguments))
+        return found is None or bool(found.bits & STRING)
+
+    def _expression(self, node: Node) -> bool:
+        if node["kind"] in _BOOLEAN:
+            return False
+        if node["kind"] == "AEXPR_NULLIF":
+            return self.may_be_string(node["lexpr"])
+        name = node["name"][-1]["String"]["sval"]
+        found = self._reach.operators.get((name, 2 if "lexpr" in node else 1))
+        return found is None or bool(found.bits & STRING)
+
+    def _case(self, node: Node) -> bool:
+        results = [item["CaseWhen"]["result"] for item in node["args"]]
+        return self._any([*results, node.get("defresult", {})])
+
+    def _list(self, node: Node) -> bool:
+        return self._any([*node.get("args", ()), *node.get("elements", ())])
+
+    def _sublink(self, node: Node) -> bool:
+        if node["subLinkType"] not in {"EXPR_SUBLINK", "ARRAY_SUBLINK"}:
+            return False
+        return self._select(node["subselect"]["SelectStmt"])
+
+    def _select(self, node: Node) -> bool:
+        if "larg" in node:
+            return self._select(node["larg"]) or self._select(node["rarg"])
+        if "targetList" not in node:
+            return True
+        return self._any([item["ResTarget"]["val"] for item in node["targetList"]])
+
+    def _indirection(self, node: Node) -> bool:
+        if any("A_Indices" not in item for item in node["indirection"]):
+            return True
+        return self.may_be_string(node["arg"])
+
+
+_LOOKS: Final = {
+    "ColumnRef": Operands._column,
+    "TypeCast": Operands._cast,
+    "FuncCall": Operands._call,
+    "A_Expr": Operands._expression,
+    "CaseExpr": Operands._case,
+    "CoalesceExpr": Operands._list,
+    "MinMaxExpr": Operands._list,
+    "A_ArrayExpr": Operands._list,
+    "SubLink": Operands._sublink,
+    "A_Indirection": Operands._indirection,
+}

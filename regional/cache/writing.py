@@ -1,0 +1,247 @@
+"""What may no longer hold of kept answers once a statement has run: the tables it writes, or everything.
+
+The commands are told apart by the grammar; a query, of whatever command, is walked for what it writes in a WITH and for
+what it calls. Where the writes of a name go is the catalogue's to say (`effects.py`). DDL, what runs text or code that
+is not seen (DO, CALL, EXECUTE), and every command that is not in a table here count as everything. Too much is always
+allowed; one too few is a wrong row.
+
+Rows that nobody keeps answers of do not count: sequences, temporary tables. Nor do commands that change none: VACUUM,
+SET, LOCK, NOTIFY, FETCH (its cursor was judged when it was declared), and PREPARE TRANSACTION, since COMMIT PREPARED is
+everything.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from regional.cache.bodies import CASCADE, DELETE, INSERT, TRUNCATE, UPDATE
+from regional.cache.effects import Effects
+from regional.cache.reach import Reach
+from regional.cache.verdicts import EVERYTHING, NOTHING, Writing
+from regional.grammar import Node, parse
+from regional.nodes import LATER_SYNTAX, LEAVES, TYPED, names, parts
+
+_OPAQUE: Final = Writing(everything=True)
+_HARMLESS: Final = frozenset({
+    "VariableSetStmt", "VariableShowStmt", "FetchStmt", "ClosePortalStmt", "LockStmt", "NotifyStmt", "ListenStmt",
+    "UnlistenStmt", "DeallocateStmt", "LoadStmt", "DiscardStmt", "ConstraintsSetStmt", "CheckPointStmt", "VacuumStmt",
+    "ReindexStmt", "ClusterStmt",
+})  # fmt: skip
+_CHANGES: Final = {
+    "InsertStmt": INSERT,
+    "UpdateStmt": UPDATE,
+    "DeleteStmt": DELETE,
+    "MergeStmt": INSERT | UPDATE | DELETE,
+}
+_QUERIES: Final = frozenset({"SelectStmt", *_CHANGES})
+_ENDS: Final = frozenset({"TRANS_STMT_COMMIT", "TRANS_STMT_PREPARE", "TRANS_STMT_COMMIT_PREPARED"})
+
+_Scope = frozenset[str]
+_NO_SCOPE: Final[_Scope] = frozenset()
+
+
+def written(sql: bytes, reach: Reach | None) -> Writing:
+    """Return what the statements of a text write."""
+    whole = NOTHING
+    # A backslash is read in two ways, and which one counts is a setting of the session's.
+    for escapes in (False, True) if b"\\" in sql else (False,):
+        statements = parse(sql, escapes=escapes)
+        if statements is None:
+            return Writing(everything=True, outlives_rollback=True, commits_inside=True)
+        try:
+            for statement in statements:
+                whole |= _of_statement(statement, reach)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):  # a shape not foreseen
+            return Writing(everything=True, outlives_rollback=True, commits_inside=len(statements) > 1)
+        if len(statements) > 1 and any(_ends(statement) for statement in statements):
+            whole |= Writing(commits_inside=True)
+        if len(statements) == 1 and _is_rollback(statements[0]):
+            return Writing(is_rollback=True)
+    return whole
+
+
+def _ends(statement: Node) -> bool:
+    return statement.get("TransactionStmt", {}).get("kind") in _ENDS
+
+
+def _is_rollback(statement: Node) -> bool:
+    node = statement.get("TransactionStmt", {})
+    return node.get("kind") == "TRANS_STMT_ROLLBACK" and not node.get("chain")
+
+
+def _of_statement(statement: Node, reach: Reach | None) -> Writing:
+    ((kind, node),) = statement.items()
+    if kind in _HARMLESS:
+        return NOTHING
+    if kind in _QUERIES:
+        return _of_query(kind, node, reach)
+    look = _LOOKS.get(kind)
+    return _OPAQUE if look is None else look(node, reach)
+
+
+def _of_query(kind: str, node: Node, reach: Reach | None) -> Writing:
+    if kind == "SelectStmt" and "intoClause" in node:
+        return _into(node["intoClause"], _walked("SelectStmt", node, reach))
+    return _walked(kind, node, reach)
+
+
+def _into(into: Node, query: Writing) -> Writing:
+    """A new table is DDL; a temporary one is nobody else's."""
+    return query if into["rel"].get("relpersistence") == "t" else query | _OPAQUE
+
+
+def _walked(kind: str, node: Node, reach: Reach | None) -> Writing:
+    if reach is None:
+        return EVERYTHING
+    effects = Effects(reach)
+    _Walk(reach, effects).follow(kind, node)
+    return effects.writing()
+
+
+def _transaction(node: Node, reach: Reach | None) -> Writing:
+    return EVERYTHING if node["kind"] == "TRANS_STMT_COMMIT_PREPARED" else NOTHING
+
+
+def _unseen(node: Node, reach: Reach | None) -> Writing:
+    return EVERYTHING
+
+
+def _explain(node: Node, reach: Reach | None) -> Writing:
+    if any(option["DefElem"]["defname"] == "analyze" for option in node.get("options", ())):
+        return _of_statement(node["query"], reach)
+    return NOTHING
+
+
+def _query(node: Node, reach: Reach | None) -> Writing:
+    return _of_statement(node["query"], reach)
+
+
+def _copy(node: Node, reach: Reach | None) -> Writing:
+    if "query" in node:
+        return _query(node, reach)
+    if reach is None:
+        return EVERYTHING
+    effects = Effects(reach)
+    relation = node["relation"]
+    if node.get("is_from"):
+        effects.write_named(relation.get("schemaname"), relation["relname"], INSERT)
+    else:
+        effects.read_named(relation.get("schemaname"), relation["relname"])
+    if "whereClause" in node:
+        ((kind, condition),) = node["whereClause"].items()
+        _Walk(reach, effects).follow(kind, condition)
+    return effects.writing()
+
+
+def _truncate(node: Node, reach: Reach | None) -> Writing:
+    if reach is None:
+        return _OPAQUE
+    effects = Effects(reach)
+    for item in node["relations"]:
+        relation = item["RangeVar"]
+        how = TRUNCATE | CASCADE if node.get("behavior") == "DROP_CASCADE" else TRUNCATE
+        effects.write_named(relation.get("schemaname"), relation["relname"], how)
+    return effects.writing()
+
+
+def _refresh(node: Node, reach: Reach | None) -> Writing:
+    if reach is None:
+        return _OPAQUE
+    effects = Effects(reach)
+    relation = node["relation"]
+    effects.write_named(relation.get("schemaname"), relation["relname"], INSERT)
+    return effects.writing()
+
+
+def _create_table(node: Node, reach: Reach | None) -> Writing:
+    return NOTHING if node["relation"].get("relpersistence") == "t" else _OPAQUE
+
+
+def _create_table_as(node: Node, reach: Reach | None) -> Writing:
+    return _into(node["into"], _of_statement(node["query"], reach))
+
+
+_LOOKS: Final[dict[str, Callable[[Node, Reach | None], Writing]]] = {
+    "TransactionStmt": _transaction,
+    "CallStmt": _unseen,
+    "DoStmt": _unseen,
+    "ExecuteStmt": _unseen,
+    "ExplainStmt": _explain,
+    "DeclareCursorStmt": _query,
+    "PrepareStmt": _query,
+    "CopyStmt": _copy,
+    "TruncateStmt": _truncate,
+    "RefreshMatViewStmt": _refresh,
+    "CreateStmt": _create_table,
+    "CreateTableAsStmt": _create_table_as,
+}
+
+
+class _Walk:
+    """Follows each node of a query once, with its own stack."""
+
+    def __init__(self, reach: Reach, effects: Effects) -> None:
+        self._reach = reach
+        self._effects = effects
+        self._todo: list[tuple[str, Node, _Scope]] = []
+
+    def follow(self, kind: str, node: Node) -> None:
+        self._todo.append((kind, node, _NO_SCOPE))
+        while self._todo and not self._effects.everything:
+            self._visit(*self._todo.pop())
+
+    def _visit(self, kind: str, node: Node, scope: _Scope) -> None:
+        for name in LATER_SYNTAX.get(kind, ()):
+            self._effects.call_named(name)
+        if kind == "ColumnRef":
+            for name in names(node["fields"][1:]):
+                self._effects.call_named(name)
+        if kind in LEAVES:
+            return
+        if kind not in TYPED:
+            self._effects.everything = self._effects.outlives_rollback = True
+            return
+        without: tuple[str, ...] = ()
+        if kind.endswith("Stmt"):
+            scope = self._enter(kind, node, scope)
+            without = ("withClause", "relation", "intoClause")
+        else:
+            self._look(kind, node, scope)
+        self._todo += [(part, inner, scope) for part, inner in parts(kind, node, without=without)]
+
+    def _enter(self, kind: str, node: Node, scope: _Scope) -> _Scope:
+        """Count what a statement writes, follow its WITH clause, and return the names that its body sees."""
+        if kind in _CHANGES:
+            relation = node["relation"]
+            how = _CHANGES[kind]
+            if node.get("onConflictClause", {}).get("action") == "ONCONFLICT_UPDATE":
+                how |= UPDATE
+            self._effects.write_named(relation.get("schemaname"), relation["relname"], how)
+        clause = node.get("withClause")
+        if clause is None:
+            return scope
+        queries: list[Node] = [item["CommonTableExpr"] for item in clause["ctes"]]
+        inside = scope | {query["ctename"] for query in queries}
+        visible = inside if clause.get("recursive") else scope
+        for query in queries:
+            self._todo.append(("CommonTableExpr", query, visible))
+            visible |= {query["ctename"]}
+        return inside
+
+    def _look(self, kind: str, node: Node, scope: _Scope) -> None:
+        effects = self._effects
+        match kind:
+            case "RangeVar" if "schemaname" in node or node["relname"] not in scope:
+                effects.read_named(node.get("schemaname"), node["relname"])
+            case "FuncCall":
+                effects.call_named(names(node["funcname"])[-1])
+            case "A_Expr":
+                self._operator(node["name"])
+            case "SubLink" | "SortBy":
+                self._operator(node.get("operName") or node.get("useOp") or [])
+            case "A_Indirection":
+                for name in names(node["indirection"]):
+                    effects.call_named(name)
+
+    def _operator(self, items: list[Node]) -> None:
+        for name in names(items):
+            self._effects.call_all(self._reach.operator_functions.get(name, ()))
