@@ -61,7 +61,7 @@ class Edge:
     """What the clients of one edge share."""
 
     def __init__(self, options: EdgeOptions, pump: Pump, address: str, max_clients: int) -> None:
-        self.directory = Directory(Store(), time.monotonic)
+        self.directory = Directory(Store(options.cache_bytes), time.monotonic)
         self.limits = Limits(handshake_timeout_s=options.handshake_timeout_s, wait_timeout_s=options.wait_timeout_s)
         self.clients: set[Client] = set()
         self.newcomers: set[Newcomer] = set()

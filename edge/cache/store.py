@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from edge.cache.answers import Answers
 
-DEFAULT_BYTES: Final = 256 << 20
 OVERHEAD_BYTES: Final = 800  # of an answer, beside its bytes and those of its request
 
 _SMALL_SHARE: Final = 10  # the small queue has one part in so many
@@ -50,7 +49,7 @@ class Kept:
 class Store:
     """Of one edge process."""
 
-    def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.bytes = 0
         self.collecting_bytes = 0
