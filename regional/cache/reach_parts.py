@@ -13,6 +13,8 @@ tree(class, object, relation, event, text) AS MATERIALIZED (
   WHERE r.ev_class >= 16384 AND (c.relkind <> 'm' OR r.ev_type <> '1')
   UNION ALL SELECT 'pg_constraint'::regclass, oid, contypid, '', conbin::text
             FROM pg_constraint WHERE contypid >= 16384 AND conbin IS NOT NULL
+  UNION ALL SELECT 'pg_proc'::regclass, oid, oid, '', proargdefaults::text
+            FROM pg_proc WHERE oid >= 16384 AND proargdefaults IS NOT NULL
 ),
 call(class, object, relation, event, function) AS MATERIALIZED (
   SELECT DISTINCT t.class, t.object, t.relation, t.event, split_part(left(piece, 12), ' ', 1)
@@ -24,6 +26,16 @@ source(object, relation, event, source) AS MATERIALIZED (
   FROM tree t, unnest(string_to_array(t.text, ':relid ')) WITH ORDINALITY u(piece, n), pg_class c
   WHERE n > 1 AND t.class = 'pg_rewrite'::regclass AND c.oid::text = split_part(left(piece, 12), ' ', 1)
     AND c.oid <> t.relation
+),
+"""
+
+# What is left out of a call is computed by the function's defaults.
+DEFAULTS: Final = """
+defaulting(oid, verdict) AS MATERIALIZED (
+  SELECT t.object, greatest(max(f.verdict), max(CASE WHEN t.text LIKE '%{SQLVALUEFUNCTION %' THEN 1 ELSE 0 END))
+  FROM tree t LEFT JOIN call c ON c.class = t.class AND c.object = t.object
+    LEFT JOIN function f ON f.oid::text = c.function
+  WHERE t.class = 'pg_proc'::regclass GROUP BY t.object
 ),
 """
 
@@ -107,12 +119,54 @@ related(schema, name, oid, flags, others) AS (
 ),
 """
 
+# pg_depend leads from views, defaults, checks, indexes and policies to the user's functions, also through operators and
+# types. A value of a type may be cast without being asked.
+USES: Final = """
+by_function(class, object, function) AS MATERIALIZED (
+  SELECT d.classid, d.objid, d.refobjid FROM pg_depend d
+  WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384 AND d.deptype <> 'e'
+  UNION SELECT d.classid, d.objid, o.oprcode::oid FROM pg_depend d JOIN pg_operator o ON o.oid = d.refobjid
+        WHERE d.refclassid = 'pg_operator'::regclass AND d.refobjid >= 16384
+),
+in_type(type, function) AS (
+  SELECT t.oid, f FROM pg_type t, unnest(ARRAY[t.typinput::oid, t.typoutput::oid]) f
+  WHERE t.oid >= 16384 AND f >= 16384
+  UNION SELECT c.contypid, b.function FROM pg_constraint c JOIN by_function b
+          ON b.class = 'pg_constraint'::regclass AND b.object = c.oid WHERE c.contypid <> 0
+  UNION SELECT type, castfunc FROM pg_cast, unnest(ARRAY[castsource, casttarget]) type
+        WHERE castfunc >= 16384 AND type >= 16384
+  UNION SELECT m.type, i.function FROM in_type i JOIN made_of m ON m.part = i.type
+),
+by_object(class, object, function) AS MATERIALIZED (
+  SELECT class, object, function FROM by_function
+  UNION SELECT d.classid, d.objid, i.function FROM pg_depend d JOIN in_type i ON i.type = d.refobjid
+        WHERE d.refclassid = 'pg_type'::regclass
+  UNION SELECT c.class, c.object, w.oid FROM call c JOIN may_write w ON w.oid::text = c.function
+),
+uses(relation, how, function) AS (
+  SELECT p.polrelid, 'r', b.function FROM pg_policy p JOIN by_object b
+    ON b.class = 'pg_policy'::regclass AND b.object = p.oid
+  UNION SELECT r.ev_class, 'r', b.function FROM pg_rewrite r JOIN by_object b
+          ON b.class = 'pg_rewrite'::regclass AND b.object = r.oid AND r.ev_type = '1'
+  UNION SELECT d.adrelid, 'w', b.function FROM pg_attrdef d JOIN by_object b
+          ON b.class = 'pg_attrdef'::regclass AND b.object = d.oid
+  UNION SELECT c.conrelid, 'w', b.function FROM pg_constraint c JOIN by_object b
+          ON b.class = 'pg_constraint'::regclass AND b.object = c.oid WHERE c.conrelid <> 0
+  UNION SELECT i.indrelid, 'w', b.function FROM pg_index i JOIN by_object b
+          ON b.class = 'pg_class'::regclass AND b.object = i.indexrelid
+  UNION SELECT t.tgrelid, 'w', b.function FROM pg_trigger t JOIN by_object b
+          ON b.class = 'pg_trigger'::regclass AND b.object = t.oid AND b.function <> t.tgfoid
+  UNION SELECT a.attrelid, how, i.function FROM pg_attribute a JOIN in_type i ON i.type = a.atttypid
+          JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm', 'f'), unnest('{r,w}'::text[]) how
+        WHERE NOT a.attisdropped
+),
+"""
+
 # What a stored tree may not hold, in the words of nodes/outfuncs.c. A CoerceViaIO to a date reads it out of a text.
 VIEWS: Final = """
-tree_call(object, relation, event, verdict, name, users) AS MATERIALIZED (
+tree_call(object, relation, event, verdict, name) AS MATERIALIZED (
   SELECT t.object, t.relation, t.event, coalesce(max(f.verdict), 0),
-    coalesce((array_agg(p.proname ORDER BY f.verdict DESC))[1], ''),
-    coalesce(string_agg(p.oid::text, ' ') FILTER (WHERE p.oid >= 16384), '')
+    coalesce((array_agg(p.proname ORDER BY f.verdict DESC))[1], '')
   FROM tree t LEFT JOIN call c ON c.class = t.class AND c.object = t.object
     LEFT JOIN function f ON f.oid::text = c.function LEFT JOIN pg_proc p ON p.oid = f.oid
   WHERE t.class = 'pg_rewrite'::regclass
@@ -130,42 +184,10 @@ odd(object, verdict, name) AS MATERIALIZED (
                    JOIN type_bits b ON b.oid::text = split_part(left(piece, 12), ' ', 1)
                  WHERE n > 1 AND (b.bits & 1 <> 0 OR b.bits & 2 <> 0 AND t.text LIKE '%{COERCEVIAIO %')))
 ),
-viewed(object, relation, event, verdict, name, users) AS (
+viewed(object, relation, event, verdict, name) AS (
   SELECT c.object, c.relation, c.event, greatest(c.verdict, coalesce(o.verdict, 0)),
-    CASE WHEN o.object IS NULL THEN c.name ELSE o.name END, c.users
+    CASE WHEN o.object IS NULL THEN c.name ELSE o.name END
   FROM tree_call c LEFT JOIN odd o ON o.object = c.object
-),
-"""
-
-# pg_depend leads from defaults, checks, indexes and policies to the user's functions, also through operators and types.
-USES: Final = """
-by_function(class, object, function) AS MATERIALIZED (
-  SELECT d.classid, d.objid, d.refobjid FROM pg_depend d
-  WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
-  UNION SELECT d.classid, d.objid, o.oprcode::oid FROM pg_depend d JOIN pg_operator o ON o.oid = d.refobjid
-        WHERE d.refclassid = 'pg_operator'::regclass AND d.refobjid >= 16384
-),
-in_type(type, function) AS (
-  SELECT t.oid, f FROM pg_type t, unnest(ARRAY[t.typinput::oid, t.typoutput::oid]) f
-  WHERE t.oid >= 16384 AND f >= 16384
-  UNION SELECT c.contypid, b.function FROM pg_constraint c JOIN by_function b
-          ON b.class = 'pg_constraint'::regclass AND b.object = c.oid WHERE c.contypid <> 0
-  UNION SELECT m.type, i.function FROM in_type i JOIN made_of m ON m.part = i.type
-),
-uses(relation, how, function) AS (
-  SELECT p.polrelid, 'r', b.function FROM pg_policy p JOIN by_function b
-    ON b.class = 'pg_policy'::regclass AND b.object = p.oid
-  UNION SELECT d.adrelid, 'w', b.function FROM pg_attrdef d JOIN by_function b
-          ON b.class = 'pg_attrdef'::regclass AND b.object = d.oid
-  UNION SELECT c.conrelid, 'w', b.function FROM pg_constraint c JOIN by_function b
-          ON b.class = 'pg_constraint'::regclass AND b.object = c.oid WHERE c.conrelid <> 0
-  UNION SELECT i.indrelid, 'w', b.function FROM pg_index i JOIN by_function b
-          ON b.class = 'pg_class'::regclass AND b.object = i.indexrelid
-  UNION SELECT t.tgrelid, 'w', b.function FROM pg_trigger t JOIN by_function b
-          ON b.class = 'pg_trigger'::regclass AND b.object = t.oid AND b.function <> t.tgfoid
-  UNION SELECT a.attrelid, 'w', i.function FROM pg_attribute a JOIN in_type i ON i.type = a.atttypid
-          JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
-        WHERE NOT a.attisdropped
 ),
 """
 
