@@ -32,27 +32,36 @@ source(object, relation, event, source) AS MATERIALIZED (
 # What is left out of a call is computed by the function's defaults.
 DEFAULTS: Final = """
 defaulting(oid, verdict) AS MATERIALIZED (
-  SELECT t.object, greatest(max(f.verdict), max(CASE WHEN t.text LIKE '%{SQLVALUEFUNCTION %' THEN 1 ELSE 0 END))
+  SELECT t.object, greatest(max(f.verdict), max(CASE WHEN strpos(t.text, '{SQLVALUEFUNCTION ') > 0 THEN 1 ELSE 0 END))
   FROM tree t LEFT JOIN call c ON c.class = t.class AND c.object = t.object
     LEFT JOIN function f ON f.oid::text = c.function
   WHERE t.class = 'pg_proc'::regclass GROUP BY t.object
 ),
 """
 
+# Rows of tables are types too, but seldom those of columns.
 TYPES: Final = """
+row_used(oid) AS MATERIALIZED (
+  SELECT c.reltype FROM pg_class c JOIN pg_type t ON t.oid = c.reltype
+    JOIN pg_depend d ON d.refobjid IN (t.oid, t.typarray)
+  WHERE d.refclassid = 'pg_type'::regclass AND d.deptype = 'n' AND c.relkind <> 'c' AND c.oid >= 16384
+),
 made_of(type, part) AS MATERIALIZED (
   SELECT oid, typelem FROM pg_type WHERE typelem <> 0 AND typlen = -1
   UNION ALL SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
   UNION ALL SELECT c.reltype, a.atttypid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-            WHERE c.reltype <> 0 AND c.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE (c.relkind = 'c' OR c.reltype IN (SELECT oid FROM row_used)) AND c.oid >= 16384
+              AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
   UNION ALL SELECT (to_jsonb(r) ->> 'rngmultitypid')::oid, rngtypid FROM pg_range r WHERE to_jsonb(r) ? 'rngmultitypid'
 ),
 type_bit(oid, bit) AS (
   SELECT oid, 1 FROM pg_type
   WHERE oid < 16384 AND (typname LIKE 'reg%' AND oid <> 3734 OR typname IN ('timetz', 'aclitem'))
-  UNION SELECT t.oid, 1 FROM pg_type t JOIN function f ON f.oid IN (t.typinput, t.typoutput, t.typsend, t.typreceive)
-        WHERE t.oid >= 16384 AND f.oid >= 16384 AND f.verdict > 0
+  UNION SELECT u.type, 1 FROM (
+          SELECT t.oid, code::oid FROM pg_type t, unnest(ARRAY[typinput, typoutput, typsend, typreceive]) code
+          WHERE t.oid >= 16384 AND t.typtype = 'b' AND code >= 16384
+        ) u(type, code) JOIN function f ON f.oid = u.code WHERE f.verdict > 0
   UNION SELECT r.rngtypid, 1 FROM pg_range r JOIN function f ON f.oid = r.rngcanonical
         WHERE r.rngtypid >= 16384 AND f.verdict > 0
   UNION SELECT c.relation, 1 FROM call c JOIN function f ON f.oid::text = c.function
@@ -172,17 +181,24 @@ tree_call(object, relation, event, verdict, name) AS MATERIALIZED (
   WHERE t.class = 'pg_rewrite'::regclass
   GROUP BY t.object, t.relation, t.event
 ),
+result(object, bits) AS MATERIALIZED (
+  SELECT r.object, bit_or(b.bits) FROM (
+    SELECT DISTINCT t.object, split_part(left(piece, 12), ' ', 1)
+    FROM tree t, unnest(string_to_array(t.text, ':resulttype ')) WITH ORDINALITY u(piece, n)
+    WHERE n > 1 AND t.class = 'pg_rewrite'::regclass
+  ) r(object, type) JOIN type_bits b ON b.oid::text = r.type GROUP BY r.object
+),
 odd(object, verdict, name) AS MATERIALIZED (
   SELECT t.object,
-    CASE WHEN t.text LIKE '%{TABLESAMPLECLAUSE %' THEN 3
-         WHEN t.text LIKE '%{SQLVALUEFUNCTION %' OR t.text LIKE '%{NEXTVALUEEXPR %' THEN 2 ELSE 4 END, ''
-  FROM tree t
+    CASE WHEN strpos(t.text, '{TABLESAMPLECLAUSE ') > 0 THEN 3
+         WHEN strpos(t.text, '{SQLVALUEFUNCTION ') > 0 OR strpos(t.text, '{NEXTVALUEEXPR ') > 0 THEN 2 ELSE 4 END, ''
+  FROM tree t LEFT JOIN result r ON r.object = t.object
   WHERE t.class = 'pg_rewrite'::regclass
-    AND (t.text LIKE ANY ('{"%{TABLESAMPLECLAUSE %","%{SQLVALUEFUNCTION %","%{NEXTVALUEEXPR %","%{ROWMARKCLAUSE %",
-                            "%{TABLEFUNC %","%{JSONEXPR %","%{XMLEXPR %","%{CURRENTOFEXPR %"}'::text[])
-      OR EXISTS (SELECT FROM unnest(string_to_array(t.text, ':resulttype ')) WITH ORDINALITY u(piece, n)
-                   JOIN type_bits b ON b.oid::text = split_part(left(piece, 12), ' ', 1)
-                 WHERE n > 1 AND (b.bits & 1 <> 0 OR b.bits & 2 <> 0 AND t.text LIKE '%{COERCEVIAIO %')))
+    AND (r.bits & 1 <> 0 OR r.bits & 2 <> 0 AND strpos(t.text, '{COERCEVIAIO ') > 0
+      OR strpos(t.text, '{TABLESAMPLECLAUSE ') > 0 OR strpos(t.text, '{SQLVALUEFUNCTION ') > 0
+      OR strpos(t.text, '{NEXTVALUEEXPR ') > 0
+      OR strpos(t.text, '{ROWMARKCLAUSE ') > 0 OR strpos(t.text, '{TABLEFUNC ') > 0 OR strpos(t.text, '{JSONEXPR ') > 0
+      OR strpos(t.text, '{XMLEXPR ') > 0 OR strpos(t.text, '{CURRENTOFEXPR ') > 0)
 ),
 viewed(object, relation, event, verdict, name) AS (
   SELECT c.object, c.relation, c.event, greatest(c.verdict, coalesce(o.verdict, 0)),
