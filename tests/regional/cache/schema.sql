@@ -88,7 +88,8 @@ create function by_count(n int) returns int language sql immutable as $$ select 
 create function by_count(n int, m int) returns double precision language sql volatile as $$ select random() $$;
 create function defaulting(n int, m double precision default random()) returns double precision language sql volatile
   as $$ select n + m $$;
-create function defaulting_now(n int, m timestamptz default now()) returns text language sql immutable as $$ select n || 'x' $$;
+create function defaulting_now(n int, m timestamptz default now()) returns text language plpgsql immutable
+  as $$ begin return n || m::text; end $$;
 create function many(variadic n int[]) returns double precision language sql volatile as $$ select random() + n[1] $$;
 create function initcap(word varchar, n int) returns text language sql immutable as $$ select word $$;
 create function upper(row_of tag) returns text language sql volatile as $$ select row_of.label || random() $$;
