@@ -155,9 +155,11 @@ class Mux:
         """The next message for the link, serialized, or None while there is nothing to send or no room for it."""
         batch = Batch()
         self._add_urgent(batch)
-        carries_data, prompt_bytes = self._add_prompt(batch)
-        before_bulk = len(batch.frames)
-        bulk_bytes = self._add_bulk(batch, self.window.room(now) - prompt_bytes)
+        carries_data, prompt_bytes, bulk_bytes, before_bulk = False, 0, 0, len(batch.frames)
+        if not self._urgent:  # else what is left of it would be overtaken by what it has to go ahead of
+            carries_data, prompt_bytes = self._add_prompt(batch)
+            before_bulk = len(batch.frames)
+            bulk_bytes = self._add_bulk(batch, self.window.room(now) - prompt_bytes)
         if not batch.frames and self.received_bytes - self._acknowledged_bytes < ACKNOWLEDGE_BYTES:
             return None
         if self.received_bytes != self._acknowledged_bytes:

@@ -163,6 +163,17 @@ def test_control_goes_ahead_of_everything(ends: tuple[End, End]) -> None:
     assert frames_of(batches(edge))[0].HasField("ping")
 
 
+def test_control_that_a_message_has_no_room_for_is_not_overtaken(ends: tuple[End, End]) -> None:
+    edge, _ = ends
+    for number in range(3):
+        edge.mux.send_control(Frame(configuration=Configuration(name=str(number), verifier="x" * (1 << 20))))
+    edge.mux.send_control(Frame(ping=Ping(id=1)))
+    edge.mux.send(edge.open(1), b"x" * (PROMPT_BYTES + 10))
+    edge.mux.send(edge.open(2), b"x" * 10)
+    kinds = [frame.WhichOneof("control") for frame in frames_of(batches(edge))]
+    assert kinds[:4] == ["configuration"] * 3 + ["ping"]
+
+
 def test_a_channel_becomes_bulk_after_its_first_bytes_and_prompt_again_with_the_next_exchange(
     ends: tuple[End, End],
 ) -> None:
