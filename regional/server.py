@@ -241,9 +241,10 @@ class LinkServer:
             raise
         finally:
             self.links.discard(link)
+            if all(other.hello.node != link.hello.node for other in self.links):
+                self.served.gone(link.hello.node)
             log.info("link down", edge=link.hello.node or "unknown", peer=link.peer, why=why)
             link.lost()
-            self.served.gone(link.hello.node)
             self._notify()
 
     def push(self, frame: Frame) -> None:

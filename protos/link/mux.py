@@ -60,6 +60,8 @@ class Mux:
         self._next_ping = 1
         self.round_trip_s = 0.0
         """The latest crossing measured by a ping; 0.0 before the first."""
+        self.on_pong: Callable[[float], None] = lambda sent_at: None
+        """Called when a ping is answered, with when it was sent: what the peer had said before has arrived."""
         self.data_batches_out = 0
         self.data_batches_in = 0
 
@@ -155,8 +157,8 @@ class Mux:
         """The next message for the link, serialized, or None while there is nothing to send or no room for it."""
         batch = Batch()
         self._add_urgent(batch)
-        carries_data, prompt_bytes, bulk_bytes, before_bulk = False, 0, 0, len(batch.frames)
-        if not self._urgent:  # else what is left of it would be overtaken by what it has to go ahead of
+        carries_data, prompt_bytes, before_bulk, bulk_bytes = False, 0, len(batch.frames), 0
+        if not self._urgent:  # an answer must not overtake what was said before it: an invalidation, say
             carries_data, prompt_bytes = self._add_prompt(batch)
             before_bulk = len(batch.frames)
             bulk_bytes = self._add_bulk(batch, self.window.room(now) - prompt_bytes)
@@ -299,6 +301,7 @@ class Mux:
         elif kind == "pong":
             sent = self._pings.pop(frame.pong.id, None)
             if sent is not None:
+                self.on_pong(sent)
                 self.round_trip_s = now - sent
                 self.window.round_trip(self.round_trip_s, now)
         else:

@@ -40,6 +40,9 @@ class Effects:
             return EVERYTHING if self.outlives_rollback else _OPAQUE
         return Writing(frozenset(self.tables)) if self.tables else NOTHING
 
+    def know_nothing(self) -> None:
+        self.everything = self.outlives_rollback = True
+
     def write_named(self, schema: str | None, name: str, how: int) -> None:
         """A name that is not known may be anything."""
         access = self._reach.relation(schema, name)
@@ -122,7 +125,7 @@ class Effects:
             if function.kind == _AGGREGATE:
                 self.call_all(function.parts)
             elif body is None:
-                self.everything = self.outlives_rollback = True
+                self.know_nothing()
             else:
                 for schema, name, how in body.writes:
                     self.write_named(schema, name, how)

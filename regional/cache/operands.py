@@ -1,8 +1,9 @@
-"""Whether an expression may be a string: a cast to a date then runs the date parser on data, where 'now' may stand.
+"""Whether an expression may be a string, or a time of day.
 
-What is not shown to be no string may be one. A column is none if no relation of the statement has it as a string, and
-nothing inside the statement gives its name to something else. A parameter is none: its value is looked at when it is
-bound. Nor is a constant: it was looked at.
+Of a string a cast to a date runs the date parser on data, where 'now' may stand; a time of day becomes one with a zone
+without being asked, whose offset is today's. What is not shown to be none may be one. A column is none if no relation
+of the statement has it as such, and nothing inside the statement gives its name to something else. A parameter is none:
+its value and its type are looked at elsewhere. Nor is a constant: it was looked at.
 """
 
 from typing import Final
@@ -33,8 +34,16 @@ class Operands:
         self._names = names
         self._direct = direct
         self._has_open_names = has_open_names
+        self._columns = reach.columns[STRING]
+        self._bits = STRING
 
-    def may_be_string(self, wrapped: Node) -> bool:
+    def may_be(self, wanted: int, operands: list[Node]) -> bool:
+        """May one of them be of that bit of types?"""
+        self._columns = self._reach.columns[wanted]
+        self._bits = wanted | STRING  # what a function returns "any" of counts as a string
+        return self._any(operands)
+
+    def _may_be(self, wrapped: Node) -> bool:
         if not wrapped:
             return False  # an ELSE that is not there
         ((kind, node),) = wrapped.items()
@@ -44,7 +53,7 @@ class Operands:
         return True if look is None else look(self, node)
 
     def _any(self, items: list[Node]) -> bool:
-        return any(self.may_be_string(item) for item in items)
+        return any(self._may_be(item) for item in items)
 
     def _column(self, node: Node) -> bool:
         last = node["fields"][-1]
@@ -53,12 +62,13 @@ class Operands:
         name = last["String"]["sval"]
         if name in self._names or name in _GIVEN or name.startswith("column"):
             return True
-        relations = self._reach.columns.get(name)
-        return relations is None or not relations.isdisjoint(self._direct)
+        if name not in self._reach.columns[STRING]:
+            return True
+        return not self._columns.get(name, frozenset()).isdisjoint(self._direct)
 
     def _cast(self, node: Node) -> bool:
         found = self._reach.type(node["typeName"]["names"][-1]["String"]["sval"])
-        return found is None or bool(found & STRING)
+        return found is None or bool(found & self._bits)
 
     def _call(self, node: Node) -> bool:
         arguments = node.get("args", [])
@@ -66,16 +76,16 @@ class Operands:
         if name in TRANSPARENT:
             return self._any(arguments) or self._any([item["SortBy"]["node"] for item in node.get("agg_order", ())])
         found = self._reach.function(name, len(arguments))
-        return found is None or bool(found.bits & STRING)
+        return found is None or bool(found.bits & self._bits)
 
     def _expression(self, node: Node) -> bool:
         if node["kind"] in _BOOLEAN:
             return False
         if node["kind"] == "AEXPR_NULLIF":
-            return self.may_be_string(node["lexpr"])
+            return self._may_be(node["lexpr"])
         name = node["name"][-1]["String"]["sval"]
         found = self._reach.operators.get((name, 2 if "lexpr" in node else 1))
-        return found is None or bool(found.bits & STRING)
+        return found is None or bool(found.bits & self._bits)
 
     def _case(self, node: Node) -> bool:
         results = [item["CaseWhen"]["result"] for item in node["args"]]
@@ -99,7 +109,7 @@ class Operands:
     def _indirection(self, node: Node) -> bool:
         if any("A_Indices" not in item for item in node["indirection"]):
             return True
-        return self.may_be_string(node["arg"])
+        return self._may_be(node["arg"])
 
 
 _LOOKS: Final = {

@@ -106,10 +106,11 @@ class Reach:
     operator_functions: Mapping[str, frozenset[int]]
     types: Mapping[str, int]
     type_oids: Mapping[int, int]
-    columns: Mapping[str, frozenset[int]]
-    """Columns' names to the relations in which they may be strings."""
+    columns: Mapping[int, Mapping[str, frozenset[int]]]
+    """By a bit of types: columns' names to the relations in which they may be that. Under STRING are all names."""
     writers: Mapping[int, Function]
     writers_named: Mapping[str, frozenset[int]]
+    """What using a name may call: of a function, a type, an attribute."""
     referencing: Mapping[int, tuple[tuple[str, int], ...]]
     """A table to those with foreign keys to it, with the actions on delete and update."""
     triggers: Mapping[int, tuple[Trigger, ...]]
@@ -169,14 +170,14 @@ class _Builder:
 
     names: dict[str, str] = attrs.field(factory=dict)
     relations: dict[int, Relation] = attrs.field(factory=dict)
-    views: dict[int, tuple[str, frozenset[int]]] = attrs.field(factory=dict)
+    views: dict[int, str] = attrs.field(factory=dict)
     functions: dict[str, tuple[Overload, ...]] = attrs.field(factory=dict)
     row_functions: set[str] = attrs.field(factory=set)
     operators: dict[tuple[str, int], Overload] = attrs.field(factory=dict)
     operator_functions: dict[str, frozenset[int]] = attrs.field(factory=dict)
     types: dict[str, int] = attrs.field(factory=dict)
     type_oids: dict[int, int] = attrs.field(factory=dict)
-    columns: dict[str, frozenset[int]] = attrs.field(factory=dict)
+    columns: dict[int, dict[str, frozenset[int]]] = attrs.field(factory=lambda: {bits.STRING: {}, bits.TIME: {}})
     writers: dict[int, Function] = attrs.field(factory=dict)
     writers_named: dict[str, frozenset[int]] = attrs.field(factory=dict)
     referencing: dict[int, tuple[tuple[str, int], ...]] = attrs.field(factory=dict)
@@ -225,17 +226,20 @@ class _Builder:
         self.relations[oid] = Relation(schema, name, flags, _numbers(more))
 
     def _a(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
-        self.columns[name] = _numbers(more)
+        self.columns[flags][name] = _numbers(more)
 
     def _w(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
         why = VERDICTS[flags]
-        self.views[oid] = f"{why}: {name}" if why and name else why, _numbers(more)
+        self.views[oid] = f"{why}: {name}" if why and name else why
 
     def _b(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
         parts = _numbers(more) if flags == 3 else _NOBODY
         self.writers[oid] = Function(oid, flags, more, parts)
         if schema != "t":  # no name calls a trigger's function
             self.writers_named[name] = self.writers_named.get(name, _NOBODY) | {oid}
+
+    def _n(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
+        self.writers_named[name] = self.writers_named.get(name, _NOBODY) | _numbers(more)
 
     def _k(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
         self.referencing[oid] = (*self.referencing.get(oid, ()), (schema, int(more)))
@@ -277,7 +281,7 @@ class _Builder:
             referencing=self.referencing,
             triggers=self.triggers,
             rules=self.rules,
-            calls_read=self.calls["r"] | {oid: functions for oid, (_, functions) in self.views.items()},
+            calls_read=self.calls["r"],
             calls_write=self.calls["w"],
             followable=frozenset(oid for oid, each in self.relations.items() if each.flags & bits.FOLLOWABLE),
             followable_names={
@@ -296,7 +300,7 @@ class _Builder:
         why = next((f"{why}: {relation.name}" for flag, why in _REASONS if flags & flag), "")
         tables = _NOBODY if flags & bits.VIEW else frozenset((oid,))
         if flags & bits.VIEW and not why and not flags & bits.SYSTEM:
-            why = self.views[oid][0] if oid in self.views else "unknown name"
+            why = self.views.get(oid, "unknown name")
         may_be = (bits.TIME if flags & bits.HAS_TIME else 0) | (bits.DATE if flags & bits.HAS_DATE else 0)
         for below in relation.below:
             other = self._follow(below, known, (*above, oid))

@@ -13,6 +13,8 @@ tree(class, object, relation, event, text) AS MATERIALIZED (
   WHERE r.ev_class >= 16384 AND (c.relkind <> 'm' OR r.ev_type <> '1')
   UNION ALL SELECT 'pg_constraint'::regclass, oid, contypid, '', conbin::text
             FROM pg_constraint WHERE contypid >= 16384 AND conbin IS NOT NULL
+  UNION ALL SELECT 'pg_proc'::regclass, oid, oid, '', proargdefaults::text
+            FROM pg_proc WHERE oid >= 16384 AND proargdefaults IS NOT NULL
 ),
 call(class, object, relation, event, function) AS MATERIALIZED (
   SELECT DISTINCT t.class, t.object, t.relation, t.event, split_part(left(piece, 12), ' ', 1)
@@ -27,20 +29,39 @@ source(object, relation, event, source) AS MATERIALIZED (
 ),
 """
 
+# What is left out of a call is computed by the function's defaults.
+DEFAULTS: Final = """
+defaulting(oid, verdict) AS MATERIALIZED (
+  SELECT t.object, greatest(max(f.verdict), max(CASE WHEN strpos(t.text, '{SQLVALUEFUNCTION ') > 0 THEN 1 ELSE 0 END))
+  FROM tree t LEFT JOIN call c ON c.class = t.class AND c.object = t.object
+    LEFT JOIN function f ON f.oid::text = c.function
+  WHERE t.class = 'pg_proc'::regclass GROUP BY t.object
+),
+"""
+
+# Rows of tables are types too, but seldom those of columns.
 TYPES: Final = """
+row_used(oid) AS MATERIALIZED (
+  SELECT c.reltype FROM pg_class c JOIN pg_type t ON t.oid = c.reltype
+    JOIN pg_depend d ON d.refobjid IN (t.oid, t.typarray)
+  WHERE d.refclassid = 'pg_type'::regclass AND d.deptype = 'n' AND c.relkind <> 'c' AND c.oid >= 16384
+),
 made_of(type, part) AS MATERIALIZED (
   SELECT oid, typelem FROM pg_type WHERE typelem <> 0 AND typlen = -1
   UNION ALL SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
   UNION ALL SELECT c.reltype, a.atttypid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-            WHERE c.reltype <> 0 AND c.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE (c.relkind = 'c' OR c.reltype IN (SELECT oid FROM row_used)) AND c.oid >= 16384
+              AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
   UNION ALL SELECT (to_jsonb(r) ->> 'rngmultitypid')::oid, rngtypid FROM pg_range r WHERE to_jsonb(r) ? 'rngmultitypid'
 ),
 type_bit(oid, bit) AS (
   SELECT oid, 1 FROM pg_type
   WHERE oid < 16384 AND (typname LIKE 'reg%' AND oid <> 3734 OR typname IN ('timetz', 'aclitem'))
-  UNION SELECT t.oid, 1 FROM pg_type t JOIN function f ON f.oid IN (t.typinput, t.typoutput, t.typsend, t.typreceive)
-        WHERE t.oid >= 16384 AND f.oid >= 16384 AND f.verdict > 0
+  UNION SELECT u.type, 1 FROM (
+          SELECT t.oid, code::oid FROM pg_type t, unnest(ARRAY[typinput, typoutput, typsend, typreceive]) code
+          WHERE t.oid >= 16384 AND t.typtype = 'b' AND code >= 16384
+        ) u(type, code) JOIN function f ON f.oid = u.code WHERE f.verdict > 0
   UNION SELECT r.rngtypid, 1 FROM pg_range r JOIN function f ON f.oid = r.rngcanonical
         WHERE r.rngtypid >= 16384 AND f.verdict > 0
   UNION SELECT c.relation, 1 FROM call c JOIN function f ON f.oid::text = c.function
@@ -107,41 +128,12 @@ related(schema, name, oid, flags, others) AS (
 ),
 """
 
-# What a stored tree may not hold, in the words of nodes/outfuncs.c. A CoerceViaIO to a date reads it out of a text.
-VIEWS: Final = """
-tree_call(object, relation, event, verdict, name, users) AS MATERIALIZED (
-  SELECT t.object, t.relation, t.event, coalesce(max(f.verdict), 0),
-    coalesce((array_agg(p.proname ORDER BY f.verdict DESC))[1], ''),
-    coalesce(string_agg(p.oid::text, ' ') FILTER (WHERE p.oid >= 16384), '')
-  FROM tree t LEFT JOIN call c ON c.class = t.class AND c.object = t.object
-    LEFT JOIN function f ON f.oid::text = c.function LEFT JOIN pg_proc p ON p.oid = f.oid
-  WHERE t.class = 'pg_rewrite'::regclass
-  GROUP BY t.object, t.relation, t.event
-),
-odd(object, verdict, name) AS MATERIALIZED (
-  SELECT t.object,
-    CASE WHEN t.text LIKE '%{TABLESAMPLECLAUSE %' THEN 3
-         WHEN t.text LIKE '%{SQLVALUEFUNCTION %' OR t.text LIKE '%{NEXTVALUEEXPR %' THEN 2 ELSE 4 END, ''
-  FROM tree t
-  WHERE t.class = 'pg_rewrite'::regclass
-    AND (t.text LIKE ANY ('{"%{TABLESAMPLECLAUSE %","%{SQLVALUEFUNCTION %","%{NEXTVALUEEXPR %","%{ROWMARKCLAUSE %",
-                            "%{TABLEFUNC %","%{JSONEXPR %","%{XMLEXPR %","%{CURRENTOFEXPR %"}'::text[])
-      OR EXISTS (SELECT FROM unnest(string_to_array(t.text, ':resulttype ')) WITH ORDINALITY u(piece, n)
-                   JOIN type_bits b ON b.oid::text = split_part(left(piece, 12), ' ', 1)
-                 WHERE n > 1 AND (b.bits & 1 <> 0 OR b.bits & 2 <> 0 AND t.text LIKE '%{COERCEVIAIO %')))
-),
-viewed(object, relation, event, verdict, name, users) AS (
-  SELECT c.object, c.relation, c.event, greatest(c.verdict, coalesce(o.verdict, 0)),
-    CASE WHEN o.object IS NULL THEN c.name ELSE o.name END, c.users
-  FROM tree_call c LEFT JOIN odd o ON o.object = c.object
-),
-"""
-
-# pg_depend leads from defaults, checks, indexes and policies to the user's functions, also through operators and types.
+# pg_depend leads from views, defaults, checks, indexes and policies to the user's functions, also through operators and
+# types. A value of a type may be cast without being asked.
 USES: Final = """
 by_function(class, object, function) AS MATERIALIZED (
   SELECT d.classid, d.objid, d.refobjid FROM pg_depend d
-  WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
+  WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384 AND d.deptype <> 'e'
   UNION SELECT d.classid, d.objid, o.oprcode::oid FROM pg_depend d JOIN pg_operator o ON o.oid = d.refobjid
         WHERE d.refclassid = 'pg_operator'::regclass AND d.refobjid >= 16384
 ),
@@ -150,22 +142,68 @@ in_type(type, function) AS (
   WHERE t.oid >= 16384 AND f >= 16384
   UNION SELECT c.contypid, b.function FROM pg_constraint c JOIN by_function b
           ON b.class = 'pg_constraint'::regclass AND b.object = c.oid WHERE c.contypid <> 0
+  UNION SELECT type, castfunc FROM pg_cast, unnest(ARRAY[castsource, casttarget]) type
+        WHERE castfunc >= 16384 AND type >= 16384
   UNION SELECT m.type, i.function FROM in_type i JOIN made_of m ON m.part = i.type
 ),
+by_object(class, object, function) AS MATERIALIZED (
+  SELECT class, object, function FROM by_function
+  UNION SELECT d.classid, d.objid, i.function FROM pg_depend d JOIN in_type i ON i.type = d.refobjid
+        WHERE d.refclassid = 'pg_type'::regclass
+  UNION SELECT c.class, c.object, w.oid FROM call c JOIN may_write w ON w.oid::text = c.function
+),
 uses(relation, how, function) AS (
-  SELECT p.polrelid, 'r', b.function FROM pg_policy p JOIN by_function b
+  SELECT p.polrelid, 'r', b.function FROM pg_policy p JOIN by_object b
     ON b.class = 'pg_policy'::regclass AND b.object = p.oid
-  UNION SELECT d.adrelid, 'w', b.function FROM pg_attrdef d JOIN by_function b
+  UNION SELECT r.ev_class, 'r', b.function FROM pg_rewrite r JOIN by_object b
+          ON b.class = 'pg_rewrite'::regclass AND b.object = r.oid AND r.ev_type = '1'
+  UNION SELECT d.adrelid, 'w', b.function FROM pg_attrdef d JOIN by_object b
           ON b.class = 'pg_attrdef'::regclass AND b.object = d.oid
-  UNION SELECT c.conrelid, 'w', b.function FROM pg_constraint c JOIN by_function b
+  UNION SELECT c.conrelid, 'w', b.function FROM pg_constraint c JOIN by_object b
           ON b.class = 'pg_constraint'::regclass AND b.object = c.oid WHERE c.conrelid <> 0
-  UNION SELECT i.indrelid, 'w', b.function FROM pg_index i JOIN by_function b
+  UNION SELECT i.indrelid, 'w', b.function FROM pg_index i JOIN by_object b
           ON b.class = 'pg_class'::regclass AND b.object = i.indexrelid
-  UNION SELECT t.tgrelid, 'w', b.function FROM pg_trigger t JOIN by_function b
+  UNION SELECT t.tgrelid, 'w', b.function FROM pg_trigger t JOIN by_object b
           ON b.class = 'pg_trigger'::regclass AND b.object = t.oid AND b.function <> t.tgfoid
-  UNION SELECT a.attrelid, 'w', i.function FROM pg_attribute a JOIN in_type i ON i.type = a.atttypid
-          JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
+  UNION SELECT a.attrelid, how, i.function FROM pg_attribute a JOIN in_type i ON i.type = a.atttypid
+          JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm', 'f'), unnest('{r,w}'::text[]) how
         WHERE NOT a.attisdropped
+),
+"""
+
+# What a stored tree may not hold, in the words of nodes/outfuncs.c. A CoerceViaIO to a date reads it out of a text.
+VIEWS: Final = """
+tree_call(object, relation, event, verdict, name) AS MATERIALIZED (
+  SELECT t.object, t.relation, t.event, coalesce(max(f.verdict), 0),
+    coalesce((array_agg(p.proname ORDER BY f.verdict DESC))[1], '')
+  FROM tree t LEFT JOIN call c ON c.class = t.class AND c.object = t.object
+    LEFT JOIN function f ON f.oid::text = c.function LEFT JOIN pg_proc p ON p.oid = f.oid
+  WHERE t.class = 'pg_rewrite'::regclass
+  GROUP BY t.object, t.relation, t.event
+),
+result(object, bits) AS MATERIALIZED (
+  SELECT r.object, bit_or(b.bits) FROM (
+    SELECT DISTINCT t.object, split_part(left(piece, 12), ' ', 1)
+    FROM tree t, unnest(string_to_array(t.text, ':resulttype ')) WITH ORDINALITY u(piece, n)
+    WHERE n > 1 AND t.class = 'pg_rewrite'::regclass
+  ) r(object, type) JOIN type_bits b ON b.oid::text = r.type GROUP BY r.object
+),
+odd(object, verdict, name) AS MATERIALIZED (
+  SELECT t.object,
+    CASE WHEN strpos(t.text, '{TABLESAMPLECLAUSE ') > 0 THEN 3
+         WHEN strpos(t.text, '{SQLVALUEFUNCTION ') > 0 OR strpos(t.text, '{NEXTVALUEEXPR ') > 0 THEN 2 ELSE 4 END, ''
+  FROM tree t LEFT JOIN result r ON r.object = t.object
+  WHERE t.class = 'pg_rewrite'::regclass
+    AND (r.bits & 1 <> 0 OR r.bits & 2 <> 0 AND strpos(t.text, '{COERCEVIAIO ') > 0
+      OR strpos(t.text, '{TABLESAMPLECLAUSE ') > 0 OR strpos(t.text, '{SQLVALUEFUNCTION ') > 0
+      OR strpos(t.text, '{NEXTVALUEEXPR ') > 0
+      OR strpos(t.text, '{ROWMARKCLAUSE ') > 0 OR strpos(t.text, '{TABLEFUNC ') > 0 OR strpos(t.text, '{JSONEXPR ') > 0
+      OR strpos(t.text, '{XMLEXPR ') > 0 OR strpos(t.text, '{CURRENTOFEXPR ') > 0)
+),
+viewed(object, relation, event, verdict, name) AS (
+  SELECT c.object, c.relation, c.event, greatest(c.verdict, coalesce(o.verdict, 0)),
+    CASE WHEN o.object IS NULL THEN c.name ELSE o.name END
+  FROM tree_call c LEFT JOIN odd o ON o.object = c.object
 ),
 """
 

@@ -13,17 +13,19 @@ One row is (kind, schema, name, oid, flags, more):
   most is -1 for any number
 - o: an operator's name; schema: its number of operands; flags: verdict; oid: bits; more: the user's functions in it
 - r: a relation; flags below; more: children, or what a view reads
-- a: a column's name; more: the relations in which it may be a string
-- w: oid: a view; flags: verdict of what it calls; name: of what is refused; more: the user's functions in it
+- a: a column's name; more: the relations in which it may be (flags) 4: a string, 8: a time of day
+- w: oid: a view; flags: verdict of what it calls; name: of what is refused
 - b: oid: a function that may write; schema: t if only a trigger calls it; flags: 1 if the body says what, 2 if nothing
   does, 3 if `more` are its parts
+- n: a name; more: functions that using it may call: a function's defaults, a type's casts and checks
 - k: oid: a table with a foreign key to it; schema: its actions on delete and update; more: the referencing table
 - g: oid: a table with a trigger; flags: tgtype; more: its function
 - u: oid: a table with a rule; schema: the event; flags: verdict; more: relations; name: the user's functions
-- d: oid: a relation; schema: r if its policies, w if its defaults, checks and indexes call the functions in `more`
+- d: oid: a relation; schema: r if its view or policies, w if its defaults, checks and indexes may call the functions in
+  `more`
 
 Verdicts: 0 admitted, 1 stable, 2 volatile, 3 sampled, 4 not understood. Bits of types: 1 refused, 2 is read by a date
-parser, 4 may be a string, 8 time of day.
+parser, 4 may be a string, 8 time of day; of a result, 16: a time of day where there was none.
 
 Works on PostgreSQL 12 to 18, as any user, as `regional/catalog_query.py` does.
 """
@@ -40,13 +42,13 @@ from regional.builtins import (
     TRUSTED_EXTENSIONS,
 )
 from regional.cache.admitted import STABLE, STABLE_EXTENSIONS, WRITELESS, WRITELESS_EXTENSIONS
-from regional.cache.reach_parts import RELATIONS, REPLACED, SHAPE, TREES, TYPES, USES, VIEWS
+from regional.cache.reach_parts import DEFAULTS, RELATIONS, REPLACED, SHAPE, TREES, TYPES, USES, VIEWS
 
 #: Flags of a relation.
 SYSTEM, TEMPORARY, FOREIGN, ROW_SECURITY, BAD_TYPE, SEQUENCE, UNLOGGED = 1, 2, 4, 8, 16, 32, 64
 VIEW, HAS_TIME, IN_PARTITIONS, FOLLOWABLE, HAS_DATE = 128, 512, 1024, 2048, 4096
 #: Bits of a type.
-REFUSED, DATE, STRING, TIME = 1, 2, 4, 8
+REFUSED, DATE, STRING, TIME, MAKES_TIME = 1, 2, 4, 8, 16
 
 #: Longer bodies of functions are not read.
 MAX_BODY: Final = 8192
@@ -105,7 +107,7 @@ may_write(name, oid, flags, more) AS (
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN member m ON m.oid = p.oid
   WHERE p.oid >= 16384 AND (p.provolatile <> 'i' OR p.prokind = 'a')
     AND NOT (l.lanname IN ('c', 'internal')
-             AND (p.provolatile <> 'v' AND p.prokind <> 'a' OR m.name = ANY ({writeless_extensions})))
+             AND (p.provolatile <> 'v' AND p.prokind <> 'a' OR coalesce(m.name = ANY ({writeless_extensions}), false)))
 ),
 """
 
@@ -126,30 +128,40 @@ UNION ALL SELECT 'f', '', name, 0, bit_or(takes_row),
 FROM (
   SELECT p.proname, p.pronargs - p.pronargdefaults - CASE WHEN p.provariadic <> 0 THEN 1 ELSE 0 END,
     CASE WHEN p.provariadic <> 0 THEN -1 ELSE p.pronargs END,
-    CASE WHEN coalesce(b.bits, 0) & 1 <> 0 THEN greatest(f.verdict, 1) ELSE f.verdict END,
-    coalesce(b.bits, 0) & CASE WHEN 1083 = ANY (p.proargtypes) THEN 4 ELSE 12 END
-      | CASE WHEN p.oid >= 16384 AND 1083 = ANY (p.proallargtypes) THEN 8 ELSE 0 END,
+    greatest(f.verdict, d.verdict, coalesce(b.bits, 0) & 1),
+    coalesce(b.bits, 0) & 12
+      | CASE WHEN coalesce(b.bits, 0) & 8 <> 0 AND NOT 1083 = ANY (p.proargtypes)
+                  OR p.oid >= 16384 AND 1083 = ANY (p.proallargtypes) THEN 16 ELSE 0 END,
     CASE WHEN f.verdict > 0 AND p.pronargs > 0 AND a.typtype IN ('c', 'p') THEN 1 ELSE 0 END
-  FROM pg_proc p JOIN function f ON f.oid = p.oid LEFT JOIN type_bits b ON b.oid = p.prorettype
-    LEFT JOIN pg_type a ON a.oid = p.proargtypes[0]
+  FROM pg_proc p JOIN function f ON f.oid = p.oid LEFT JOIN defaulting d ON d.oid = p.oid
+    LEFT JOIN type_bits b ON b.oid = p.prorettype LEFT JOIN pg_type a ON a.oid = p.proargtypes[0]
   WHERE p.oid >= 16384 OR NOT (p.proargtypes::oid[] && ARRAY[1266, 2275, 2281]::oid[])
 ) spec(name, least, most, verdict, bits, takes_row) GROUP BY name
 UNION ALL SELECT 'o', operands, oprname, bit_or(bits)::oid, max(verdict), coalesce(string_agg(code, ' '), '')
 FROM (
   SELECT CASE WHEN o.oprleft <> 0 AND o.oprright <> 0 THEN '2' ELSE '1' END, o.oprname,
-    coalesce(b.bits, 0) & CASE WHEN 1083 IN (o.oprleft, o.oprright) THEN 4 ELSE 12 END,
+    coalesce(b.bits, 0) & 12
+      | CASE WHEN b.bits & 8 <> 0 AND 1083 NOT IN (o.oprleft, o.oprright) THEN 16 ELSE 0 END,
     f.verdict, CASE WHEN f.oid >= 16384 THEN f.oid::text END
   FROM pg_operator o JOIN function f ON f.oid = o.oprcode LEFT JOIN type_bits b ON b.oid = o.oprresult
 ) spec(operands, oprname, bits, verdict, code) GROUP BY operands, oprname
 UNION ALL SELECT 'r', schema, name, oid, flags, others FROM related
-UNION ALL SELECT 'a', '', name, 0, 0, coalesce(string_agg(relation::text, ' ') FILTER (WHERE bits & 4 <> 0), '')
+UNION ALL SELECT 'a', '', name, 0, 4, coalesce(string_agg(relation::text, ' ') FILTER (WHERE bits & 4 <> 0), '')
 FROM col GROUP BY name
-UNION ALL SELECT 'w', '', name, relation, verdict, users FROM viewed WHERE event = '1'
-UNION ALL SELECT 'u', event::text, users, relation, verdict,
+UNION ALL SELECT 'a', '', name, 0, 8, string_agg(relation::text, ' ') FROM col WHERE bits & 8 <> 0 GROUP BY name
+UNION ALL SELECT 'w', '', name, relation, verdict, '' FROM viewed WHERE event = '1'
+UNION ALL SELECT 'u', event::text,
+  coalesce((SELECT string_agg(b.function::text, ' ') FROM by_object b
+            WHERE b.class = 'pg_rewrite'::regclass AND b.object = viewed.object), ''), relation, verdict,
   coalesce((SELECT string_agg(s.source::text, ' ') FROM source s WHERE s.object = viewed.object), '')
 FROM viewed WHERE event <> '1'
 UNION ALL SELECT 'b', CASE WHEN p.prorettype = 2279 THEN 't' ELSE '' END, name, w.oid, flags, more
 FROM may_write w JOIN pg_proc p ON p.oid = w.oid
+UNION ALL SELECT 'n', '', p.proname, 0, 0, string_agg(b.function::text, ' ')
+FROM by_object b JOIN pg_proc p ON p.oid = b.object
+WHERE b.class = 'pg_proc'::regclass AND p.proargdefaults IS NOT NULL GROUP BY p.proname
+UNION ALL SELECT 'n', '', t.typname, 0, 0, string_agg(i.function::text, ' ')
+FROM in_type i JOIN pg_type t ON t.oid = i.type GROUP BY t.typname
 UNION ALL SELECT 'k', confdeltype::text || confupdtype::text, '', confrelid, 0, conrelid::text
 FROM pg_constraint WHERE contype = 'f'
 UNION ALL SELECT 'g', '', '', tgrelid, tgtype::int, tgfoid::text
@@ -178,11 +190,12 @@ REACH_QUERY: Final = "".join(
         _HEAD,
         _FUNCTIONS.format(**_LISTS),
         TREES,
+        DEFAULTS,
         TYPES,
         RELATIONS,
-        VIEWS,
-        USES,
         _WRITES.format(**_LISTS),
+        USES,
+        VIEWS,
         REPLACED,
         SHAPE,
         _ROWS,

@@ -35,7 +35,7 @@ from regional.cache.allowed import (
 )
 from regional.cache.operands import Operands
 from regional.cache.reach import VERDICTS, Reach
-from regional.cache.reach_query import DATE, REFUSED, TIME
+from regional.cache.reach_query import DATE, MAKES_TIME, REFUSED, STRING, TIME
 from regional.cache.verdicts import Reading
 from regional.cache.words import has_date_word as has_date_word  # noqa: PLC0414 - handed on from here
 from regional.grammar import Node, parse
@@ -58,14 +58,13 @@ class Read:
 
     def __init__(self, reach: Reach) -> None:
         self.tables: set[int] = set()
-        self.calls_timezone = False
+        self.zoned: list[Node] = []
         self._reach = reach
         self._direct: set[int] = set()
         self._names: set[str] = set()
         self._casts: list[Node] = []
         self._has_time = False
         self._has_open_names = False
-        self._todo: list[tuple[str, Node, _Scope]] = []
         self._top: set[int] = set()
 
     def follow(self, select: Node) -> None:
@@ -73,49 +72,44 @@ class Read:
         if self._reach.is_replaced:
             raise RefusedError("stable function: an operator or cast of the database's own")
         self._top.add(id(select))
-        todo = self._todo
-        todo.append(("SelectStmt", select, _NO_SCOPE))
-        while todo:
-            kind, node, scope = todo.pop()
-            if kind in LEAVES:
-                continue
-            check = _CHECKS.get(kind)
-            if check is not None:
-                inside = check(self, node, scope)
-                if inside is None:
-                    continue
-                scope = inside
-            elif kind not in BRANCHES:
-                raise RefusedError(f"writes: {kind}" if kind in WRITES else f"not understood: {kind}")
-            self._enter(kind, node, scope)
+        self._visit("SelectStmt", select, _NO_SCOPE)
         self._finish()
 
-    def _enter(self, kind: str, node: Node, scope: _Scope) -> None:
-        """Put what is in a node on the stack."""
-        todo = self._todo
+    def _visit(self, kind: str, node: Node, scope: _Scope) -> None:
+        if kind in LEAVES:
+            return
+        check = _CHECKS.get(kind)
+        if check is not None:
+            inside = check(self, node, scope)
+            if inside is not None:
+                self._descend(kind, node, inside)
+        elif kind in BRANCHES:
+            self._descend(kind, node, scope)
+        else:
+            raise RefusedError(f"writes: {kind}" if kind in WRITES else f"not understood: {kind}")
+
+    def _descend(self, kind: str, node: Node, scope: _Scope) -> None:
         typed = TYPED[kind]
         for field, value in node.items():
             if value.__class__ is list:
                 if field not in LOOKED_AT:
                     for item in value:
-                        if item:
-                            ((inner, part),) = item.items()
-                            todo.append((inner, part, scope))
+                        for inner in item:
+                            self._visit(inner, item[inner], scope)
             elif value.__class__ is dict and field not in LOOKED_AT:
                 if field in typed:
-                    todo.append((typed[field], value, scope))
-                elif value:
-                    ((inner, part),) = value.items()
-                    todo.append((inner, part, scope))
+                    self._visit(typed[field], value, scope)
+                else:
+                    for inner in value:
+                        self._visit(inner, value[inner], scope)
 
     def _finish(self) -> None:
         if not self.tables:
             raise RefusedError("no table")
-        if self._casts:
-            operands = Operands(self._reach, self._names, self._direct, has_open_names=self._has_open_names)
-            if any(operands.may_be_string(operand) for operand in self._casts):
-                raise RefusedError("date word: in a text that is cast")
-        if self._has_time and self.calls_timezone:
+        operands = Operands(self._reach, self._names, self._direct, has_open_names=self._has_open_names)
+        if self._casts and operands.may_be(STRING, self._casts):
+            raise RefusedError("date word: in a text that is cast")
+        if self._has_time and operands.may_be(TIME, self.zoned):
             raise RefusedError("stable function: timezone")
 
     def _sample(self, node: Node, scope: _Scope) -> None:
@@ -138,7 +132,7 @@ class Read:
         inside = scope | {query["ctename"] for query in queries}
         visible = inside if clause.get("recursive") else scope
         for query in queries:
-            self._todo.append(("CommonTableExpr", query, visible))
+            self._visit("CommonTableExpr", query, visible)
             visible |= {query["ctename"]}
         return inside
 
@@ -201,10 +195,10 @@ class Read:
         if found is not None:
             if found.verdict:
                 raise RefusedError(f"{VERDICTS[found.verdict]}: {name}")
-            if found.bits & TIME:
+            if found.bits & MAKES_TIME:
                 self._has_time = True
         if name == "timezone":
-            self.calls_timezone = True
+            self.zoned.append(arguments[-1])
         return scope
 
     def _cast_to(self, name: str, type_bits: int | None, operand: Node | None) -> None:
@@ -233,7 +227,7 @@ class Read:
             raise RefusedError(f"unknown name: {name}")
         if found.verdict:
             raise RefusedError(f"{VERDICTS[found.verdict]}: {name}")
-        if found.bits & TIME:
+        if found.bits & MAKES_TIME:
             self._has_time = True
         return scope
 
@@ -334,5 +328,5 @@ def read(sql: bytes, reach: Reach) -> tuple[Reading, bool]:
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):  # a shape not foreseen
             return Reading("not understood"), False
         tables |= walk.tables
-        calls_timezone |= walk.calls_timezone
+        calls_timezone |= bool(walk.zoned)
     return Reading(tables=frozenset(tables)), calls_timezone

@@ -35,6 +35,9 @@ _CHANGES: Final = {
 _QUERIES: Final = frozenset({"SelectStmt", *_CHANGES})
 _ENDS: Final = frozenset({"TRANS_STMT_COMMIT", "TRANS_STMT_PREPARE", "TRANS_STMT_COMMIT_PREPARED"})
 
+#: Functions behind syntax that older servers read in another way.
+_PUT_IN: Final = frozenset({"extract", "is_normalized", "normalize", "similar_to_escape", "system_user", "timezone"})
+
 _Scope = frozenset[str]
 _NO_SCOPE: Final[_Scope] = frozenset()
 
@@ -198,7 +201,7 @@ class _Walk:
         if kind in LEAVES:
             return
         if kind not in TYPED:
-            self._effects.everything = self._effects.outlives_rollback = True
+            self._effects.know_nothing()
             return
         without: tuple[str, ...] = ()
         if kind.endswith("Stmt"):
@@ -233,15 +236,29 @@ class _Walk:
             case "RangeVar" if "schemaname" in node or node["relname"] not in scope:
                 effects.read_named(node.get("schemaname"), node["relname"])
             case "FuncCall":
-                effects.call_named(names(node["funcname"])[-1])
+                self._call(names(node["funcname"])[-1])
+            case "TypeName":
+                for name in names(node.get("names", [])):
+                    effects.call_named(name)
             case "A_Expr":
-                self._operator(node["name"])
+                if "BETWEEN" not in node["kind"]:
+                    self._operator(node["name"])
             case "SubLink" | "SortBy":
                 self._operator(node.get("operName") or node.get("useOp") or [])
             case "A_Indirection":
                 for name in names(node["indirection"]):
                     effects.call_named(name)
 
+    def _call(self, name: str) -> None:
+        """A name that is not in the snapshot may have been made since; not if only a newer grammar has put it in."""
+        reach = self._reach
+        if name in reach.functions or reach.type(name) is not None or name in _PUT_IN:
+            self._effects.call_named(name)
+        else:
+            self._effects.know_nothing()
+
     def _operator(self, items: list[Node]) -> None:
         for name in names(items):
             self._effects.call_all(self._reach.operator_functions.get(name, ()))
+            if (name, 1) not in self._reach.operators and (name, 2) not in self._reach.operators:
+                self._effects.know_nothing()

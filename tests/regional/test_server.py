@@ -181,20 +181,6 @@ async def test_a_node_that_may_not_serve_yet_takes_nobody(side: PoolSide) -> Non
 
 
 @beside
-async def test_what_edges_have_counted_is_summed(side: PoolSide) -> None:
-    async with serving(side) as (links, port):
-        peer = Peer(port)
-        peer.say(HELLO, Frame(served=Served(statuses=[Statuses(configuration=NAME, hits=7, entries=3)])))
-        await until(links.served.totals)
-        (link,) = links.links
-        assert link.served.statuses[0].hits == 7
-        await call_host(peer.close())
-        await until(lambda: not links.links)
-        (total,) = links.served.totals()
-        assert (total.hits, total.entries) == (7, 0), "what it kept has gone with it"
-
-
-@beside
 async def test_another_version_of_the_link_is_refused(side: PoolSide) -> None:
     async with serving(side) as (links, port):
         peer = Peer(port)
@@ -294,6 +280,26 @@ async def test_without_tls_or_with_a_stranger_nothing_is_served(side: PoolSide, 
 
 
 # --- a link's frames ---
+
+
+@beside
+async def test_what_an_edge_has_served_is_summed_and_what_it_keeps_goes_with_its_link(
+    side: PoolSide, origin: Origin
+) -> None:
+    side.put(configuration_for(origin))
+    async with serving(side) as (links, port):
+        peers = []
+        for hits in (5, 6):
+            peers.append(Peer(port))
+            peers[-1].say(HELLO, Frame(served=Served(statuses=[Statuses(configuration=NAME, hits=hits, entries=2)])))
+            await until(lambda hits=hits: [each.hits for each in links.served.totals()] == [hits])  # type: ignore[misc]
+        await call_host(peers[0].close())
+        await until(lambda: len(links.links) == 1)
+        assert links.served.totals()[0].entries == 2, "the same edge is still linked"
+        await call_host(peers[1].close())
+        await until(lambda: not links.links)
+        (total,) = links.served.totals()
+        assert (total.hits, total.entries) == (6, 0)
 
 
 def opening(credentials_version: int = 1, name: str = NAME, **settings: str) -> Open:

@@ -17,6 +17,7 @@ from protos.link.link_pb2 import (
     Configuration,
     Credit,
     Frame,
+    Invalidate,
     Open,
     Ping,
     Reason,
@@ -163,15 +164,14 @@ def test_control_goes_ahead_of_everything(ends: tuple[End, End]) -> None:
     assert frames_of(batches(edge))[0].HasField("ping")
 
 
-def test_control_that_a_message_has_no_room_for_is_not_overtaken(ends: tuple[End, End]) -> None:
+def test_an_answer_waits_until_all_control_has_gone_however_much_there_is(ends: tuple[End, End]) -> None:
     edge, _ = ends
-    for number in range(3):
-        edge.mux.send_control(Frame(configuration=Configuration(name=str(number), verifier="x" * (1 << 20))))
-    edge.mux.send_control(Frame(ping=Ping(id=1)))
-    edge.mux.send(edge.open(1), b"x" * (PROMPT_BYTES + 10))
-    edge.mux.send(edge.open(2), b"x" * 10)
-    kinds = [frame.WhichOneof("control") for frame in frames_of(batches(edge))]
-    assert kinds[:4] == ["configuration"] * 3 + ["ping"]
+    for number in range(40):
+        edge.mux.send_control(Frame(invalidate=Invalidate(configuration="x" * 100_000, tables=[number + 1])))
+    edge.mux.send(edge.open(1), b"x" * 10)
+    frames = frames_of(batches(edge))
+    assert all(frame.HasField("invalidate") for frame in frames[:40])
+    assert [frame.data for frame in frames[40:]] == [b"", b"x" * 10]
 
 
 def test_a_channel_becomes_bulk_after_its_first_bytes_and_prompt_again_with_the_next_exchange(

@@ -83,13 +83,16 @@ def test_an_edge_that_began_again_counts_from_nothing() -> None:
     assert only(served).hits == 10
 
 
-def test_a_configuration_that_is_left_out_keeps_its_counters_and_no_entries() -> None:
+def test_a_configuration_that_is_left_out_is_as_it_was() -> None:
     served = Served()
     served.take("one", said("a", hits=5, entries=2, bytes=9))
     served.take("one", said("b", hits=1))
-    assert [(each.hits, each.entries, each.bytes) for each in served.totals()] == [(5, 0, 0), (1, 0, 0)]
+    assert [(each.hits, each.entries, each.bytes) for each in served.totals()] == [(5, 2, 9), (1, 0, 0)]
+    served.gone("one")
+    served.take("one", said("b", hits=2))
+    assert [(each.hits, each.entries) for each in served.totals()] == [(5, 0), (2, 0)], "its answers went with its link"
     served.take("one", said("a", hits=6, entries=1, bytes=4))
-    assert [(each.hits, each.entries) for each in served.totals()] == [(6, 1), (1, 0)]
+    assert [(each.hits, each.entries) for each in served.totals()] == [(6, 1), (2, 0)]
 
 
 def test_reasons_are_summed_by_class_the_most_frequent_first() -> None:
@@ -104,24 +107,30 @@ def test_there_are_so_many_classes_and_no_more() -> None:
     served = Served()
     served.take("one", said(uncacheable={f"class {number}: x": 1 for number in range(module.MAX_CLASSES)}))
     assert len(only(served).reasons) == module.MAX_CLASSES
-    many = {f"another {number}": 1 for number in range(20)} | {"class 0: y": 1, "long " * 100: 1}
+    many = {f"another {number}": 1 for number in range(20)} | {"class 0: y": 1}
     served.take("two", said(uncacheable=many))
     reasons = only(served).reasons
-    assert (len(reasons), reasons["other"], reasons["class 0"]) == (module.MAX_CLASSES + 1, 21, 2)
-    assert max(map(len, reasons)) <= module.MAX_CLASS_CHARACTERS
+    assert (len(reasons), reasons["other"], reasons["class 0"]) == (module.MAX_CLASSES + 1, 20, 2)
+
+
+def test_a_class_has_so_many_characters_and_no_more() -> None:
+    served = Served()
+    served.take("one", said(uncacheable={"long " * 100: 1}))
+    (reason,) = only(served).reasons
+    assert len(reason) == module.MAX_CLASS_CHARACTERS
 
 
 def test_the_longest_silent_edge_is_forgotten_first_and_its_counts_stay() -> None:
     served = Served()
     served.take("old", said(hits=1))
     served.take("busy", said(hits=1))
-    for number in range(module.MAX_EDGES - 1):
+    for number in range(module.MAX_EDGES):
         served.take("busy", said(hits=1))
         served.take(f"edge {number}", said(hits=1))
     assert len(served._edges) == module.MAX_EDGES
     assert "old" not in served._edges
-    assert "busy" in served._edges
-    assert only(served).hits == module.MAX_EDGES + 1
+    assert "busy" in served._edges, "it has spoken since"
+    assert only(served).hits == module.MAX_EDGES + 2
 
 
 EDGES = st.sampled_from(["one", "two", "three"])
