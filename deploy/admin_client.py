@@ -30,6 +30,7 @@ MAX_ANSWER_BYTES: Final = 16 << 20
 _CURES: Final = {
     "exists": "change it with `onetrip config update`, or choose another name",
     "not_found": "`onetrip config list` shows what there is",
+    "no_table": "write TABLE or SCHEMA.TABLE as `\\d` of psql shows them, or leave --table out",
     "origin_refused": "see to the origin's address, user, password and sslmode",
     "stale": "somebody else changed it meanwhile; try again",
     "tampered": "`onetrip config delete` it and make it anew",

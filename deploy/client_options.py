@@ -12,7 +12,7 @@ from deploy.settings import config_option, setting
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
-_FIGURE: Final = re.compile(r"[0-9.]+( ?[A-Za-z]+[0-9]*[a-z]*)?")
+_FIGURE: Final = re.compile(r"[0-9.]+( ?(%|[A-Za-z]+[0-9]*[a-z]*))?")
 
 
 def client_options(function: _Function) -> _Function:

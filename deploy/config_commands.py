@@ -50,6 +50,20 @@ It holds from the next transaction, without a restart. Another host needs the or
 Examples:
   onetrip config update shop --origin-connection-limit 80
   onetrip config update shop --no-caching --query-timeout 0
+  # answers from one table for two seconds, from another not at all, and a third again as the others
+  onetrip config update shop --table-max-age prices=2 --table-max-age audit.log=0 --table-max-age items=default
+"""
+
+PURGE_HELP: Final = """Have every linked edge drop the answers that it keeps of configuration NAME.
+
+Reads that follow come from the database, and are kept again. With --table only what was read from that table goes,
+also by way of views and partitions. Writes through Onetrip need no purge; those that go another way may, unless the
+configuration has --follow-writes. An unknown NAME or table is status 1.
+
+\b
+Examples:
+  onetrip config purge shop
+  onetrip config purge shop --table public.prices
 """
 
 _EDGE_HELP: Final = "What the connection string names. [default: what an edge advertises or is linked from]"
@@ -144,6 +158,21 @@ def restart(name: str) -> None:
     print_json(answer) if wants_json() else click.echo(f"restarted {name}")
 
 
+@config.command(help=PURGE_HELP, short_help="Drop cached answers.")
+@click.argument("name")
+@setting("--table", metavar="TABLE", help="Only what was read from it; TABLE or SCHEMA.TABLE.")
+@client_options
+def purge(name: str, table: str | None) -> None:
+    body = {} if table is None else {"table": table}
+    answer = client().request("POST", configuration_path(name, "purge"), body)
+    if wants_json():
+        print_json(answer)
+        return
+    what = f"all answers of {name}" if table is None else f"answers of {name} that were read from {table}"
+    count = answer["edges"]
+    click.echo(f"purged {what} at {count} {'edge' if count == 1 else 'edges'}")
+
+
 def _edge(edge: Address | None) -> dict[str, str]:
     return {} if edge is None else {"edge": format_address(edge)}
 
@@ -166,15 +195,30 @@ def _warn_unless_everywhere(answer: dict[str, Any]) -> None:
 
 
 def _row(configuration: dict[str, Any]) -> tuple[str, ...]:
-    caching = configuration["caching"]
     return (
         configuration["name"],
         _place(configuration["origin"]),
         str(configuration["origin_connection_limit"]),
         configuration["session_state"],
-        "off" if caching["disabled"] else f"{caching['max_age']:g} s + {caching['stale_while_revalidate']:g} s",
+        _caching(configuration["caching"]),
         configuration["modified_on"][:19].replace("T", " "),
     )
+
+
+def _caching(caching: dict[str, Any]) -> str:
+    """The ages, and in a word each what is not as usual."""
+    if caching["disabled"]:
+        return "off"
+    parts = [f"{caching['max_age']:g} s + {caching['stale_while_revalidate']:g} s"]
+    if unreachable := caching.get("stale_if_unreachable"):
+        parts.append(f"{unreachable:g} s unreachable")
+    if tables := caching.get("tables"):
+        parts.append(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'}")
+    if caching.get("in_transactions"):
+        parts.append("in transactions")
+    if caching.get("follow_writes"):
+        parts.append("follows writes")
+    return ", ".join(parts)
 
 
 def _place(origin: dict[str, Any]) -> str:
@@ -196,7 +240,7 @@ def _print(configuration: dict[str, Any]) -> None:
 def _flat(fields: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
     """Nested fields by dotted names, as the API and the documentation call them."""
     for name, value in fields.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")
         elif isinstance(value, str) and "\n" in value:
             yield prefix + name, f"({len(value)} characters of PEM)"
@@ -206,7 +250,7 @@ def _flat(fields: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]
 
 def _shown(value: object) -> str:
     match value:
-        case None:
+        case None | dict():  # of a dict only the empty one comes here
             return "-"
         case bool():
             return "yes" if value else "no"

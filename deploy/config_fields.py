@@ -7,7 +7,7 @@ everything that is wrong at once.
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -67,6 +67,11 @@ SETTINGS: Final = (
     _number("--max-waiters", "max_waiters", "Queries waiting for a connection. [5000]"),
     _seconds("--max-age", "caching.max_age", "How old a cached answer may be. [60; at most 3600]"),
     _seconds("--swr", "caching.stale_while_revalidate", "How long an older one is served while it is renewed. [15]"),
+    _seconds(
+        "--stale-if-unreachable",
+        "caching.stale_if_unreachable",
+        "How long past its age an answer is served while the origin is away. [0: not at all; at most 86400]",
+    ),
     _seconds("--connect-timeout", "connect_timeout_s", "For opening an origin connection. [15]"),
     _seconds("--query-timeout", "query_timeout_s", "For one query; 0 for no limit. [60]"),
     _seconds("--wait-timeout", "wait_timeout_s", "For a query's wait for a connection. [15]"),
@@ -78,6 +83,12 @@ SETTINGS: Final = (
         "For an idle open transaction; 0 for none. [300]",
     ),
 )
+
+# Each is a field of `caching` of the same kind.
+CACHING_SWITCHES: Final = {
+    "cache_in_transactions": ("in_transactions", "Serve reads in a transaction that only reads. [no]"),
+    "follow_writes": ("follow_writes", "Follow the origin's logical decoding, for writes that go another way. [no]"),
+}
 
 # What an edge may answer without a crossing.
 EARLY: Final = {
@@ -102,6 +113,28 @@ ORIGIN_FILES: Final = (
 )
 
 
+class TableAge(click.ParamType[tuple[str, float | None]]):
+    """TABLE=SECONDS; `default` in the place of the seconds is None."""
+
+    name = "table=seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float | None]:
+        if isinstance(value, tuple):
+            return value
+        table, _, age = str(value).rpartition("=")
+        if not table.strip():
+            self.fail(f"{value!r}: write TABLE=SECONDS, or TABLE=default", param, ctx)
+        try:
+            seconds = None if age.strip() == "default" else float(age)
+        except ValueError:
+            seconds = math.nan
+        if seconds is not None and not math.isfinite(seconds):
+            self.fail(f"{value!r}: behind the = is a number of seconds, or default", param, ctx)
+        return table.strip(), seconds
+
+
 def field_options(function: _Function) -> _Function:
     """Declare all of them on a command."""
     options = [
@@ -117,6 +150,18 @@ def field_options(function: _Function) -> _Function:
         ),
         *(_declared(field) for field in SETTINGS),
         setting("--caching/--no-caching", default=None, help="Answer repeated reads at the edge. [caching]"),
+        setting(
+            "--table-max-age",
+            type=TableAge(),
+            multiple=True,
+            metavar="TABLE=SECONDS",
+            help="A lesser age for what is read from TABLE or SCHEMA.TABLE; 0 for never kept, `default` for none of its"
+            " own. Repeatable.",
+        ),
+        *(
+            setting(f"--{name}/--no-{name}".replace("_", "-"), default=None, help=what)
+            for name, (_, what) in CACHING_SWITCHES.items()
+        ),
         *(
             setting(f"--early-{name}/--no-early-{name}", default=None, help=f"{what} [early]")
             for name, what in EARLY.items()
@@ -143,8 +188,8 @@ def request_body(given: Mapping[str, Any]) -> dict[str, Any]:
             _put(body, field.path, value)
     if body.get("origin_total_limit") == 0:
         body["origin_total_limit"] = None
-    if given["caching"] is not None:
-        _put(body, ("caching", "disabled"), not given["caching"])
+    for name, value in _caching(given).items():
+        _put(body, ("caching", name), value)
     if early := {name: given[f"early_{name}"] for name in EARLY if given[f"early_{name}"] is not None}:
         body["early"] = early
     origin, connect_timeout_s = _origin(given)
@@ -155,6 +200,24 @@ def request_body(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["no_check"]:
         body["check"] = False
     return body
+
+
+def _caching(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `caching` that are no numbers."""
+    caching = {field: given[name] for name, (field, _) in CACHING_SWITCHES.items() if given[name] is not None}
+    if given["caching"] is not None:
+        caching["disabled"] = not given["caching"]
+    if given["table_max_age"]:
+        caching["tables"] = _table_ages(given["table_max_age"])
+    return caching
+
+
+def _table_ages(pairs: Sequence[tuple[str, float | None]]) -> dict[str, float | None]:
+    ages = dict(pairs)
+    if len(ages) < len(pairs):
+        twice = next(table for table in ages if sum(table == each for each, _ in pairs) > 1)
+        raise WrongUseError(f"--table-max-age names {twice} twice", "give each table one age")
+    return ages
 
 
 def _origin(given: Mapping[str, Any]) -> tuple[dict[str, Any], float | None]:

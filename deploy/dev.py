@@ -26,6 +26,7 @@ from deploy.demo import DATABASE, configure, create_database, query
 from deploy.dev_directory import LINK_HOST, PORT, DevDirectory
 from deploy.postgres import Cluster, open_cluster
 from deploy.supervisor import Child, Supervisor, wait_for
+from edge.options import DEFAULT_CACHE_BYTES
 from protos.link.tls import LinkTls
 
 START_TIMEOUT_S: Final = 60.0
@@ -45,6 +46,8 @@ class DevOptions:
     #: As the admin API takes it; None makes a PostgreSQL.
     origin: Mapping[str, Any] | None = attrs.field(repr=False)
     drain_timeout_s: float
+    #: The edge's.
+    cache_bytes: int = DEFAULT_CACHE_BYTES
 
 
 def run(options: DevOptions, directory: DevDirectory) -> int:
@@ -113,7 +116,8 @@ class _Nodes:
         return self._start("pool", "--listen", f"{LINK_HOST}:0", "--store", store_url, "--admin-listen", admin)
 
     def start_edge(self, pool_address: str) -> Child:
-        return self._start("edge", "--listen", format_address(self.options.listen), "--pool", pool_address)
+        listen, cache = format_address(self.options.listen), str(self.options.cache_bytes)
+        return self._start("edge", "--listen", listen, "--pool", pool_address, "--cache-size", cache)
 
     def _start(self, role: Role, *arguments: str) -> Child:
         drain_s = self.options.drain_timeout_s

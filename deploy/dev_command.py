@@ -13,6 +13,7 @@ from deploy.addresses import Address, ListenAddress, format_address, is_loopback
 from deploy.admin_client import given_token
 from deploy.complaint import CommandError, WrongUseError, warn
 from deploy.early_end import ends_in_order
+from deploy.node_commands import cache_option
 from deploy.settings import config_option, setting
 from edge.options import DEFAULT_LISTEN
 from regional.options import DEFAULT_ADMIN_LISTEN
@@ -65,6 +66,7 @@ Examples:
     metavar="SECONDS",
     help="How long transactions may go on after the first signal.",
 )
+@cache_option
 @config_option()
 def dev(  # noqa: PLR0913 - a command's options are its parameters
     *,
@@ -74,6 +76,7 @@ def dev(  # noqa: PLR0913 - a command's options are its parameters
     admin_listen: Address | None,
     data: str | None,
     drain_timeout: float,
+    cache_bytes: int,
 ) -> int:
     from deploy.config_fields import read_origin
     from deploy.dev import DevOptions, run
@@ -94,6 +97,7 @@ def dev(  # noqa: PLR0913 - a command's options are its parameters
             token=token,
             origin=fields or None,
             drain_timeout_s=drain_timeout,
+            cache_bytes=cache_bytes,
         )
         return run(options, directory)
 

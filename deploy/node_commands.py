@@ -15,7 +15,9 @@ from deploy.admin_client import given_token
 from deploy.complaint import CommandError, WrongUseError
 from deploy.early_end import ends_at_once
 from deploy.settings import config_option, setting
+from deploy.sizes import Size, format_size
 from edge.options import (
+    DEFAULT_CACHE_BYTES,
     DEFAULT_DRAIN_TIMEOUT_S,
     DEFAULT_HANDSHAKE_TIMEOUT_S,
     DEFAULT_LISTEN,
@@ -80,6 +82,20 @@ def _link_options(function: _Function) -> _Function:
     ):
         function = option(function)
     return function
+
+
+def cache_option(function: _Function) -> _Function:
+    """How much an edge may keep; `onetrip dev` has one, too."""
+    declare = setting(
+        "--cache-size",
+        "cache_bytes",
+        type=Size(),
+        default=format_size(DEFAULT_CACHE_BYTES),
+        show_default=True,
+        metavar="SIZE",
+        help="Memory for kept answers, in bytes or with KiB, MiB, GiB; 0 keeps none.",
+    )
+    return declare(function)
 
 
 def _node_options(function: _Function) -> _Function:
@@ -195,6 +211,7 @@ def pool(  # noqa: PLR0913 - a command's options are its parameters
     metavar="SECONDS",
     help="How long a client may take to log in.",
 )
+@cache_option
 @_node_options
 def edge(  # noqa: PLR0913 - a command's options are its parameters
     *,
@@ -209,6 +226,7 @@ def edge(  # noqa: PLR0913 - a command's options are its parameters
     insecure: bool,
     wait_timeout: float,
     handshake_timeout: float,
+    cache_bytes: int,
     drain_timeout: float,
     log_json: bool,
 ) -> int:
@@ -223,6 +241,7 @@ def edge(  # noqa: PLR0913 - a command's options are its parameters
         drain_timeout_s=drain_timeout,
         wait_timeout_s=wait_timeout,
         handshake_timeout_s=handshake_timeout,
+        cache_bytes=cache_bytes,
         log_json=log_json,
     )
     if insecure:

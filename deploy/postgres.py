@@ -35,11 +35,14 @@ HOST: Final = "127.0.0.1"
 _STATUS_LINE: Final = 7
 _CERTIFICATE_DAYS: Final = 3650
 _LOG_TAIL_BYTES: Final = 2000
-# Whoever is needed for logical replication, and room beside a pool of the default size.
+# What following its writes needs, for several pool nodes and whoever else does, also where the directory's own file has
+# less; and room beside a pool of the default size.
 _SETTINGS: Final = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "wal_level": "logical",
+    "max_replication_slots": "20",
+    "max_wal_senders": "20",
     "max_connections": "200",
     "cluster_name": "onetrip",
     "logging_collector": "off",

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from deploy.complaint import CommandError, WrongUseError
+from deploy.sizes import Size
 
 PREFIX: Final = "ONETRIP"
 # Options of the command line itself: they cannot be set from the file.
@@ -168,6 +169,8 @@ def _checked(options: Mapping[str, click.Option], key: str, value: object, where
         wanted = (int,)
     elif isinstance(option.type, click.types.FloatParamType):
         wanted = (int, float)
+    elif isinstance(option.type, Size):
+        wanted = (str, int)
     else:
         wanted = (str,)
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):

@@ -12,7 +12,14 @@ The columns of POOLS are PgBouncer's: cl_active clients hold an origin connectio
 is how long the first of them has waited, sv_active, sv_idle and sv_login are origin connections. bound is how many may
 be in use at once now, and bound_by why: limit (origin_connection_limit), soft (a little more, for a while), demand (no
 more were needed), slow (more do no good), trial (whether fewer do as well), full (the origin has no room), share (of
-origin_total_limit). --json prints the object that docs/admin-api.md describes.
+origin_total_limit).
+
+CACHE counts queries since the edges began. hits and stale (older than max_age, while they were renewed) were answered
+at an edge, misses were not and are kept from then on; hit_rate is the part of these that was answered. The answers of
+uncacheable ones are not kept, for the reasons under NOT CACHED. Others were not looked up: in a transaction, disabled
+by the configuration, bypassed by the session or the query.
+
+--json prints the object that docs/admin-api.md describes.
 
 \b
 Examples:
@@ -37,7 +44,19 @@ POOLS: Final = (
     "total_leases",
     "total_errors",
 )
-CACHES: Final = ("configuration", "entries", "bytes", "hits", "misses", "hit_rate")
+CACHES: Final = (
+    "configuration",
+    "entries",
+    "bytes",
+    "hits",
+    "stale",
+    "misses",
+    "hit_rate",
+    "uncacheable",
+    "disabled",
+    "transaction",
+    "bypassed",
+)
 
 
 @click.command(help=HELP, short_help="Show links, pools, waiters and cache.")
@@ -59,30 +78,45 @@ def describe(status: dict[str, Any]) -> str:
         if rows is None:
             continue
         parts.append(f"{title}\n{_table(rows, columns)}" if rows else f"{title}\nnone")
+    if reasons := _reasons(status.get("caches") or []):
+        parts.append(f"NOT CACHED\n{reasons}")
     return "\n\n".join(parts)
+
+
+def _reasons(caches: list[dict[str, Any]]) -> str:
+    """Why answers are not kept, a line for each reason of each configuration."""
+    rows = [
+        (cache["configuration"], reason, str(count))
+        for cache in caches
+        for reason, count in (cache.get("reasons") or {}).items()
+    ]
+    return table([("configuration", "reason", "queries"), *rows]) if rows else ""
 
 
 def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
     """The known columns in their order, then whatever a newer node tells besides."""
     known = [column for column in columns if column in rows[0]]
-    names = known + [name for name in rows[0] if name not in columns]
+    names = known + [name for name, value in rows[0].items() if name not in columns and not isinstance(value, dict)]
     heading = [name.removesuffix("_s").removesuffix("_bytes") for name in names]
     return table([heading, *([_cell(name, row.get(name)) for name in names] for row in rows)])
 
 
 def _cell(name: str, value: object) -> str:
-    match value:
-        case None | "":
-            return "-"
-        case int() | float() if name.endswith("_bytes") or name == "bytes":
-            return _bytes(float(value))
-        case int() | float() if name == "round_trip_s":
-            return f"{value * 1000:.1f} ms"
-        case int() | float() if name.endswith("_s"):
-            return _duration(float(value))
-        case float():
-            return f"{value:.3g}"
-    return str(value)
+    if value is None or value == "":
+        return "-"
+    return _figure(name, value) if isinstance(value, int | float) else str(value)
+
+
+def _figure(name: str, value: float) -> str:
+    if name.endswith("_bytes") or name == "bytes":
+        return _bytes(value)
+    if name == "round_trip_s":
+        return f"{value * 1000:.1f} ms"
+    if name == "hit_rate":
+        return f"{value * 100:.2f} %"
+    if name.endswith("_s"):
+        return _duration(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _duration(seconds: float) -> str:

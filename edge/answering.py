@@ -1,20 +1,24 @@
 """What a session is answered at its edge: requests that come while nothing is owed to it, if its configuration allows.
 
-Four kinds: a transaction is begun, shaped or ended that the origin knows nothing of (`control`); a group of extended
-messages can be answered one by one (`group`), as a prepare round trip can whose description is known (`early`); a whole
-answer is remembered (`memory`). All else crosses, in the order in which it came.
+A transaction is begun, shaped or ended that the origin knows nothing of (`control`); a group of extended messages can
+be answered one by one (`group`), as a prepare round trip can whose description is known (`early`); a whole answer is
+remembered (`memory`), or kept (`cache`). A read may also wait here for the answer to somebody else's. All else crosses,
+in the order in which it came.
 
 A sans-IO core, and a part of `Session`: it has the transaction status that the client was told last.
 """
 
 from typing import Final
 
-from edge.control import Held, Outcome, control_of, outcome_of
+from edge.cache.answers import Answer, Answers
+from edge.cache.reader import Reader
+from edge.control import Held, Outcome, Verb, control_of, outcome_of
 from edge.early import NOTHING, Early
 from edge.group import Group
-from edge.memory import Memory, may_be_fact
+from edge.memory import Memory
 from edge.memos import Memo, Settings
 from edge.statements import Statements
+from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
 from protos.pg.messages import command_complete, ready_for_query
 from protos.pg.sql_statements import command_of
@@ -28,14 +32,26 @@ _GROUPED: Final = frozenset({
 class Answering:
     """Of one session."""
 
-    __slots__ = ("_early", "_group", "_statements", "given", "held", "memory", "status", "to_client")
+    __slots__ = (
+        "_early",
+        "_group",
+        "_statements",
+        "_waiting",
+        "given",
+        "held",
+        "memory",
+        "reader",
+        "status",
+        "to_client",
+    )
 
-    def __init__(self, statements: Statements, early: Early, state: bytes) -> None:
-        """state: a digest of the settings that the session has."""
+    def __init__(self, statements: Statements, early: Early, answers: Answers, settings: Settings) -> None:
         self._statements = statements
         self._early = early
         self._group: Group | None = None
-        self.memory = Memory(early.memos, state)
+        self._waiting: Group | Piece | None = None  # for the answer to somebody else's read
+        self.memory = Memory(early.memos, settings.state)
+        self.reader = Reader(answers, settings)
         self.status: int = TransactionStatus.IDLE
         self.held: Held | None = None
         """The transaction that has begun here and nowhere else."""
@@ -48,6 +64,29 @@ class Answering:
     def is_gathering(self) -> bool:
         """Whether the beginning of a group waits here for the rest of it."""
         return self._group is not None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a read waits for an answer that is on its way; nothing else may be taken meanwhile."""
+        return self._waiting is not None
+
+    def go_on(self) -> list[Piece]:
+        """The wait is over: what of it has to cross, for it is not answered."""
+        waiting, self._waiting = self._waiting, None
+        answer = self.reader.take_result()
+        if isinstance(waiting, Group) and answer is not None and waiting.take_answer(answer):
+            self._settle_here(waiting, is_synced=True)
+        elif isinstance(waiting, Piece) and answer is not None:
+            self._serve(answer)
+        elif waiting is not None:
+            self.reader.lead_again()
+            return waiting.pieces if isinstance(waiting, Group) else [waiting]
+        return []
+
+    def interrupt(self) -> None:
+        """Something crosses behind a request whose answer was to be remembered or kept, or nothing comes of it."""
+        self.memory.interrupt()
+        self.reader.interrupt()
 
     def give_up(self) -> list[Piece]:
         """What has been gathered has to cross."""
@@ -67,32 +106,63 @@ class Answering:
         following: the tag of the message behind it, if that has come too.
         """
         early, group = self._early, self._group
-        if not early.is_on:
+        if not (early.is_on or self.reader.is_on):
             return False
         if piece.tag == Frontend.QUERY:
-            return group is None and piece.whole and self._answer_query(piece.data)
+            return group is None and piece.whole and self._answer_query(piece)
         if piece.tag not in _GROUPED or (self.held is not None and self.held.has_failed):
             return False
         if group is None:
             # Most groups run a statement at once, so most need no closer look.
-            if following == Frontend.BIND and piece.tag == Frontend.PARSE and not _may_run_here(piece.data):
+            if following == Frontend.BIND and piece.tag == Frontend.PARSE and not self._may_run_here(piece.data):
                 return False
             is_idle = self.status == TransactionStatus.IDLE
-            group = self._group = Group(self._statements, early, self.memory, self.held, is_idle=is_idle)
+            reader = self.reader if self._may_read(is_idle=is_idle) else None
+            group = self._group = Group(self._statements, early, self.memory, reader, self.held, is_idle=is_idle)
         if not group.take(piece):
             return False
         if piece.tag in (Frontend.SYNC, Frontend.FLUSH):
             self._group = None
-            self._settle_here(group, is_synced=piece.tag == Frontend.SYNC)
+            if self.reader.is_waiting:
+                self._waiting = group
+            else:
+                self._settle_here(group, is_synced=piece.tag == Frontend.SYNC)
         return True
 
-    def _answer_query(self, message: bytes) -> bool:
-        sql = message[5:-1]
+    def _may_read(self, *, is_idle: bool) -> bool:
+        """Whether answers that are kept may be served now."""
+        held = self.held
+        return self.reader.may_read(None if held is None or held.has_failed else held.opening, is_idle=is_idle)
+
+    def _answer_query(self, piece: Piece) -> bool:
+        sql = piece.data[5:-1]
         is_idle = self.status == TransactionStatus.IDLE
-        control = control_of(sql) if self._early.begin else None
+        may_read = self._may_read(is_idle=is_idle)
+        if may_read:
+            answer = self.reader.recall(sql)
+            if answer is not None:
+                self._serve(answer)
+                return True
+        if self._answer_otherwise(sql, is_idle=is_idle):
+            return True
+        if may_read and may_be_read(sql) and self.reader.expect(sql, sql, piece.data, _whole_body):
+            self._waiting = piece
+            return True
+        return False
+
+    def _serve(self, answer: Answer) -> None:
+        """The answer to a simple query."""
+        self.reader.serve(answer)
+        self._statements.queried_here()
+        self.to_client += self.reader.take_words() + answer.body + ready_for_query(self.status)
+
+    def _answer_otherwise(self, sql: bytes, *, is_idle: bool) -> bool:
+        control = control_of(sql)
+        if control is not None and not self._early.begin and control.verb is not Verb.SWITCH:
+            control = None
         outcome = None if control is None else outcome_of(control, self.held, is_idle=is_idle)
         if outcome is not None:
-            self._hold(outcome)
+            self._come_to(outcome)
             answer = command_complete(outcome.tag)
         else:
             may_recall = may_be_fact(sql) and command_of(sql) is None
@@ -111,6 +181,7 @@ class Answering:
         if memo.settings is not None:
             self.given = memo.settings
             self.memory.state = memo.settings.state
+            self.reader.adopt(memo.settings)
             self._statements.registry.scope = memo.settings.scope
 
     def _settle_here(self, group: Group, *, is_synced: bool) -> None:
@@ -120,22 +191,32 @@ class Answering:
             if description is not NOTHING:  # that a BEGIN has neither parameters nor rows cannot change
                 statements.tell(name, description.digest)
         if group.outcome is not None:
-            self._hold(group.outcome)
+            self._come_to(group.outcome)
         if group.memo is not None:
-            group.replies = [group.memo.answer]
             self._adopt(group.memo)
-        self.to_client += b"".join(group.replies)
+        self.to_client += b"".join(group.replies) if group.answer is None else self.reader.take_words() + group.answer
         if is_synced:
             self.to_client += ready_for_query(self.status)
 
-    def _hold(self, outcome: Outcome) -> None:
-        self.held = outcome.held
-        self.status = TransactionStatus.IDLE if outcome.held is None else TransactionStatus.INTRANS
+    def _come_to(self, outcome: Outcome) -> None:
+        if outcome.switch is not None:
+            self.reader.turn(outcome.switch)
+        else:
+            self.hold(outcome.held)
+
+    def hold(self, held: Held | None) -> None:
+        """The session's transaction is this one, or none."""
+        self.held = held
+        self.status = TransactionStatus.IDLE if held is None else TransactionStatus.INTRANS
+
+    def _may_run_here(self, parse: bytes) -> bool:
+        """Whether a statement can be more than prepared at the edge."""
+        start = parse.find(0, 5) + 1
+        end = parse.find(0, start)
+        sql = parse[start:end]
+        return may_be_fact(sql) or control_of(sql) is not None or (self.reader.is_on and may_be_read(sql))
 
 
-def _may_run_here(parse: bytes) -> bool:
-    """Whether a statement can be more than prepared at the edge."""
-    start = parse.find(0, 5) + 1
-    end = parse.find(0, start)
-    sql = parse[start:end]
-    return may_be_fact(sql) or control_of(sql) is not None
+def _whole_body(answer: Answer) -> bytes:
+    """What answers a simple query."""
+    return answer.body

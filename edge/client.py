@@ -4,8 +4,6 @@ This is the shell around the `Session` core, run by the pump's callbacks and the
 its first statement on. It loses it with its link, or when a request is refused; the next statement opens another, so a
 session lives through both as long as it is quiet (rules 1). While no pool node is up, a statement is held, and refused
 after the wait timeout (`Limits`).
-
-Credit for the pool node follows what the client has taken: bytes that still wait in our own buffer are not consumed.
 """
 
 from time import monotonic
@@ -13,22 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from edge.cache.switch import switches_in, without_switches
 from edge.directory import Entry
 from edge.handshake import Accepted
+from edge.passage import Passage
 from edge.session import Session
 from protos.errors import ConnectionLostError, IdleInTransactionError, ServiceError
-from protos.link.lane import Lane
-from protos.link.link_pb2 import Begin, Frame, Open, Reason, Setting, State
+from protos.link.link_pb2 import Ask, Begin, Frame, Open, Reason, Setting, State, Verdict
 from protos.link.settings import to_wire
 from protos.pg.messages import service_error
 from protos.runtime.connection import Connection
 
 if TYPE_CHECKING:
     from edge.node import Edge
-    from edge.uplink import Uplink
 
-# More than this queued towards the pool node, and the client is not read any more.
-MAX_BACKLOG_BYTES: Final = 256 << 10
 SECRET_BYTES_3_0: Final = 4  # with the process id 63 random bits (rules 16)
 SECRET_BYTES_3_2: Final = 32
 
@@ -39,7 +35,7 @@ class Client:
     """A client of this edge, from its ReadyForQuery at connect to its end."""
 
     __slots__ = (
-        "_edge", "_ending", "_held", "_lane", "_present", "_session", "_settings", "_uplink", "connection", "entry",
+        "_edge", "_ending", "_held", "_passage", "_present", "_session", "_settings", "connection", "entry",
         "held_since", "peer", "process_id", "secret_key",
     )  # fmt: skip
 
@@ -51,12 +47,15 @@ class Client:
         """The configuration as it was when the client logged in."""
         secret_bytes = SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0
         self.process_id, self.secret_key = edge.new_cancel_key(secret_bytes)
-        self._settings = to_wire(accepted.settings)
+        self._settings = to_wire(without_switches(accepted.settings))
         settings = entry.settings_of(self._settings, self._settings)
-        self._session = Session(settings.scope, entry.early, settings.state)
+        self._session = Session(settings, entry.early, entry.answers)
+        reader = self._session.here.reader
+        reader.on_landed = self._landed
+        for switch in switches_in(accepted.settings):
+            reader.turn(switch)
         self._present: list[Setting] = []
-        self._lane: Lane | None = None
-        self._uplink: Uplink | None = None
+        self._passage = Passage(connection)
         self._held: list[bytes] = []
         self._ending: ServiceError | None = None
         self.held_since = 0.0
@@ -71,18 +70,36 @@ class Client:
         except ServiceError as error:
             self.end(error)
             return
+        self._react(request)
+
+    def _landed(self) -> None:
+        """A read that has waited for somebody else's answer waits no longer."""
+        if not self.connection.is_closed:
+            self.connection.resume()
+            try:
+                request = self._session.go_on()
+            except ServiceError as error:
+                self.end(error)
+                return
+            self._react(request)
+
+    def _react(self, request: bytes) -> None:
+        """The session core has taken in what the client sent."""
+        session = self._session
         if session.here.given is not None:
             self._present = list(session.here.given.settings)
             session.here.given = None
-            if self._lane is not None and self._uplink is not None:
-                state = State(settings=self._present, given=True)
-                self._uplink.say(self._lane, Frame(channel=self._lane.id, state=state))
+            self._passage.say(Frame(state=State(settings=self._present, given=True)))
         if request:
             self._forward(request)
         if session.here.to_client:
             self.connection.write(session.here.to_client)
             session.here.to_client = b""
             self._answered_here()
+        if session.here.reader.renews is not None:
+            self._edge.renew(self.entry, session.here.reader, self._opening())
+        if session.here.is_waiting:
+            self.connection.pause()
         if session.terminated:
             self._leave(Reason.TERMINATED)
 
@@ -100,7 +117,7 @@ class Client:
 
     def drained(self) -> None:
         """The client takes its answers again; what it took gives the pool node credit."""
-        self._consume(0)
+        self._passage.consume(0)
 
     def ended(self, why: str) -> None:
         self._leave(Reason.LOST)
@@ -108,8 +125,8 @@ class Client:
     # --- towards the origin ---
 
     def _forward(self, request: bytes) -> None:
-        lane = self._lane
-        if lane is None:
+        passage, session = self._passage, self._session
+        if passage.lane is None:
             if self._ending is not None:  # it came in the tick of our goodbye
                 self.end(self._ending)
                 return
@@ -117,23 +134,21 @@ class Client:
             if uplink is None:
                 self._hold(request)
                 return
-            lane = self._open_channel(uplink)
-        assert self._uplink is not None
-        session = self._session
+            passage.open(uplink, self, self._opening())
         if session.opening is not None:
             begin = Begin(statements=session.opening.opening, failed=session.opening.has_failed)
-            self._uplink.say(lane, Frame(channel=lane.id, begin=begin))
+            passage.say(Frame(begin=begin))
             session.opening = None
+        if session.here.reader.asks:
+            passage.say(Frame(ask=Ask()))
+            session.here.reader.asks = False
         for aside in session.statements.asides.take_frames():
-            aside.channel = lane.id
-            self._uplink.say(lane, aside)
-        self._uplink.send(lane, request, session.statements.asides.take_needed(), last=session.is_at_end)
-        if lane.backlog_bytes > MAX_BACKLOG_BYTES:
-            self.connection.pause()
-            lane.on_room = self._room
+            passage.say(aside)
+        passage.send(request, session.statements.asides.take_needed(), last=session.is_at_end)
 
-    def _open_channel(self, uplink: "Uplink") -> Lane:
-        opening = Open(
+    def _opening(self) -> Open:
+        """What opens a channel for this session."""
+        return Open(
             configuration=self.entry.name,
             credentials_version=self.entry.credentials_version,
             settings=self._settings,
@@ -141,14 +156,6 @@ class Client:
             secret_key=self.secret_key,
             present=self._present,
         )
-        self._uplink = uplink
-        self._lane = uplink.open(self, opening)
-        return self._lane
-
-    def _room(self) -> None:
-        if self._lane is not None and self._lane.backlog_bytes <= MAX_BACKLOG_BYTES // 2:
-            self._lane.on_room = None
-            self.connection.resume()
 
     def _hold(self, request: bytes) -> None:
         self._held.append(request)
@@ -177,52 +184,46 @@ class Client:
         if data:
             self._session.heard(data)
             self.connection.write(data)
-            self._consume(len(data))
+            self._passage.consume(len(data))
         if settled:
             self._session.answered(settled, status)
             if self._ending is not None:
                 self._end_if_quiet()
-            elif self._uplink is not None and self._uplink.is_leaving:
+            elif self._passage.is_leaving:
                 self.link_leaving()
 
     def state_known(self, state: State) -> None:
         """What the session has set for itself; it is said again when another channel is opened."""
         self._present = list(state.settings)
         self._session.state_known(self.entry.settings_of(self._present, self._settings), is_pinned=state.pinned)
-        if self._lane is not None and self._uplink is not None:
-            # From here on the session's statements are named by its present settings.
-            self._uplink.say(self._lane, Frame(channel=self._lane.id, state=State()))
+        # From here on the session's statements are named by its present settings.
+        self._passage.say(Frame(state=State()))
         if self._ending is not None:
             self._end_if_quiet()
-        elif self._uplink is not None and self._uplink.is_leaving:
+        elif self._passage.is_leaving:
             self.link_leaving()
+
+    def judged(self, verdict: Verdict) -> None:
+        """Whether the answer that comes may be kept."""
+        reader = self._session.here.reader
+        reader.judged(verdict)
+        if reader.to_client:
+            self.connection.write(reader.take_words())
 
     def outcome_known(self, frame: Frame) -> None:
         """What has become of messages about statements. With what is sent next the pool node hears that we know."""
         if frame.HasField("worded"):
-            self._session.here.memory.interrupt()
-            self._session.hearing = None
+            self._session.here.interrupt()
+            self._session.learning.stop()
             self.connection.write(self._session.statements.asides.worded(frame.worded))
         else:
             self._session.statements.failed(frame.failed)
 
     def link_leaving(self) -> None:
         """The pool node goes away: a quiet session goes on through another one, if there is one."""
-        lane, uplink = self._lane, self._uplink
-        if lane is not None and uplink is not None and self._session.is_quiet and self._edge.route(self.entry.name):
-            self._forget_channel()
-            uplink.close(lane, Reason.TERMINATED)
-
-    def _consume(self, size: int) -> None:
-        lane = self._lane
-        if lane is None or self._uplink is None:
-            return
-        owed = lane.unconsumed_bytes + size
-        pending = self.connection.pending_bytes
-        if owed > pending:
-            self._uplink.consumed(lane, owed - pending)
-            owed = pending
-        lane.unconsumed_bytes = owed
+        if self._passage.lane is not None and self._session.is_quiet and self._edge.route(self.entry.name):
+            self._passage.close(Reason.TERMINATED)
+            self._session.channel_lost()
 
     def refused(self, error: bytes) -> None:
         """Nothing of what is owed was run; the session lives on."""
@@ -260,11 +261,7 @@ class Client:
         )
 
     def _forget_channel(self) -> None:
-        if self._lane is not None:
-            self._lane.on_room = None
-            self.connection.resume()
-        self._lane = None
-        self._uplink = None
+        self._passage.forget()
         self._session.channel_lost()
 
     # --- the end ---
@@ -285,7 +282,9 @@ class Client:
     def _end_if_quiet(self) -> None:
         # What is held has not left this edge. A held transaction may end as usual if it has a channel to do so.
         session = self._session
-        is_over = session.is_at_boundary or (session.is_quiet and self._lane is None)
+        is_over = session.is_at_boundary or (
+            session.is_quiet and self._passage.lane is None and not session.here.is_waiting
+        )
         if self._ending is not None and (is_over or self._held):
             self.end(self._ending)
 
@@ -299,11 +298,9 @@ class Client:
 
     def _leave(self, reason: "Reason") -> None:
         """Give back everything; it may be called more than once."""
-        lane, uplink = self._lane, self._uplink
-        self._lane = self._uplink = None
         self._held = []
-        if lane is not None and uplink is not None:
-            uplink.close(lane, reason)
+        self._passage.close(reason)
+        self._session.here.reader.interrupt()
         self._edge.forget(self)
         self.connection.finish(linger=reason != Reason.TERMINATED)
         if self.connection.pending_bytes:

@@ -7,6 +7,7 @@ semicolons around it.
     COMMIT | END [WORK | TRANSACTION] [AND [NO] CHAIN]
     ROLLBACK | ABORT [WORK | TRANSACTION] [AND [NO] CHAIN]
     SAVEPOINT name                                     RELEASE [SAVEPOINT] name
+    SET | RESET onetrip.cache, onetrip.cache_status    (edge/cache/switch.py)
 
 Modes: ISOLATION LEVEL …, READ ONLY, READ WRITE, [NOT] DEFERRABLE, with or without commas between them. A savepoint is
 one that nothing has been done in: it is opened with its transaction, or released before that. All else (a comment,
@@ -21,6 +22,8 @@ from typing import Final
 
 import attrs
 
+from edge.cache.switch import Switch, switch_of
+
 MAX_BYTES: Final = 200
 MAX_MESSAGES: Final = 20  # that open a transaction
 _SHAPES: Final = b"SET TRANSACTION "
@@ -28,7 +31,7 @@ _SHAPES: Final = b"SET TRANSACTION "
 _WORDS: Final = re.compile(rb"[a-z]+|,|[^ \t\n\r\f]", re.IGNORECASE)
 _BLANKS_AND_ENDS: Final = b" \t\n\r\f;"
 _FIRST: Final = re.compile(
-    rb"[ \t\n\r\f]*(?:begin|start|commit|end|rollback|abort|set|savepoint|release)\b", re.IGNORECASE
+    rb"[ \t\n\r\f]*(?:begin|start|commit|end|rollback|abort|set|reset|savepoint|release)\b", re.IGNORECASE
 )
 # A name without quotes has a digit here: then it is no word of PostgreSQL's.
 _SAVEPOINT: Final = re.compile(
@@ -45,6 +48,7 @@ class Verb(Enum):
     ROLLBACK = auto()
     SAVEPOINT = auto()
     RELEASE = auto()
+    SWITCH = auto()
 
 
 @attrs.frozen
@@ -60,6 +64,8 @@ class Control:
     """AND CHAIN: another transaction with the same modes begins."""
     savepoint: bytes = b""
     """What makes the savepoint."""
+    switch: Switch | None = None
+    """What it says of the cache."""
 
     @property
     def opening(self) -> tuple[bytes, ...]:
@@ -82,7 +88,12 @@ def control_of(sql: bytes) -> Control | None:
 
 @lru_cache(maxsize=1024)
 def _parsed(sql: bytes) -> Control | None:
-    return _savepoint(sql) or _transaction(sql)
+    return _savepoint(sql) or _transaction(sql) or _switch(sql)
+
+
+def _switch(sql: bytes) -> Control | None:
+    switch = switch_of(sql)
+    return None if switch is None or switch.value is None else Control(Verb.SWITCH, switch.tag, switch=switch)
 
 
 def _savepoint(sql: bytes) -> Control | None:
@@ -163,6 +174,8 @@ class Outcome:
 
     tag: str
     held: Held | None
+    switch: Switch | None = None
+    """What is said of the cache; it changes nothing about transactions."""
 
 
 def outcome_of(control: Control, held: Held | None, *, is_idle: bool) -> Outcome | None:
@@ -170,6 +183,8 @@ def outcome_of(control: Control, held: Held | None, *, is_idle: bool) -> Outcome
 
     The warnings of a BEGIN in a transaction (25001) and of a COMMIT outside of one (25P01) are the origin's.
     """
+    if control.verb is Verb.SWITCH:
+        return None if held is not None and held.has_failed else Outcome(control.tag, held, control.switch)
     if held is None:
         return Outcome(control.tag, Held(control.opening)) if is_idle and control.verb is Verb.BEGIN else None
     if control.verb in (Verb.COMMIT, Verb.ROLLBACK):

@@ -9,17 +9,20 @@ Pairs whose report is a fact of PostgreSQL need no asking: see `_fact_of`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
 import attrs
 
+from edge.cache.answers import Answers
+from edge.cache.store import Store
+from edge.cache.switch import switches_in, without_switches
 from edge.early import Early
 from edge.handshake import Credential
 from edge.memos import Settings
 from protos.errors import InvalidParameterError
-from protos.link.link_pb2 import Configuration, Resolution, Setting
+from protos.link.link_pb2 import Caching, Configuration, Description, Invalidate, Resolution, Setting
 from protos.link.settings import from_wire
 from protos.pg.messages import error_fields
 from protos.pg.names import MAX_NAME_BYTES
@@ -43,10 +46,12 @@ class Entry:
     wait_timeout_s: float
     idle_in_transaction_timeout_s: float
     parameters: dict[str, str]
+    answers: Answers
+    """Those that are kept; one for all versions of the configuration, since sessions outlive those."""
     known: dict[Pair, dict[str, str]] = attrs.field(factory=dict)
     """For each pair that the origin takes, the values that it then reports."""
     early: Early = attrs.field(factory=Early)
-    """What is answered here; one for all versions of the configuration, since sessions outlive those."""
+    """What is answered here otherwise; likewise."""
 
     def unknown(self, settings: Iterable[Pair]) -> list[Pair]:
         """The pairs that have to be asked of the origin."""
@@ -71,7 +76,9 @@ class Entry:
         pairs = from_wire(settings)
         every = [sorted((name.lower(), value) for name, value in some) for some in (pairs, from_wire(startup))]
         state = blake2b(repr(every).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        return Settings(settings, self.scope_of(pairs), state)
+        view = blake2b(repr(sorted(_seen_by_answers(pairs))).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        sets_isolation = any(name.lower() == "default_transaction_isolation" for name, _ in pairs)
+        return Settings(settings, self.scope_of(pairs), state, view, sets_isolation, switches_in(pairs))
 
     def set_parameters(self, reported: Iterable[Setting]) -> None:
         self.parameters = dict(from_wire(reported))
@@ -100,10 +107,22 @@ _FOR_EXECUTION: Final = frozenset({
 })  # fmt: skip
 
 
+def _seen_by_answers(settings: Iterable[Pair]) -> list[Pair]:
+    """Those settings, in lower case, that an answer may hang on; of all but a few it is assumed."""
+    lower = ((name.lower(), value) for name, value in without_switches(settings))
+    return [pair for pair in lower if not pair[0].endswith("_timeout") and pair[0] not in _SEEN_BY_NO_ANSWER]
+
+
+_SEEN_BY_NO_ANSWER: Final = frozenset({"application_name", "client_min_messages", "default_transaction_isolation"})
+
+
 class Directory:
     """All configurations, whichever pool nodes they came from."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store | None = None, clock: Callable[[], float] = lambda: 0.0) -> None:
+        """store: where answers are kept, of all of them; clock: monotonic seconds."""
+        self._store = Store(0) if store is None else store
+        self._clock = clock
         self._entries: dict[str, Entry] = {}
         self._users: dict[str, Entry] = {}
         self._is_ready = False
@@ -153,6 +172,7 @@ class Directory:
             wait_timeout_s=pushed.wait_timeout_s,
             idle_in_transaction_timeout_s=pushed.idle_in_transaction_timeout_s,
             parameters=dict(from_wire(pushed.parameters)),
+            answers=Answers(self._store, self._clock) if old is None else old.answers,
         )
         entry.learn(pushed.known)
         if old is not None:
@@ -160,17 +180,42 @@ class Directory:
             entry.early = old.early
             if old.version != entry.version or old.parameters != entry.parameters:  # its origin may be another
                 entry.early.forget_all()
+                entry.answers.forget_all()
             if entry.parameters == old.parameters:
                 entry.known = {**old.known, **entry.known}
         early = pushed.early
         entry.early.allow(begin=early.begin, prepare=early.prepare, remember=early.remember)
+        entry.answers.allow(pushed.caching)
         self._entries[entry.name] = self._users[entry.user] = entry
         return entry
 
-    def forget_early(self) -> None:
-        """A link is new: what was said while there was none has not been heard."""
+    def link_is_new(self) -> None:
+        """What was said while there was none has not been heard."""
         for entry in self._entries.values():
             entry.early.forget_all()
+            entry.answers.forget_all()
+
+    def invalidate(self, invalidate: Invalidate) -> None:
+        """What is held about a configuration's origin no longer holds."""
+        entry = self._entries.get(invalidate.configuration)
+        if entry is None:
+            return
+        if invalidate.answers or invalidate.tables:
+            entry.answers.invalidate(invalidate)
+            return
+        entry.early.forget_all()
+        entry.answers.forget_all()
+        if not invalidate.meaning:
+            entry.known.clear()
+
+    def described(self, description: Description) -> None:
+        """How a statement is described now."""
+        entry = self._entries.get(description.configuration)
+        if entry is not None:
+            entry.early.told(description.statement, description.description)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
 
     def tick(self, now: float) -> None:
         """The time, in seconds of a monotonic clock."""
@@ -184,6 +229,7 @@ class Directory:
         entry = self._entries.pop(name, None)
         if entry is not None:
             self._users.pop(entry.user, None)
+            entry.answers.allow(Caching())
         return entry
 
 
@@ -203,6 +249,8 @@ def _fact_of(pair: Pair) -> dict[str, str] | None:
     send UTF8, whose name PostgreSQL reads without regard to case and punctuation.
     """
     name, value = pair[0].lower(), pair[1]
+    if switches_in([pair]):
+        return {}
     if name == "application_name" and value.isascii() and value.isprintable() and len(value) <= MAX_NAME_BYTES:
         return {"application_name": value}
     if name == "client_encoding" and "".join(filter(str.isalnum, value)).lower() in ("utf8", "unicode"):

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from edge.control import control_of
+from edge.control import Verb, control_of
 from edge.memos import Memos
 from protos.pg.description import digest_of, split_description
 from protos.pg.messages import no_data, parameter_description
@@ -99,6 +99,7 @@ class Early:
 
     def told_of(self, name: bytes, sql: bytes) -> Description | None:
         """What a client may be told of a statement before the origin has seen it."""
-        if self.begin and control_of(sql) is not None:
+        control = control_of(sql)
+        if control is not None and (self.begin or control.verb is Verb.SWITCH):
             return NOTHING
         return self.description_of(name)

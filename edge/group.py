@@ -11,16 +11,19 @@ as if there had been no group. What can be answered:
     Close S         of a statement of the session; Close P where no portal can be
     Sync, Flush
 
-A group that cannot be answered message by message may be one whose whole answer is remembered (`memory`): one
-statement that looks like a fact, from its Parse or Bind to the Sync. Then it is taken up to there.
+A group that cannot be answered message by message may be one whose whole answer is remembered (`memory`) or kept
+(`cache`): one statement that looks like a fact or a read, from its Parse or Bind to the Sync. Then it is taken up to
+there; or it waits there for the answer to somebody else's read.
 
 Nothing is changed before the group has been answered: `effects` are what the session's statements take over then.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
-from edge.control import Control, Held, Outcome, control_of, outcome_of
+from edge.cache.answers import Answer
+from edge.cache.reader import Reader
+from edge.control import Control, Held, Outcome, Verb, control_of, outcome_of
 from edge.early import Description, Early
 from edge.hearing import Hearing
 from edge.meaning import Statement
@@ -43,10 +46,17 @@ _STATEMENT: Final = ord("S")
 class Group:
     """What came since the session was at rest."""
 
-    def __init__(
-        self, statements: Statements, early: Early, memory: Memory, held: Held | None, *, is_idle: bool
+    def __init__(  # noqa: PLR0913 - where answers may come from
+        self,
+        statements: Statements,
+        early: Early,
+        memory: Memory,
+        reader: Reader | None,
+        held: Held | None,
+        *,
+        is_idle: bool,
     ) -> None:
-        """is_idle: no transaction is open, held or other."""
+        """reader: looks for answers that are kept; None where none may be. is_idle: no transaction is open or held."""
         self.pieces: list[Piece] = []
         """What has been taken, for the case that it has to cross."""
         self.replies: list[bytes] = []
@@ -55,8 +65,11 @@ class Group:
         self.told: list[tuple[bytes, Description]] = []
         """Names of statements, and what the client is told of them."""
         self.outcome: Outcome | None = None
+        self.answer: bytes | None = None
+        """That to the whole."""
         self.memo: Memo | None = None
-        """The answer to the whole."""
+        """Where it is from, if it was remembered."""
+        self._reader = reader
         self._whole: Whole | None = None  # it is not answered message by message
         self._memory = memory
         self._statements = statements
@@ -68,10 +81,10 @@ class Group:
 
     def told_of_all(self) -> list[tuple[bytes, Description]]:
         """What the client is told of statements, in the answer to the whole too."""
-        if self.memo is None or self._whole is None or self._whole.described is None:
+        if self.answer is None or self._whole is None or self._whole.described is None:
             return self.told
         hearing = Hearing(*self._whole.described)
-        hearing.is_over(self.memo.answer)
+        hearing.is_over(self.answer)
         return [] if hearing.description is None else [(hearing.name, hearing.description)]
 
     def take(self, piece: Piece) -> bool:
@@ -99,16 +112,40 @@ class Group:
         if self.outcome is not None or self._bound is not None:
             return False
         if self._whole is None:
-            whole = Whole(self._statements)
+            whole = Whole(self._statements, reads=self._reader is not None)
             if not all(whole.take(one) for one in self.pieces):
                 return False
             self._whole = whole
         if piece.tag != Frontend.SYNC:
             return self._whole.take(piece)
-        if self._whole.request:
-            self.memo = self._memory.recall(self._whole.request, self._held, is_idle=self._is_idle)
-            self.effects = self._whole.parses
+        if not self._whole.request:
+            return False
+        self.effects = self._whole.parses
+        return self._read(self._whole) or self._recall(self._whole.request)
+
+    def _recall(self, request: Hashable) -> bool:
+        self.memo = self._memory.recall(request, self._held, is_idle=self._is_idle)
+        if self.memo is not None:
+            self.answer = self.memo.answer
         return self.memo is not None
+
+    def _read(self, whole: Whole) -> bool:
+        """Whether the answer is kept, or is waited for."""
+        reader, read = self._reader, whole.read
+        if reader is None or read is None:
+            return False
+        answer = reader.recall(read.key)
+        if answer is not None and self.take_answer(answer):
+            return True
+        return reader.expect(read.key, read.statement.name, read.renewal, whole.compose)
+
+    def take_answer(self, kept: Answer) -> bool:
+        """Whether this is the answer to the whole."""
+        assert self._whole is not None
+        self.answer = self._whole.compose(kept)
+        if self.answer is not None and self._reader is not None:
+            self._reader.serve(kept)
+        return self.answer is not None
 
     def _parse(self, piece: Piece) -> bool:
         name, sql, types = parse_of(piece.data)
@@ -181,7 +218,8 @@ class Group:
         return True
 
     def _control(self, sql: bytes) -> Control | None:
-        return control_of(sql) if self._early.begin else None
+        control = control_of(sql)
+        return control if self._early.begin or (control is not None and control.verb is Verb.SWITCH) else None
 
     def _statement(self, name: bytes) -> Statement | None:
         name = cut(name)

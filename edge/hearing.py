@@ -8,6 +8,7 @@ from typing import Final
 
 from edge.early import Description
 from edge.meaning import Statement
+from protos.pg.parsers import end_of_message
 from protos.pg.tags import Backend
 
 MAX_BYTES: Final = 64 << 10  # of an answer up to the end of the description; a larger one is not kept
@@ -16,7 +17,6 @@ _BEFORE: Final = frozenset({
     Backend.CLOSE_COMPLETE, Backend.NOTICE_RESPONSE, Backend.NOTIFICATION_RESPONSE, Backend.PARAMETER_STATUS,
     Backend.PARSE_COMPLETE,
 })  # fmt: skip
-_HEADER_BYTES: Final = 5
 
 
 class Hearing:
@@ -34,7 +34,7 @@ class Hearing:
     def is_over(self, data: bytes) -> bool:
         """Take bytes of the answer; whether enough has been heard."""
         data = self._data + data
-        while (end := _end_of(data)) <= len(data):
+        while (end := end_of_message(data)) <= len(data):
             message, data = data[:end], data[end:]
             tag = message[0]
             if tag == Backend.PARAMETER_DESCRIPTION:
@@ -47,10 +47,3 @@ class Hearing:
                 return True
         self._data = data
         return len(data) > MAX_BYTES
-
-
-def _end_of(data: bytes) -> int:
-    """Where the first message ends; more than there is if that is not known."""
-    if len(data) < _HEADER_BYTES:
-        return _HEADER_BYTES
-    return 1 + int.from_bytes(data[1:_HEADER_BYTES], "big")

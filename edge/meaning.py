@@ -15,8 +15,8 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from edge.memory import may_be_fact
 from protos.errors import RemoteProtocolError
+from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.messages import parse
 from protos.pg.names import PREFIX, with_name
 from protos.pg.sql_statements import FIRST_BYTES, Command, command_of
@@ -44,6 +44,8 @@ class Statement:
     """What it does to the session's statements if it is executed, and its text."""
     may_be_fact: bool = False
     """Whether it is worth looking whether its answer is remembered."""
+    may_be_read: bool = False
+    """Likewise whether it is kept."""
 
 
 _interned: WeakValueDictionary[bytes, Statement] = WeakValueDictionary()
@@ -63,7 +65,11 @@ def statement_of(message: bytes, scope: bytes, salt: bytes = b"", *, is_sql: boo
     known = _interned.get(name)
     if known is None:
         length = (len(body) + len(name) + 4).to_bytes(4, "big")
-        known = Statement(name, message[:1] + length + name + body, scope, is_sql, script, may_be_fact(body))
+        sql = body[1 : body.find(0, 1)]
+        is_read = script is None and own == b"" and may_be_read(sql)
+        known = Statement(
+            name, message[:1] + length + name + body, scope, is_sql, script, may_be_fact(sql), may_be_read=is_read
+        )
         _interned[name] = known
     return known
 

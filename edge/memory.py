@@ -1,34 +1,26 @@
 """What one session is answered from memory, and which of its answers are remembered.
 
-A request that looks like a fact (`may_be_fact`) is looked up in the configuration's memos, by the session's settings,
-what opened its transaction, and its bytes: as long as a transaction has run nothing but facts, it is what it was when
-it was opened. If it has to cross, its answer is recorded; the pool node says at its end
-whether it is a fact. What the request has set is known when the session's State has come, so it is kept then.
+A request that looks like a fact is looked up in the configuration's memos, by the session's settings, what opened its
+transaction, and its bytes: as long as a transaction has run nothing but facts, it is what it was when it was opened. If
+it has to cross, its answer is recorded; the pool node says at its end whether it is a fact. What the request has set is
+known when the session's State has come, so it is kept then.
 """
 
-import re
 from collections.abc import Hashable
 from typing import Final
 
 from edge.control import Held
 from edge.memos import MAX_ANSWER_BYTES, Memo, Memos, Settings
 from protos.link.settings import CATALOG, FACT, SETTLING
+from protos.pg.parsers import HEADER_BYTES, end_of_message
 from protos.pg.tags import Backend, TransactionStatus
 
-HEADER_BYTES: Final = 5
 READY_BYTES: Final = 6  # of the ReadyForQuery at the end
 
 _UNFIT: Final = frozenset({
     Backend.COPY_BOTH_RESPONSE, Backend.COPY_IN_RESPONSE, Backend.COPY_OUT_RESPONSE, Backend.ERROR_RESPONSE,
     Backend.NOTIFICATION_RESPONSE, Backend.PORTAL_SUSPENDED,
 })  # fmt: skip
-_MAX_BYTES: Final = 8 << 10
-_WORDS: Final = re.compile(rb"\bpg_|\b(?:set|reset|show|set_config|version|current_\w+)\b", re.IGNORECASE)
-
-
-def may_be_fact(sql: bytes) -> bool:
-    """Whether it is worth looking whether a request is remembered; the pool node judges."""
-    return len(sql) <= _MAX_BYTES and _WORDS.search(sql) is not None
 
 
 class Memory:
@@ -114,7 +106,7 @@ def _is_whole(answer: bytes) -> bool:
     """Whether these are messages with one ReadyForQuery, at their end, and nothing is left of what was asked."""
     start = 0
     while start + HEADER_BYTES <= len(answer):
-        end = start + 1 + int.from_bytes(answer[start + 1 : start + HEADER_BYTES], "big")
+        end = end_of_message(answer, start)
         if answer[start] in _UNFIT or (answer[start] == Backend.READY_FOR_QUERY) != (end == len(answer)):
             return False
         start = end

@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from edge.cache.switch import Switch
 from protos.link.link_pb2 import Setting
 
 MAX_BYTES: Final = 4 << 20  # per configuration
@@ -28,6 +29,12 @@ class Settings:
     """A digest of those that Parse reads (rules 8)."""
     state: bytes
     """A digest of all."""
+    view: bytes = b""
+    """A digest of those that an answer may hang on, the role among them."""
+    sets_isolation: bool = False
+    """Whether one of them says what isolation transactions have."""
+    switches: Sequence[Switch] = ()
+    """What they say of the cache."""
 
 
 @attrs.frozen

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from edge.client import MAX_BACKLOG_BYTES, Client
+from edge.client import Client
 from edge.directory import Entry, RefusedSettingError
 from edge.handshake import Accepted, Action, Cancel, CheckPassword, Close, Refuse, Send, StartTls, Wait
+from edge.passage import MAX_BACKLOG_BYTES
 from protos.errors import InvalidPasswordError, ServiceError, TooManyClientsError, UnknownConfigurationError
 from protos.link.link_pb2 import Resolved
 from protos.pg.messages import backend_key_data, parameter_status, ready_for_query, service_error

@@ -23,8 +23,13 @@ from typing import Final
 import structlog
 import trio
 
+from edge.cache.reader import Reader
+from edge.cache.renewal import MAX_RENEWALS, Renewal
+from edge.cache.store import Store
+from edge.cache.upkeep import Upkeep
+from edge.certificate import load_certificate
 from edge.client import Client
-from edge.directory import Directory
+from edge.directory import Directory, Entry
 from edge.handshake import Handshake
 from edge.limits import WRITE_TIMEOUT_S, Limits
 from edge.listener import Listener, open_listeners, raise_descriptor_limit
@@ -33,10 +38,10 @@ from edge.options import EdgeOptions
 from edge.throttle import Throttle
 from edge.uplink import PROTOCOL_VERSION, Uplink
 from protos.errors import DrainingError, TooManyClientsError
-from protos.link.link_pb2 import Hello
+from protos.link.link_pb2 import Hello, Open
 from protos.pg.messages import service_error
 from protos.pg.sasl import NONCE_BYTES
-from protos.pg.scram import ScramVerifier, certificate_hash, verifies
+from protos.pg.scram import ScramVerifier, verifies
 from protos.release import RELEASE
 from protos.runtime.address import authority
 from protos.runtime.connection import Connection
@@ -56,7 +61,7 @@ class Edge:
     """What the clients of one edge share."""
 
     def __init__(self, options: EdgeOptions, pump: Pump, address: str, max_clients: int) -> None:
-        self.directory = Directory()
+        self.directory = Directory(Store(options.cache_bytes), time.monotonic)
         self.limits = Limits(handshake_timeout_s=options.handshake_timeout_s, wait_timeout_s=options.wait_timeout_s)
         self.clients: set[Client] = set()
         self.newcomers: set[Newcomer] = set()
@@ -77,6 +82,8 @@ class Edge:
         for uplink in self.uplinks:
             uplink.on_up = self._uplink_came_up
             uplink.on_changed = self._configuration_changed
+            uplink.on_vouched = self._vouch
+        self._upkeep = Upkeep(self.directory, self.uplinks, self.route)
         self.load_certificate()
 
     # --- for clients ---
@@ -136,6 +143,13 @@ class Edge:
                 return uplink
         return None
 
+    def renew(self, entry: Entry, reader: Reader, opening: Open) -> None:
+        """A stale answer was served to a session that opens its channels so."""
+        answer, reader.renews = reader.renews, None
+        uplink = self.route(entry.name)
+        if answer is not None and uplink is not None and Renewal.under_way < MAX_RENEWALS:
+            Renewal(uplink, entry, answer, reader.settings, opening)
+
     def cancel(self, process_id: int, secret_key: bytes, peer: str) -> None:
         """Any edge understands any cancel key: the pool node that has the channel knows it."""
         is_ours = hmac.compare_digest(self._cancel_keys.get(process_id, b""), secret_key)
@@ -144,6 +158,9 @@ class Edge:
             return
         for uplink in self.uplinks:
             uplink.cancel(process_id, secret_key)
+
+    def _vouch(self) -> None:
+        self._upkeep.vouch()
 
     # --- clients coming and going ---
 
@@ -207,15 +224,7 @@ class Edge:
         cert_file, key_file = self._options.tls_cert_file, self._options.tls_key_file
         if cert_file is None or key_file is None:
             return
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(cert_file, key_file)
-        context.set_alpn_protocols(["postgresql"])
-        # A driver's TLS session is as long as its connection; tickets would cost each of them bytes and work.
-        context.num_tickets = 0
-        with open(cert_file, encoding="ascii", errors="replace") as file:  # remarks may stand before it
-            self.certificate_hash = certificate_hash(ssl.PEM_cert_to_DER_cert(_first_certificate(file.read())))
-        self._tls = context
+        self._tls, self.certificate_hash = load_certificate(cert_file, key_file)
 
     def reload(self) -> None:
         try:
@@ -228,6 +237,7 @@ class Edge:
     def tick(self, now: float) -> None:
         self.limits.tick(now)
         self.directory.tick(now)
+        self._upkeep.tick(now)
         for client in list(self.clients):
             blocked_at = client.connection.blocked_at
             if blocked_at and now - blocked_at > WRITE_TIMEOUT_S:
@@ -310,8 +320,3 @@ async def _janitor(edge: Edge) -> None:
 
 def _nonce() -> bytes:
     return secrets.token_bytes(NONCE_BYTES)
-
-
-def _first_certificate(pem: str) -> str:
-    end = "-----END CERTIFICATE-----"
-    return pem[pem.index("-----BEGIN CERTIFICATE-----") : pem.index(end) + len(end)]

@@ -14,6 +14,7 @@ DEFAULT_LISTEN: Final = ("127.0.0.1", 6432)
 DEFAULT_DRAIN_TIMEOUT_S: Final = 30.0
 DEFAULT_WAIT_TIMEOUT_S: Final = 15.0
 DEFAULT_HANDSHAKE_TIMEOUT_S: Final = 15.0
+DEFAULT_CACHE_BYTES: Final = 256 << 20
 
 
 @attrs.frozen(kw_only=True)
@@ -35,4 +36,7 @@ class EdgeOptions:
     drain_timeout_s: float = DEFAULT_DRAIN_TIMEOUT_S
     wait_timeout_s: float = DEFAULT_WAIT_TIMEOUT_S
     handshake_timeout_s: float = DEFAULT_HANDSHAKE_TIMEOUT_S
+    cache_bytes: int = DEFAULT_CACHE_BYTES
+    """What kept answers may take, with all that belongs to them; 0 keeps none."""
+
     log_json: bool = False

@@ -13,9 +13,10 @@ to its origin connection (`is_pinned`), and the transaction may have changed wha
 `is_quiet` (none of these, nothing owed, nothing unsynced, no transaction) is when a session may lose its link, its
 pool node or its credentials without losing anything else (rules 1).
 
-A request that comes while nothing is owed may be answered here (`early`, `control`, `group`), if the configuration
-allows it. A transaction that has begun here is **held**: its client is told status T, and what opens it at the origin
-goes out in front of the first statement that crosses (`opening`). Held is as good as quiet, but it is not a boundary.
+A request that comes while nothing is owed may be answered here (`answering`), if the configuration allows it; a read
+may wait for the answer to somebody else's, and what comes behind it then waits too (`go_on`). A transaction that has
+begun here is **held**: its client is told status T, and what opens it at the origin goes out in front of the first
+statement that crosses (`opening`). Held is as good as quiet, but it is not a boundary.
 
 A request may be refused as a whole, before any of it has run: no origin connection came free, no pool node is there.
 The client then gets the error and a ReadyForQuery for each sync point owed, and if it is in the middle of a group of
@@ -27,15 +28,18 @@ import re
 from typing import Final
 
 from edge.answering import Answering
+from edge.cache.answers import Answers
+from edge.cache.store import Store
 from edge.control import Held
 from edge.early import Early
-from edge.hearing import Hearing
+from edge.learning import Learning
 from edge.memos import Settings
 from edge.statements import Statements
 from protos.errors import RemoteProtocolError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
 from protos.pg.messages import ready_for_query
+from protos.pg.parsers import error_fields
 from protos.pg.tags import Frontend, TransactionStatus
 
 # While a request is going on, CopyData and the rest of oversized messages pass through; everything else is looked at.
@@ -52,6 +56,9 @@ _ENDS: Final = frozenset({
     Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
 })  # fmt: skip
 _NO_EARLY: Final = Early()
+_NO_ANSWERS: Final = Answers(Store(0), lambda: 0.0)
+_QUERIES: Final = frozenset({Frontend.EXECUTE, Frontend.FUNCTION_CALL, Frontend.QUERY})
+_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 _TEXTS: Final = frozenset({Frontend.PARSE, Frontend.QUERY})
 _BEGINS: Final = re.compile(rb"\b(?:begin|start)\b", re.IGNORECASE)
 
@@ -60,31 +67,29 @@ class Session:
     """One client's session, from its ReadyForQuery at connect on."""
 
     __slots__ = (
-        "_early", "_framer", "_is_dropping", "_is_skipping", "_may_have_begun", "_may_hear", "_opened", "_parsed",
-        "has_unsynced", "hearing", "here", "is_at_end", "is_pinned", "is_settling", "is_uncertain", "opening", "owed",
-        "statements", "terminated",
+        "_deferred", "_framer", "_is_dropping", "_is_skipping", "_may_have_begun", "_opened", "has_unsynced", "here",
+        "is_at_end", "is_pinned", "is_settling", "is_uncertain", "learning", "opening", "owed", "statements",
+        "terminated",
     )  # fmt: skip
 
-    def __init__(self, scope: bytes, early: Early = _NO_EARLY, state: bytes = b"") -> None:
-        """scope, state: digests of the settings that Parse reads, and of all."""
-        self._early = early
+    def __init__(self, settings: Settings, early: Early = _NO_EARLY, answers: Answers = _NO_ANSWERS) -> None:
+        """answers: those that are kept for its configuration."""
         self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
-        self.statements = Statements(scope)
-        self.here = Answering(self.statements, early, state)
+        self._deferred: list[Piece] = []  # what comes behind a read that waits
+        self.statements = Statements(settings.scope)
+        self.here = Answering(self.statements, early, answers, settings)
         """What is answered without the origin."""
         self._is_skipping = False  # up to the Sync
         self._is_dropping = False  # the rest of the message that is in the middle
-        self._may_hear = False  # only Parses and Closes came since the session was at rest
         self._may_have_begun = False  # something pipelined may begin a transaction
-        self._parsed: list[bytes] = []  # names, by those
         self._opened: Held | None = None  # what has been sent to open the transaction; nothing has come back yet
         self.owed = 0
         self.has_unsynced = False
         self.is_settling = False
         self.is_pinned = False
         self.is_uncertain = False
-        self.hearing: Hearing | None = None
-        """Listens to the answer that is due, where something can be learnt from it."""
+        self.learning = Learning(self.statements, early)
+        """What can be learnt from its answers."""
         self.is_at_end = True
         """What `feed` returned last ends a request: what comes next begins another."""
         self.terminated = False
@@ -109,7 +114,7 @@ class Session:
     @property
     def is_at_boundary(self) -> bool:
         """Whether it is quiet, and its client is in no transaction."""
-        return self.is_quiet and self.here.held is None
+        return self.is_quiet and self.here.held is None and not self.here.is_waiting
 
     @property
     def _is_at_rest(self) -> bool:
@@ -131,21 +136,40 @@ class Session:
         """
         framer = self._framer
         framer.whole = _WHOLE if self.owed or self.has_unsynced else _WHOLE_BETWEEN
-        out: list[bytes] = []
         pieces = framer.feed(data)
+        if self.here.is_waiting:
+            self._deferred += pieces
+            return b""
+        return self._feed(pieces, [])
+
+    def go_on(self) -> bytes:
+        """A read need not wait any longer; what to send to the origin, for it and for what has come behind it."""
+        out: list[bytes] = []
+        for piece in self.here.go_on():
+            self._take(piece, out)
+        pieces, self._deferred = self._deferred, []
+        return self._feed(pieces, out)
+
+    def _feed(self, pieces: list[Piece], out: list[bytes]) -> bytes:
+        here = self.here
         for index, piece in enumerate(pieces, 1):
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
                 self._skip(piece.tag)
-            elif self.here.is_gathering or self._is_at_rest:
+            elif here.is_gathering or self._is_at_rest:
                 following = pieces[index].tag if index < len(pieces) else 0
-                if not self.here.take(piece, following):
-                    for one in (*self.here.give_up(), piece):
+                if not here.take(piece, following):
+                    for one in (*here.give_up(), piece):
                         self._take(one, out)
+                elif here.is_waiting:
+                    self._deferred = pieces[index:]
+                    break
             else:
-                self.here.memory.interrupt()
+                here.interrupt()
                 if piece.tag in _TEXTS and _BEGINS.search(piece.data):
                     self._may_have_begun = True
                 self._take(piece, out)
+        if here.reader.to_client:
+            here.to_client += here.reader.take_words()
         return out[0] if len(out) == 1 else b"".join(out)
 
     def answered(self, settled: int, status: int) -> None:
@@ -153,72 +177,73 @@ class Session:
         self.owed -= settled
         self.statements.answered(settled)
         self.here.memory.answered(settled, status)
+        self.here.reader.answered(settled, status)
         if status & SETTLING:
             self.is_settling = True
         self.is_uncertain = bool(status & UNCERTAIN)
         if not self.owed:
             self._may_have_begun = False
-        if self._parsed:
-            self._tell_parsed()
+        self.learning.settled(is_certain=self._is_certain and not self.owed)
         self.here.status = status & 0xFF
         self._opened = None
 
     def state_known(self, settings: Settings, *, is_pinned: bool) -> None:
         """What the session has set for itself is known."""
         self.here.memory.state_known(settings, is_pinned=is_pinned)
+        self.here.reader.adopt(settings)
         self.is_settling = False
         self.is_pinned = is_pinned
         self.statements.registry.scope = settings.scope
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
+        instead = self._last_resort(response)
         self.here.status = TransactionStatus.IDLE
-        if self._opened is not None or self._may_have_begun:
+        if instead is not None:
+            self.here.hold(self._opened)
+            self._opened = None
+        elif self._opened is not None or self._may_have_begun:
             # What comes behind it must not run outside of the transaction that its client is in, or takes itself to be.
             opening = (b"BEGIN",) if self._opened is None else self._opened.opening
             self.here.held, self._opened = Held(opening, has_failed=True), None
             self.here.status = TransactionStatus.INERROR
         self._may_have_begun = False
-        answer = (response + ready_for_query(self.status)) * self.owed
+        answer = ((response if instead is None else instead) + ready_for_query(self.status)) * self.owed
         if self.has_unsynced:
             answer += response
             self._is_skipping = True
         self.owed = 0
         self.has_unsynced = False
-        self.opening = self.hearing = None
-        self._parsed = []
-        self.here.memory.interrupt()
+        self.opening = None
+        self.learning.stop()
+        self.here.interrupt()
         self.statements.refused()
         self.channel_lost()
         return answer
 
-    def _tell_parsed(self) -> None:
-        """What has just been parsed has the description that the pool node has sent with the answer, if it has."""
-        parsed, self._parsed = self._parsed, []
-        if self.owed or self.is_uncertain or self.is_pinned:
-            return
-        for name in parsed:
-            statement = self.statements.get(name)
-            description = None if statement is None else self._early.description_of(statement.name)
-            if description is not None:
-                self.statements.tell(name, description.digest)
+    def _last_resort(self, response: bytes) -> bytes | None:
+        """What there is of an older answer to a read that its origin could not be asked."""
+        if self.owed != 1 or self.has_unsynced or error_fields(response).get("C") not in _UNREACHABLE:
+            return None
+        return self.here.reader.last_resort()
 
     def heard(self, data: bytes) -> None:
         """Learn from an answer, if there is something to be learnt from it."""
         self.here.memory.heard(data)
-        hearing = self.hearing
-        if hearing is None or not hearing.is_over(data):
-            return
-        self.hearing = None
-        if hearing.description is not None and not (self.is_uncertain or self.is_pinned):
-            self._early.learn(hearing.statement.name, hearing.description)
-            if self.statements.get(hearing.name) is hearing.statement:  # the name may be another's by now
-                self.statements.tell(hearing.name, hearing.description.digest)
+        self.here.reader.heard(data)
+        self.learning.heard(data, is_certain=self._is_certain)
+
+    @property
+    def _is_certain(self) -> bool:
+        """Whether statements mean what they mean elsewhere."""
+        return not (self.is_uncertain or self.is_pinned)
 
     def channel_lost(self) -> None:
         """What was sent went nowhere, or is done: the rest of a message in the middle must not go to another origin."""
         self._is_dropping = True
         self.statements.channel_lost()
+        if not self.here.is_waiting:
+            self.here.reader.interrupt()
 
     # --- what crosses ---
 
@@ -232,6 +257,8 @@ class Session:
         if held is not None:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in _ENDS
+        if piece.tag in _QUERIES:
+            self.here.reader.crossed(self.status, is_alone=self.owed == (piece.tag != Frontend.EXECUTE))
         out.append(taken)
 
     def _taken(self, tag: int, piece: bytes, whole: bool) -> bytes:  # noqa: FBT001 - a Piece
@@ -266,34 +293,21 @@ class Session:
     def _take_extended(self, tag: int, piece: bytes, *, whole: bool) -> bytes:
         statements = self.statements
         if not self.owed and not self.has_unsynced:
-            self._may_hear = self._early.prepare and self._is_at_rest
+            self.learning.begin(is_at_rest=self._is_at_rest)
         self.has_unsynced = True
+        self.learning.sent(tag, piece, whole=whole)
         if tag == Frontend.PARSE:
-            if self._may_hear and whole and piece[5]:  # the unnamed one is mostly gone by then
-                self._parsed.append(piece[5 : piece.index(0, 5)])
             piece = statements.parse(piece, whole=whole)
         elif tag == Frontend.CLOSE:
             piece = statements.close(piece)
-        else:
-            if tag == Frontend.BIND:
-                piece = statements.bind(piece)
-            elif tag == Frontend.EXECUTE:
-                statements.execute(piece)
-            elif tag == Frontend.DESCRIBE:
-                if self._may_hear:
-                    self._listen(piece)
-                piece = statements.describe(piece)
-            self._may_hear = False
+        elif tag == Frontend.BIND:
+            piece = statements.bind(piece)
+        elif tag == Frontend.EXECUTE:
+            statements.execute(piece)
+        elif tag == Frontend.DESCRIBE:
+            piece = statements.describe(piece)
         statements.registry.place += 1
         return piece
-
-    def _listen(self, describe: bytes) -> None:
-        """What comes is the description of this statement."""
-        if describe[5:6] == b"S":
-            name = describe[6:-1]
-            statement = self.statements.get(name)
-            if statement is not None and statement.script is None:
-                self.hearing = Hearing(name, statement)
 
     def _skip(self, tag: int) -> None:
         if tag == Frontend.SYNC:

@@ -68,6 +68,10 @@ class Statements:
         """The client has been told this description of a statement; what runs from now on must fit it (rules 10)."""
         self._told[cut(name)] = digest
 
+    def told(self, name: bytes) -> bytes:
+        """The digest of the description that the client was told of a statement; empty if it was told none."""
+        return self._told.get(cut(name), b"")
+
     def changed_here(self, effects: Iterable[Piece]) -> None:
         """A group of messages is over of which nothing went out; these Parses and Closes in it have happened."""
         aside = self.asides.put_aside()

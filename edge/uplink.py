@@ -12,27 +12,29 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import grpc
 import structlog
 import trio
 from grpc import aio
 
+from edge.cache.vouching import Voucher
+from edge.dialling import channel_to, reason_of
 from edge.directory import Directory, Pair
 from edge.meaning import Statement
+from edge.owner import ChannelOwner
 from edge.questions import Questions
 from protos.errors import RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolved, State
+from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolved
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.link.tls import LinkTls
 from protos.runtime.address import authority
 from protos.runtime.guest import call_host
-from protos.runtime.link_stream import CHANNEL_OPTIONS, LinkStream
+from protos.runtime.link_stream import LinkStream
 
 PROTOCOL_VERSION: Final = 1
 METHOD: Final = "/onetrip.link.v1.Link/Connect"
@@ -42,18 +44,6 @@ MAX_BACKOFF_S: Final = 3.0
 log = structlog.get_logger(__name__)
 
 
-class ChannelOwner(Protocol):
-    """What a link tells the owner of a channel."""
-
-    def answered(self, data: bytes, settled: int, status: int) -> None: ...
-    def state_known(self, state: State) -> None: ...
-    def outcome_known(self, frame: Frame) -> None: ...
-    def refused(self, error: bytes) -> None: ...
-    def link_leaving(self) -> None: ...
-    def closed_by_pool(self, error: bytes) -> None: ...
-    def link_lost(self) -> None: ...
-
-
 class Uplink:
     """The link to one pool node."""
 
@@ -61,6 +51,9 @@ class Uplink:
         self.address = address
         self.on_up: Callable[[], None] = lambda: None
         self.on_changed: Callable[[str], None] = lambda name: None
+        self.on_vouched: Callable[[], None] = lambda: None
+        self.voucher = Voucher()
+        """Until when this pool node vouches for what is kept here."""
         self._hello = hello
         self._directory = directory
         self._tls = tls
@@ -80,9 +73,11 @@ class Uplink:
             "description": self._on_description,
             "failed": self._on_session,
             "go_away": self._on_go_away,
+            "group": self._on_group,
             "invalidate": self._on_invalidate,
             "resolved": self._on_resolved,
             "state": self._on_session,
+            "verdict": self._on_session,
             "welcome": self._on_welcome,
             "withdraw": self._on_withdraw,
             "worded": self._on_session,
@@ -150,6 +145,11 @@ class Uplink:
         if self._stream is not None:
             self._stream.mux.send_in_order(lane, frame)
 
+    def tell(self, frame: Frame) -> None:
+        """Tell the pool node something of the link."""
+        if self._is_up and self._stream is not None:
+            self._stream.mux.send_control(frame)
+
     def rouse(self) -> None:
         """A client is about to ask its first query."""
         if self._stream is not None:
@@ -179,7 +179,7 @@ class Uplink:
                 await call_host(self._run_once())
                 why = "ended by the pool node"
             except (grpc.RpcError, RemoteProtocolError, OSError, asyncio.InvalidStateError) as error:
-                why = _reason_of(error)  # the last: something was written in the tick in which gRPC ended the call
+                why = reason_of(error)  # the last: something was written in the tick in which gRPC ended the call
             except Exception:
                 log.exception("link failed unforeseen", pool=self.name)
                 why = "internal error"
@@ -194,7 +194,7 @@ class Uplink:
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
     async def _run_once(self) -> None:
-        async with self._channel() as channel:
+        async with channel_to(self.name, self._tls) as channel:
             call: aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(METHOD)()
             try:
                 await self.begin().run(call)
@@ -207,21 +207,15 @@ class Uplink:
         # A budget of its own: what the windows of a lost link had grown by is not given back one by one.
         stream = self._stream = LinkStream(budget=Budget(RECEIVE_BUDGET_BYTES), on_frame=self.take)
         self.stream_count += 1
+        stream.mux.on_pong = self._on_pong
         stream.mux.send_control(Frame(hello=self._hello))
         return stream
-
-    def _channel(self) -> aio.Channel:
-        if self._tls is None:
-            return aio.insecure_channel(self.name, options=CHANNEL_OPTIONS)
-        # Read anew for each link, so a renewed certificate is used from the next one on.
-        credentials = grpc.ssl_channel_credentials(
-            *(Path(file).read_bytes() for file in (self._tls.ca_file, self._tls.key_file, self._tls.cert_file))
-        )
-        return aio.secure_channel(self.name, credentials, options=CHANNEL_OPTIONS)
 
     def lost(self) -> bool:
         """The link is gone: tell everyone; whether it had been up."""
         was_up, self._is_up, self._is_leaving = self._is_up, False, False
+        self.voucher.lost()
+        self.on_vouched()
         self._stream = None
         owners, self._owners = self._owners, {}
         for owner in owners.values():
@@ -245,10 +239,22 @@ class Uplink:
 
     def _on_session(self, frame: Frame) -> None:
         owner = self._owners.get(frame.channel)
-        if owner is not None and frame.HasField("state"):
+        if owner is None:
+            return
+        if frame.HasField("state"):
             owner.state_known(frame.state)
-        elif owner is not None:
+        elif frame.HasField("verdict"):
+            owner.judged(frame.verdict)
+        else:
             owner.outcome_known(frame)
+
+    def _on_group(self, frame: Frame) -> None:
+        self.voucher.group = None if frame.group.unknown else frozenset(frame.group.nodes)
+        self.on_vouched()
+
+    def _on_pong(self, sent_at: float) -> None:
+        self.voucher.answered(sent_at)
+        self.on_vouched()
 
     def _on_withdraw(self, frame: Frame) -> None:
         self._names.discard(frame.withdraw.name)
@@ -259,16 +265,10 @@ class Uplink:
         self._questions.answered(frame.resolved)
 
     def _on_invalidate(self, frame: Frame) -> None:
-        entry = self._directory.get(frame.invalidate.configuration)
-        if entry is not None:
-            entry.early.forget_all()
-            if not frame.invalidate.meaning:
-                entry.known.clear()
+        self._directory.invalidate(frame.invalidate)
 
     def _on_description(self, frame: Frame) -> None:
-        entry = self._directory.get(frame.description.configuration)
-        if entry is not None:
-            entry.early.told(frame.description.statement, frame.description.description)
+        self._directory.described(frame.description)
 
     def _on_go_away(self, frame: Frame) -> None:
         log.info("pool node is leaving", pool=self.name, why=frame.go_away.why)
@@ -283,7 +283,8 @@ class Uplink:
         self._names.clear()
         self._awaited = frame.welcome.configurations
         self._directory.mock_secret = frame.welcome.mock_secret
-        self._directory.forget_early()
+        self._directory.link_is_new()
+        self.voucher.node = frame.welcome.node
         if not self._awaited:
             self._up()
 
@@ -319,9 +320,3 @@ class Uplink:
 
 # Growth of all channels' receive windows of one link together; a client that reads slowly keeps the small one.
 RECEIVE_BUDGET_BYTES: Final = 64 << 20
-
-
-def _reason_of(error: Exception) -> str:
-    if isinstance(error, aio.AioRpcError):
-        return f"{error.code().name.lower()}: {error.details()}"
-    return str(error) or type(error).__name__

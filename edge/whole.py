@@ -1,31 +1,75 @@
-"""A group of extended messages that runs one statement, as a request whose whole answer may be remembered.
+"""A group of extended messages that runs one statement, as a request whose whole answer may be remembered, or kept.
 
-    Parse?  Describe S?  Bind  Describe P?  Execute      each at most once, about one statement that looks like a fact
+    Parse?  Describe S?  Bind  Describe P?  Execute      each at most once, about one statement
 
-Its bytes, but for the names that the client has chosen, are what it is remembered by.
+Its bytes, but for the names that the client has chosen, are what a fact is remembered by (`memory`). A read is kept by
+its statement, what it was told of that, and its values (`cache`), however its messages are grouped.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import attrs
+
+from edge.cache.answers import Answer
+from edge.cache.parts import result_formats, with_formats
 from edge.meaning import Statement
 from edge.statements import Statements
+from protos.pg.description import split_description
 from protos.pg.framer import Piece
-from protos.pg.names import cut
+from protos.pg.messages import bind_complete, describe_portal, execute, parse_complete, sync
+from protos.pg.names import cut, with_name
 from protos.pg.parsers import bind_names_of, execute_of, parse_of, target_of
 from protos.pg.tags import Frontend
 
 _STATEMENT: Final = ord("S")
 
 
+_COMPLETE: Final[Mapping[int, bytes]] = {Frontend.PARSE: parse_complete(), Frontend.BIND: bind_complete()}
+
+
+@attrs.frozen
+class Read:
+    """What is asked for: a statement with values."""
+
+    statement: Statement
+    told: bytes
+    """The digest of the description that the client was told of it; empty for none. Rows must fit it (rules 10)."""
+    bind: bytes
+    """The rest of its Bind, behind the names."""
+    max_rows: bytes
+
+    @property
+    def key(self) -> tuple[bytes, bytes, bytes, bytes]:
+        return self.statement.name, self.told, self.bind, self.max_rows
+
+    @property
+    def renewal(self) -> bytes:
+        """What asks for the same without a statement or portal of a name."""
+        parse = self.statement.parse
+        return b"".join((
+            with_name(parse, 5, parse.index(0, 5), b""), _unnamed(self.bind), describe_portal(b""),
+            execute(b"", int(self.max_rows)), sync(),
+        ))  # fmt: skip
+
+
+def _unnamed(rest: bytes) -> bytes:
+    """A Bind of the unnamed statement to the unnamed portal."""
+    return b"B" + (len(rest) + 6).to_bytes(4, "big") + b"\0\0" + rest
+
+
 class Whole:
     """What has come of it."""
 
-    def __init__(self, statements: Statements) -> None:
+    def __init__(self, statements: Statements, *, reads: bool = False) -> None:
+        """reads: answers may be kept."""
         self.parses: list[Piece] = []
         self.described: tuple[bytes, Statement] | None = None
         """The client's name and the statement of a Describe."""
         self._statements = statements
+        self._reads = reads
+        self._about: Statement | None = None
+        self._name = b""  # the client's, of that
         self._parsed: tuple[bytes, Statement] | None = None
         self._request: list[tuple[int, bytes, bytes]] = []
 
@@ -38,6 +82,34 @@ class Whole:
         """Whether it still is such a request, with this message. Raises RemoteProtocolError."""
         take = self._TAKES.get(piece.tag)
         return take is not None and take(self, piece)
+
+    @property
+    def read(self) -> "Read | None":
+        """What has come, if it is a read whose answer may be kept."""
+        if self._last != Frontend.EXECUTE or self._about is None or not self._about.may_be_read:
+            return None
+        (bind,) = (rest for tag, _, rest in self._request if tag == Frontend.BIND)
+        told = b"" if self._parsed is not None else self._statements.told(self._name)
+        return Read(self._about, told, bind, self._request[-1][2])
+
+    def compose(self, answer: Answer) -> bytes | None:
+        """The replies to these messages, given an answer to the same read; None if something of them is not known."""
+        out: list[bytes] = []
+        for tag, name, _ in self._request:
+            if tag == Frontend.DESCRIBE:
+                reply = answer.description if name else self._rows(answer)
+                if not reply:
+                    return None
+                out.append(reply)
+            else:
+                out.append(answer.body if tag == Frontend.EXECUTE else _COMPLETE[tag])
+        return b"".join(out)
+
+    def _rows(self, answer: Answer) -> bytes:
+        if answer.rows or not answer.description:
+            return answer.rows
+        (bind,) = (rest for tag, _, rest in self._request if tag == Frontend.BIND)
+        return with_formats(split_description(answer.description)[1], result_formats(bind, 0))
 
     @property
     def _last(self) -> int:
@@ -72,8 +144,10 @@ class Whole:
     def _is_about(self, name: bytes, tag: int, rest: bytes) -> bool:
         parsed = self._parsed
         statement = parsed[1] if parsed is not None and parsed[0] == cut(name) else self._statements.get(name)
-        if statement is None or not statement.may_be_fact or any(one == tag for one, _, _ in self._request):
+        is_fit = statement is not None and (statement.may_be_fact or (self._reads and statement.may_be_read))
+        if statement is None or not is_fit or any(one == tag for one, _, _ in self._request):
             return False
+        self._about, self._name = statement, name
         if tag == Frontend.DESCRIBE:
             self.described = name, statement
         self._request.append((tag, statement.name, rest))

@@ -8,6 +8,7 @@ several fields at once are in `problems_of`, which reports all of them.
 """
 
 import ipaddress
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -23,6 +24,10 @@ HOST_DELIMITERS: Final = frozenset(",/@?#[]")
 MAX_PASSWORD_CHARACTERS: Final = 4096
 # A chain of certificates is a few KiB; the bound keeps a configuration small enough to push to every edge.
 MAX_PEM_CHARACTERS: Final = 64 << 10
+# Each is looked up in the catalogue when statements are judged, and all of them are shown together.
+MAX_TABLES: Final = 1000
+# Of a name in a message: long enough for every name of ours, and a request may hold anything.
+SHOWN_CHARACTERS: Final = 64
 
 SslMode = Literal["disable", "require", "verify-ca", "verify-full"]
 SessionState = Literal["reset", "track", "pin"]
@@ -46,6 +51,9 @@ WaiterLimit = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole numbe
 Iterations = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 CacheAge = Annotated[float, Meta(gt=0, le=3600, description="seconds, more than 0 and at most 3600 (1 hour)")]
 StaleAge = Annotated[float, Meta(ge=0, le=3600, description="seconds, from 0 to 3600")]
+# A day: longer than that, an application is better told that its database is away.
+UnreachableAge = Annotated[float, Meta(ge=0, le=86_400, description="seconds, from 0 (never) to 86400 (1 day)")]
+TableAge = Annotated[float, Meta(ge=0, le=3600, description="seconds, from 0 (never kept) to 3600 (1 hour)")]
 Wait = Annotated[float, Meta(gt=0, le=600, description="seconds, more than 0 and at most 600")]
 Age = Annotated[float, Meta(ge=1, le=604_800, description="seconds, from 1 to 604800 (7 days)")]
 Bound = Annotated[float, Meta(ge=0, le=86_400, description="seconds, from 0 (no limit) to 86400 (1 day)")]
@@ -124,6 +132,15 @@ class Caching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     disabled: bool = False
     max_age: CacheAge = 60
     stale_while_revalidate: StaleAge = 15
+    #: So long past its age is an answer served while no pool node or no origin can be reached; 0 is never.
+    stale_if_unreachable: UnreachableAge = 0
+    #: Also reads in a READ COMMITTED transaction that has done nothing but such reads.
+    in_transactions: bool = False
+    #: The max_age of what is read from a table where it is less than the configuration's; by `table` or
+    #: `schema.table`, as pg_class has them. 0 keeps nothing.
+    tables: dict[str, TableAge] = {}
+    #: Whether the pool node follows the origin's logical decoding, for writes that do not go through Onetrip.
+    follow_writes: bool = False
 
 
 class Early(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -221,7 +238,33 @@ def problems_of_settings(settings: Settings) -> list[Problem]:
         limit = getattr(settings, name)
         if limit is not None and settings.origin_connection_min > limit:
             return [Problem("origin_connection_min", f"must not exceed {name}, which is {limit}")]
-    return []
+    return problems_of_tables(settings.caching.tables)
+
+
+def problems_of_tables(tables: Iterable[str]) -> list[Problem]:
+    """What is wrong with the names in `caching.tables`."""
+    names = list(tables)
+    if len(names) > MAX_TABLES:
+        return [Problem("caching.tables", f"must have at most {MAX_TABLES} tables; set caching.max_age for the others")]
+    what = "is no name of a table; write TABLE or SCHEMA.TABLE as pg_class has them, without quotes"
+    return [Problem(f"caching.tables.{printable(name)}", what) for name in names if not is_table_name(name)]
+
+
+def is_table_name(text: str) -> bool:
+    """Whether this may name a table, as `table` or `schema.table`; one with a dot or a quote in it cannot be named."""
+    parts = text.split(".")
+    return len(parts) in (1, 2) and all(_is_identifier(part) for part in parts)
+
+
+def _is_identifier(text: str) -> bool:
+    if not text.isprintable() or text != text.strip() or '"' in text:
+        return False
+    return 0 < len(text.encode()) <= MAX_IDENTIFIER_BYTES
+
+
+def printable(name: str) -> str:
+    """A name out of a request, fit for a message."""
+    return "".join(c if c.isprintable() else "?" for c in name[:SHOWN_CHARACTERS])
 
 
 def problems_of_origin(origin: Origin, *, allow_plain_origin: bool = False) -> list[Problem]:

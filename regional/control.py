@@ -55,6 +55,28 @@ class PoolStatus(Struct, frozen=True, kw_only=True):
     total_errors: int = 0
 
 
+class CacheStatus(Struct, frozen=True, kw_only=True):
+    """What the query cache has done for one configuration, at all edges; counters since the edges' start."""
+
+    configuration: str
+    #: What is kept now.
+    entries: int = 0
+    bytes: int = 0
+    #: Queries: answered by the edge, answered by it while the answer is renewed, and asked for to be kept.
+    hits: int = 0
+    stale: int = 0
+    misses: int = 0
+    #: Of those three, the part that the edge has answered; None while there was none of them.
+    hit_rate: float | None = None
+    #: Queries whose answer is not kept, and how many of them for which class of reasons.
+    uncacheable: int = 0
+    #: Queries that were not looked up: caching is off, in a transaction, or the session or the query wants none of it.
+    disabled: int = 0
+    transaction: int = 0
+    bypassed: int = 0
+    reasons: dict[str, int] = {}
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """What a pool node says about itself."""
 
@@ -64,6 +86,14 @@ class Status(Struct, frozen=True, kw_only=True):
     up_s: float = 0.0
     links: tuple[LinkStatus, ...] = ()
     pools: tuple[PoolStatus, ...] = ()
+    caches: tuple[CacheStatus, ...] = ()
+
+
+class UnknownTableError(Exception):
+    """A purge names a table that the origin's catalogue does not have."""
+
+    def __init__(self, name: str, table: str) -> None:
+        super().__init__(f"the database of configuration {name} has no table {table}")
 
 
 class Control(Protocol):
@@ -97,6 +127,15 @@ class Control(Protocol):
 
     async def restart(self, name: str) -> None:
         """Retire every origin connection of the configuration; new ones are dialled on demand. Cancellation: safe."""
+        ...
+
+    async def purge(self, name: str, table: str | None) -> int:
+        """Have every linked edge drop the configuration's answers, all or those that were read from the table.
+
+        Returns how many edges were told; answers that they get from now on are kept again. Raises UnknownTableError,
+        and a ServiceError while the catalogue is not known. Cancellation: safe, they have been told by the first
+        checkpoint.
+        """
         ...
 
     def status(self) -> Status:

@@ -77,6 +77,14 @@ class ControlHere:
         tenant.retire(lambda origin: True)
         await trio.lowlevel.checkpoint()
 
+    async def purge(self, name: str, table: str | None) -> int:
+        if self._tenants.get(name) is None:
+            raise UnknownConfigurationError
+        self._tenants.purge(name, table)
+        edges = {link.hello.node for link in self._links.links if link.is_welcome}
+        await trio.lowlevel.checkpoint()
+        return len(edges)
+
     def status(self) -> Status:
         now = time.monotonic()
         return Status(
@@ -85,6 +93,7 @@ class ControlHere:
             up_s=now - self._since,
             links=tuple(_link_status(link, now) for link in self._links.links if link.is_welcome),
             pools=tuple(_pool_status(tenant, now) for tenant in self._tenants),
+            caches=tuple(cache for cache in self._links.served.totals() if self._tenants.get(cache.configuration)),
         )
 
     def edge_addresses(self) -> list[str]:

@@ -14,18 +14,15 @@ It is judged by PostgreSQL's grammar, on one statement that is alone between two
 not in these lists is no fact. A `SELECT 1` is none: whoever asks it wants to know whether the database is there.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from enum import IntFlag
 from functools import lru_cache
 from typing import Any, Final
 
 from protos.link.settings import CATALOG, FACT
+from protos.pg.first_look import may_be_fact
 from protos.pg.tags import TransactionStatus
 from regional.grammar import Node, parse
-
-MAX_BYTES: Final = 8 << 10
-_WORDS: Final = re.compile(rb"\bpg_|\b(?:set|reset|show|set_config|version|current_\w+)\b", re.IGNORECASE)
 
 _ROLES: Final = frozenset({"role", "session_authorization", "seed"})  # another role has other rights
 _SETS: Final = frozenset({"VAR_SET_VALUE", "VAR_SET_DEFAULT", "VAR_RESET", "VAR_RESET_ALL"})
@@ -67,11 +64,13 @@ class Kind(IntFlag):
     CATALOGUE = 4
 
 
-@lru_cache(maxsize=4096)
 def kind_of(sql: bytes) -> Kind:
     """Judge a text. Several statements are a fact if each of them is."""
-    if len(sql) > MAX_BYTES or b"\\" in sql or not sql.isascii() or not _WORDS.search(sql):
-        return Kind.NONE
+    return _judged(sql) if may_be_fact(sql) and b"\\" not in sql and sql.isascii() else Kind.NONE
+
+
+@lru_cache(maxsize=512)  # of at most 8 KiB each
+def _judged(sql: bytes) -> Kind:
     whole = Kind.NONE
     try:
         for statement in parse(sql) or ():

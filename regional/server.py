@@ -21,11 +21,13 @@ from protos.errors import NotReadyError, RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionaryReceiver
 from protos.link.link_pb2 import Close, Frame, GoAway, Hello, Reason, Welcome
+from protos.link.link_pb2 import Served as ServedFrame
 from protos.link.mux import Mux
 from protos.link.settings import from_wire
 from protos.pg.messages import service_error
 from protos.release import RELEASE
 from protos.runtime.link_stream import LinkStream
+from regional.cache.served import Served
 from regional.channel import Channel
 from regional.profile import Profile
 from regional.tenants import Tenants
@@ -48,6 +50,7 @@ class EdgeLink:
         self.applied: dict[str, int] = {}
         """The version of each configuration that the edge has said it has."""
         self.on_applied: Callable[[], None] = lambda: None
+        self.on_served: Callable[[ServedFrame], None] = lambda frame: None
         self.channels: dict[int, Channel] = {}
         self.stream = LinkStream(budget=Budget(RECEIVE_BUDGET_BYTES), on_frame=self._on_frame)
         self._tenants = tenants
@@ -63,6 +66,7 @@ class EdgeLink:
             "hello": self._on_hello,
             "open": self._on_open,
             "resolve": self._on_resolve,
+            "served": lambda frame: self.on_served(frame.served),
             "state": self._on_state,
             "statement": self._on_statement,
         }
@@ -184,6 +188,7 @@ class LinkServer:
     def __init__(self, tenants: Tenants, *, checks_role: bool) -> None:
         self.node = f"pool-{secrets.token_hex(6)}"
         self.links: set[EdgeLink] = set()
+        self.served = Served()
         self.is_draining = False
         self._tenants = tenants
         self._checks_role = checks_role
@@ -202,6 +207,7 @@ class LinkServer:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the pool node is shutting down")
         link = EdgeLink(self._tenants, self.node, context.peer())
         link.on_applied = self._notify
+        link.on_served = lambda frame: self.served.take(link.hello.node, frame)
         self.links.add(link)
         why = "closed by the edge"
         try:
@@ -214,6 +220,8 @@ class LinkServer:
             raise
         finally:
             self.links.discard(link)
+            if all(other.hello.node != link.hello.node for other in self.links):
+                self.served.gone(link.hello.node)
             log.info("link down", edge=link.hello.node or "unknown", peer=link.peer, why=why)
             link.lost()
             self._notify()

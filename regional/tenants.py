@@ -72,6 +72,10 @@ class Tenants:
             self._leaving.add(tenant)
         self.push(Frame(withdraw=Withdraw(name=name, version=version)))
 
+    def purge(self, name: str, table: str | None) -> None:
+        """Have every linked edge drop the answers of a configuration; too many are always allowed, so all of them."""
+        self.push(Frame(invalidate=Invalidate(configuration=name, answers=True)))
+
     def configurations(self) -> list[Pushed]:
         """What a new edge is told."""
         return [self._pushed(tenant) for tenant in self._tenants.values()]

@@ -60,6 +60,8 @@ class Mux:
         self._next_ping = 1
         self.round_trip_s = 0.0
         """The latest crossing measured by a ping; 0.0 before the first."""
+        self.on_pong: Callable[[float], None] = lambda sent_at: None
+        """Called when a ping is answered, with when it was sent: what the peer had said before has arrived."""
         self.data_batches_out = 0
         self.data_batches_in = 0
 
@@ -297,6 +299,7 @@ class Mux:
         elif kind == "pong":
             sent = self._pings.pop(frame.pong.id, None)
             if sent is not None:
+                self.on_pong(sent)
                 self.round_trip_s = now - sent
                 self.window.round_trip(self.round_trip_s, now)
         else:

@@ -10,6 +10,7 @@ from typing import Final
 
 from protos.errors import RemoteProtocolError
 from protos.pg.names import PREFIX
+from protos.pg.parsers import end_of_message
 from protos.pg.tags import Backend
 
 NAME_BYTES: Final = len(PREFIX) + 32
@@ -39,13 +40,13 @@ def split_name(name: bytes) -> tuple[bytes, bytes]:
 
 def split_description(data: bytes) -> tuple[bytes, bytes]:
     """The two messages of a description that stand one behind the other."""
-    end = 1 + int.from_bytes(data[1:5], "big")
+    end = end_of_message(data)
     parameters, rows = data[:end], data[end:]
     if (
         data[:1] != bytes([Backend.PARAMETER_DESCRIPTION])
         or len(rows) < 5
         or rows[0] not in _ROWS
-        or 1 + int.from_bytes(rows[1:5], "big") != len(rows)
+        or end_of_message(rows) != len(rows)
     ):
         message = "not the description of a statement"
         raise RemoteProtocolError(message)

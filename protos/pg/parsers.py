@@ -58,6 +58,13 @@ def _decode(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
+def end_of_message(data: bytes, start: int = 0) -> int:
+    """Where the message that begins at start ends; further than there is if its length is not there yet."""
+    if len(data) < start + HEADER_BYTES:
+        return start + HEADER_BYTES
+    return start + 1 + int.from_bytes(data[start + 1 : start + HEADER_BYTES], "big")
+
+
 # Frontend messages.
 
 

@@ -22,7 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from regional.admin.draft import read_edge
+from regional.admin.draft import read_edge, read_table
 from regional.admin.failure import Failure, failure_of
 from regional.admin.fields import Fields
 from regional.admin.metrics import render
@@ -60,6 +60,7 @@ def make_app(vault: Vault, control: Control, token: str, *, allow_plain_origin: 
         Route(one, _guarded(api.delete), methods=["DELETE"]),
         Route(one + "/rotate", _guarded(api.rotate), methods=["POST"]),
         Route(one + "/restart", _guarded(api.restart), methods=["POST"]),
+        Route(one + "/purge", _guarded(api.purge), methods=["POST"]),
     ]
     return Starlette(
         routes=routes,
@@ -122,6 +123,15 @@ class _Api:
         await self._service.restart(_name(request))
         log.info("configuration restarted", configuration=_name(request))
         return _answer({"name": _name(request)})
+
+    async def purge(self, request: Request) -> Response:
+        fields, given = Fields(), await _body(request, may_be_empty=True)
+        table = read_table(fields, given)
+        if fields.problems:
+            raise InvalidConfigurationError(fields.problems)
+        edges = await self._service.purge(_name(request), table)
+        log.info("cached answers purged", configuration=_name(request), table=table, edges=edges)
+        return _answer({"name": _name(request), "table": table, "edges": edges})
 
     async def delete(self, request: Request) -> Response:
         acknowledgement = await self._service.delete(_name(request))

@@ -2,7 +2,8 @@
 
 Theory of operation: a request is a JSON object of which only some fields are given. An origin given as a connection
 string replaces the origin, one given as an object changes the fields it names; so do `caching`, `early` and the
-settings. The result as a whole is then judged, and everything that is wrong is said at once.
+settings, and `caching.tables` the tables that it names. The result as a whole is then judged, and everything that is
+wrong is said at once.
 """
 
 import re
@@ -25,6 +26,9 @@ from regional.configuration import (
     OriginSecret,
     Problem,
     Settings,
+    TableAge,
+    is_table_name,
+    printable,
     problems_of_origin,
     problems_of_settings,
 )
@@ -131,6 +135,16 @@ def read_edge(fields: Fields, given: Mapping[str, object]) -> str | None:
     return None
 
 
+def read_table(fields: Fields, given: Mapping[str, object]) -> str | None:
+    """The table that a purge is about; None for all answers."""
+    fields.refuse_unknown(given, ("table",))
+    table = given.get("table")
+    if table is None or (isinstance(table, str) and is_table_name(table)):
+        return table
+    fields.refuse("table", "must be TABLE or SCHEMA.TABLE as pg_class has them, without quotes")
+    return None
+
+
 def _settings(fields: Fields, given: Mapping[str, object], base: Settings, target: _Target) -> dict[str, Any]:
     """The given settings; groups of them are laid over what there is."""
     changes = fields.of({name: value for name, value in given.items() if name not in _GROUPS}, Settings)
@@ -140,8 +154,27 @@ def _settings(fields: Fields, given: Mapping[str, object], base: Settings, targe
         if name in given:
             group = fields.mapping(given, name)
             fields.refuse_unknown(group, kind.__struct_fields__, f"{name}.")
-            changes[name] = msgspec.structs.replace(getattr(base, name), **fields.of(group, kind, f"{name}."))
+            present = getattr(base, name)
+            laid_over = _tables(fields, group, present.tables) if isinstance(present, Caching) else {}
+            alone = {key: value for key, value in group.items() if key not in laid_over}
+            changes[name] = msgspec.structs.replace(present, **fields.of(alone, kind, f"{name}."), **laid_over)
     return changes
+
+
+def _tables(fields: Fields, caching: Mapping[str, object], present: Mapping[str, float]) -> dict[str, Any]:
+    """`caching.tables`, where it is given, laid over what there is: null takes one table away, or all of them."""
+    if "tables" not in caching:
+        return {}
+    if caching["tables"] is None:
+        return {"tables": {}}
+    tables = dict(present)
+    for name, given in fields.mapping(caching, "tables", "caching.").items():
+        age = None if given is None else fields.one(f"caching.tables.{printable(name)}", given, TableAge)
+        if age is None:
+            tables.pop(name, None)
+        elif age is not msgspec.UNSET:
+            tables[name] = age
+    return {"tables": tables}
 
 
 def _target(fields: Fields, given: Mapping[str, object], base: _Target) -> _Target:

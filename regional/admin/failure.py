@@ -5,6 +5,7 @@ from typing import Final
 from protos.errors import ServiceError
 from regional.admin.service import OriginCheckError
 from regional.configuration import InvalidConfigurationError, Problem
+from regional.control import UnknownTableError
 from regional.secrets import SecretError, TamperedError
 from regional.store import (
     NameTakenError,
@@ -22,6 +23,7 @@ TABLE: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
     (NameTakenError, 409, "exists", "change it, delete it, or choose another name"),
     (StaleVersionError, 409, "stale", "look at the configuration and send the change again"),
     (NoSuchNameError, 404, "not_found", "GET /v1/configurations lists what there is"),
+    (UnknownTableError, 404, "no_table", "write TABLE or SCHEMA.TABLE as pg_class has them, or purge without a table"),
     (OriginCheckError, 502, "origin_refused", CHECK_CURE),
     (StoreUnavailableError, 503, "store_unavailable", "see to the store and try again"),
     (StoreError, 500, "store", "see to the store"),

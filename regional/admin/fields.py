@@ -8,14 +8,11 @@ of them may be a password.
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from regional.configuration import Problem
-
-# Long enough for every name of ours; a request may hold anything.
-SHOWN_CHARACTERS: Final = 64
+from regional.configuration import SHOWN_CHARACTERS, Problem, printable
 
 
 class Fields:
@@ -35,8 +32,7 @@ class Fields:
                 continue
             likely = difflib.get_close_matches(name[:SHOWN_CHARACTERS], known, n=1)
             what = "is not known here" + (f"; did you mean {prefix}{likely[0]}?" if likely else "")
-            shown = "".join(c if c.isprintable() else "?" for c in name[:SHOWN_CHARACTERS])
-            self.refuse(prefix + shown, what)
+            self.refuse(prefix + printable(name), what)
 
     def of(self, given: Mapping[str, object], kind: type[msgspec.Struct], prefix: str = "") -> dict[str, Any]:
         """The given fields that this kind has, converted to its types."""
@@ -45,19 +41,26 @@ class Fields:
         for name in kind.__struct_fields__:
             if name not in given:
                 continue
-            try:
-                values[name] = msgspec.convert(given[name], hints[name])
-            except msgspec.ValidationError as error:
-                words = describe(hints[name])
-                self.refuse(prefix + name, f"must be {words}" if words else f"is wrong: {error}")
+            value = self.one(prefix + name, given[name], hints[name])
+            if value is not msgspec.UNSET:
+                values[name] = value
         return values
 
-    def mapping(self, given: Mapping[str, object], name: str) -> Mapping[str, object]:
+    def one(self, field: str, value: object, kind: object) -> Any:  # noqa: ANN401 (of the kind that is asked for)
+        """A value converted to its type, or UNSET where it is wrong."""
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            words = describe(kind)
+            self.refuse(field, f"must be {words}" if words else f"is wrong: {error}")
+            return msgspec.UNSET
+
+    def mapping(self, given: Mapping[str, object], name: str, prefix: str = "") -> Mapping[str, object]:
         """A field that is itself an object; empty where it is missing or something else."""
         value = given.get(name, {})
         if isinstance(value, dict):
             return value
-        self.refuse(name, "must be an object")
+        self.refuse(prefix + name, "must be an object")
         return {}
 
     def flag(self, given: Mapping[str, object], name: str, *, default: bool) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from regional.control import LinkStatus, PoolStatus, Status
+from regional.control import CacheStatus, LinkStatus, PoolStatus, Status
 
 # Metric, type, help, the field of PoolStatus.
 POOL_METRICS: Final = (
@@ -27,6 +27,20 @@ LINK_METRICS: Final = (
     ("onetrip_link_sent_bytes_total", "counter", "Bytes sent to the edge.", "sent_bytes"),
 )
 
+# A query's status, and the field of CacheStatus that counts it; `uncacheable` has a reason beside it.
+CACHE_STATUSES: Final = (
+    ("hit", "hits"),
+    ("stale", "stale"),
+    ("miss", "misses"),
+    ("disabled", "disabled"),
+    ("transaction", "transaction"),
+    ("bypassed", "bypassed"),
+)
+CACHE_METRICS: Final = (
+    ("onetrip_cache_entries", "gauge", "Answers that edges keep.", "entries"),
+    ("onetrip_cache_bytes", "gauge", "What they take.", "bytes"),
+)
+
 
 def render(status: Status) -> str:
     """The text of `/metrics`."""
@@ -39,6 +53,11 @@ def render(status: Status) -> str:
         lines += _metric(name, kind, text, [(_pool_label(pool), getattr(pool, field)) for pool in status.pools])
     bounds = [(_pool_label(pool, by=pool.bound_by), 1) for pool in status.pools]
     lines += _metric("onetrip_pool_bound_by", "gauge", "Where the bound comes from.", bounds)
+    text = "Queries by what the cache has done for them, since the edges' start."
+    queries = [sample for cache in status.caches for sample in _cache_queries(cache)]
+    lines += _metric("onetrip_cache_queries_total", "counter", text, queries)
+    for name, kind, text, field in CACHE_METRICS:
+        lines += _metric(name, kind, text, [(_cache_label(cache), getattr(cache, field)) for cache in status.caches])
     for name, kind, text, field in LINK_METRICS:
         lines += _metric(name, kind, text, [(_link_label(link), getattr(link, field)) for link in status.links])
     return "\n".join(lines) + "\n"
@@ -52,6 +71,18 @@ def _metric(name: str, kind: str, text: str, samples: Iterable[tuple[str, float 
 def _pool_label(pool: PoolStatus, *, by: str = "") -> str:
     more = f',by="{by}"' if by else ""
     return f'{{configuration="{_escaped(pool.configuration)}"{more}}}'
+
+
+def _cache_queries(cache: CacheStatus) -> list[tuple[str, int]]:
+    counted = [(_cache_label(cache, status=status), getattr(cache, field)) for status, field in CACHE_STATUSES]
+    reasons = cache.reasons.items()
+    return counted + [(_cache_label(cache, status="uncacheable", reason=reason), count) for reason, count in reasons]
+
+
+def _cache_label(cache: CacheStatus, *, status: str = "", reason: str = "") -> str:
+    """Prometheus wants the same labels on all samples of a metric."""
+    more = f',status="{status}",reason="{_escaped(reason)}"' if status else ""
+    return f'{{configuration="{_escaped(cache.configuration)}"{more}}}'
 
 
 def _link_label(link: LinkStatus) -> str:

@@ -133,6 +133,11 @@ class Service:
         await self.get(name)
         await self._control.restart(name)
 
+    async def purge(self, name: str, table: str | None) -> int:
+        """Have the edges drop what they keep of a configuration, or of one table of it; how many were told."""
+        await self.get(name)
+        return await self._control.purge(name, table)
+
     async def get(self, name: str) -> Kept:
         return await _in_thread(partial(self._vault.get, name))
 

@@ -1,11 +1,13 @@
 """`onetrip config …` against an endpoint that answers as it is told."""
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from deploy.command import run
+from deploy.config_commands import _caching, _flat
 from tests.deploy.fake_admin import CONFIGURATION, CONNECTION_STRING, FakeAdmin
 
 ORIGIN = "postgres://me:hush@db/app"
@@ -88,6 +90,7 @@ def test_list_is_a_table_that_names_damaged_ones_apart(admin: FakeAdmin, capsys:
     heading, row = captured.out.splitlines()
     assert heading.split()[:2] == ["NAME", "ORIGIN"]
     assert row.split()[:2] == ["demo", "me@db:5432,[::1]:5433/app"]
+    assert "60 s + 15 s, 3600 s unreachable, 2 tables, in transactions  " in row
     assert "old is damaged" in captured.err
 
 
@@ -97,6 +100,8 @@ def test_get_shows_fields_by_their_names(admin: FakeAdmin, capsys: pytest.Captur
     lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
     assert lines["caching.max_age"] == "60"
     assert lines["caching.disabled"] == "no"
+    assert lines["caching.stale_if_unreachable"] == "3600"
+    assert lines["caching.tables.public.prices"] == "2"
     assert lines["origin.sslcert"] == "-"
     assert lines["origin.sslrootcert"] == "(20 characters of PEM)"
 
@@ -109,6 +114,70 @@ def test_delete_and_restart_say_what_they_did(admin: FakeAdmin, capsys: pytest.C
     assert capsys.readouterr().out == "deleted demo\nrestarted demo\n"
 
 
+def test_no_table_of_its_own_is_said() -> None:
+    caching = {"disabled": False, "max_age": 5.0, "stale_while_revalidate": 0.0, "tables": {}}
+    assert dict(_flat({"caching": caching}))["caching.tables"] == "-"
+    assert _caching(caching) == "5 s + 0 s"
+    assert _caching(caching | {"tables": {"t": 1.0}, "follow_writes": True}) == "5 s + 0 s, 1 table, follows writes"
+    assert _caching(caching | {"disabled": True, "tables": {"t": 1.0}}) == "off"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "edges", "line"),
+    [
+        ((), 2, "purged all answers of demo at 2 edges"),
+        (("--table", "s.t"), 1, "purged answers of demo that were read from s.t at 1 edge"),
+    ],
+)
+def test_a_purge_says_what_it_did_and_where(
+    admin: FakeAdmin, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], edges: int, line: str
+) -> None:
+    body = {"table": arguments[1]} if arguments else {}
+    answer = {"name": "demo", "table": body.get("table"), "edges": edges}
+    admin.answer("POST", "/v1/configurations/demo/purge", answer)
+    assert config("purge", "demo", *arguments) == 0
+    assert capsys.readouterr().out == line + "\n"
+    assert admin.asked[0].body == body
+    assert config("purge", "demo", *arguments, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == answer
+
+
+@pytest.mark.parametrize(("code", "cure"), [("not_found", "config list"), ("no_table", "leave --table out")])
+def test_what_cannot_be_purged_is_status_1(
+    admin: FakeAdmin, capsys: pytest.CaptureFixture[str], code: str, cure: str
+) -> None:
+    admin.refuse("POST", "/v1/configurations/demo/purge", 404, code)
+    assert config("purge", "demo", "--table", "t") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert cure in captured.err
+
+
+def test_what_the_pool_node_finds_out_of_bounds_is_wrong_use(
+    admin: FakeAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin.refuse("PATCH", "/v1/configurations/demo", 422, "invalid")
+    assert config("update", "demo", "--table-max-age", "t=9999") == 2
+    assert admin.asked[0].body == {"caching": {"tables": {"t": 9999.0}}}
+
+
+def test_the_ages_of_tables_come_by_variable_and_file_as_well(
+    admin: FakeAdmin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin.answer("PATCH", "/v1/configurations/demo", made())
+    file = tmp_path / "onetrip.toml"
+    file.write_text('[config.update]\ntable-max-age = ["a=1", "b=default"]\nfollow-writes = true\n')
+    assert config("update", "demo", "--config", str(file)) == 0
+    monkeypatch.setenv("ONETRIP_CONFIG_UPDATE_TABLE_MAX_AGE", "c=2,d=0")
+    monkeypatch.setenv("ONETRIP_CONFIG_CACHE_IN_TRANSACTIONS", "yes")
+    monkeypatch.setenv("ONETRIP_CONFIG_STALE_IF_UNREACHABLE", "9")
+    assert config("update", "demo") == 0
+    assert [asked.body["caching"] for asked in admin.asked] == [
+        {"tables": {"a": 1.0, "b": None}, "follow_writes": True},
+        {"tables": {"c": 2.0, "d": 0.0}, "in_transactions": True, "stale_if_unreachable": 9.0},
+    ]
+
+
 BROKEN: Final = {"name": "old", "what": "why"}
 # What is called, what the endpoint is asked, what it answers, what is printed.
 JSON_CASES: Final[dict[str, tuple[tuple[str, ...], str, Any, Any]]] = {
@@ -117,6 +186,7 @@ JSON_CASES: Final[dict[str, tuple[tuple[str, ...], str, Any, Any]]] = {
     "get": (("demo",), "GET /demo", CONFIGURATION, CONFIGURATION),
     "update": (("demo", "--max-age", "1"), "PATCH /demo", made(), CONFIGURATION),
     "restart": (("demo",), "POST /demo/restart", {"name": "demo"}, {"name": "demo"}),
+    "purge": (("demo",), "POST /demo/purge", {"name": "demo"}, {"name": "demo"}),
     "delete": (("demo",), "DELETE /demo", made(), made()),
     "list": (
         (),

@@ -5,19 +5,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from deploy import config_commands
 from deploy.complaint import CommandError, WrongUseError
-from deploy.config_fields import EARLY, SETTINGS, field_options, read_origin, request_body
+from deploy.config_fields import CACHING_SWITCHES, EARLY, SETTINGS, field_options, read_origin, request_body
 from regional.configuration import Caching, Early, Settings
 
 
 def body(*arguments: str) -> dict[str, Any]:
     """What `config update` would send for these options."""
-    import click
-
     made: dict[str, Any] = {}
 
     @click.command()
@@ -45,6 +44,37 @@ def test_each_option_sets_its_field() -> None:
     assert body("--origin-total-limit", "0", "--no-check") == {"origin_total_limit": None, "check": False}
 
 
+def test_each_option_of_the_cache_sets_its_field() -> None:
+    assert body("--stale-if-unreachable", "600", "--cache-in-transactions", "--no-follow-writes") == {
+        "caching": {"stale_if_unreachable": 600.0, "in_transactions": True, "follow_writes": False}
+    }
+    assert body("--no-cache-in-transactions", "--follow-writes", "--no-caching") == {
+        "caching": {"in_transactions": False, "follow_writes": True, "disabled": True}
+    }
+    tables = ("public.prices=2.5", "a=b=0", "items=default")
+    given = [word for table in tables for word in ("--table-max-age", table)]
+    assert body(*given) == {"caching": {"tables": {"public.prices": 2.5, "a=b": 0.0, "items": None}}}
+
+
+@pytest.mark.parametrize("value", ["x", "=5", "t=abc", "t=", "t=nan", "t=inf", "", " =1"])
+def test_what_gives_no_table_an_age_is_wrong_use(value: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"TABLE=SECONDS|a number of seconds") as caught:
+        body("--table-max-age", value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_table_has_one_age() -> None:
+    with pytest.raises(WrongUseError, match="names t twice"):
+        body("--table-max-age", "t=1", "--table-max-age", "t=default")
+
+
+@pytest.mark.parametrize("option", ["--stale-if-unreachable", "--max-age"])
+@pytest.mark.parametrize("value", ["x", "", "1s"])
+def test_what_is_no_number_is_wrong_use(option: str, value: str) -> None:
+    with pytest.raises(click.BadParameter):
+        body(option, value)
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_what_is_no_number_of_seconds_is_wrong_use(value: str) -> None:
     with pytest.raises(WrongUseError, match="--query-timeout"):
@@ -52,7 +82,8 @@ def test_what_is_no_number_of_seconds_is_wrong_use(value: str) -> None:
 
 
 def test_every_setting_of_a_configuration_has_its_option() -> None:
-    options = {field.path for field in SETTINGS} | {("early", name) for name in EARLY}
+    options = {field.path for field in SETTINGS} | {("early", name) for name in EARLY} | {("caching", "tables")}
+    options |= {("caching", name) for name, _ in CACHING_SWITCHES.values()}
     names = set(Settings.__struct_fields__) - {"caching", "early"}
     fields: set[tuple[str, ...]] = {(name,) for name in names}
     fields |= {("caching", name) for name in Caching.__struct_fields__ if name != "disabled"}

@@ -42,13 +42,13 @@ def child(process: Process, word: str) -> int:
 
 def test_it_is_the_same_house_every_time_and_keeps_its_secrets(place: Workplace) -> None:
     data = place.directory / "data"
-    first = place.start("dev", *LISTEN, "--data", str(data))
+    first = place.start("dev", *LISTEN, "--data", str(data), "--cache-size", "1MiB")
     string = first.ready()
     password = string.split(":")[2].split("@")[0]
     with psycopg.connect(string) as connection:
         connection.execute("create table kept as select 42 as answer")
     arguments = "\n".join(processes_with(str(data)))
-    assert arguments
+    assert "--cache-size 1048576" in arguments
     for secret in (password, (data / "postgres-password").read_text().strip()):
         assert secret not in arguments
         assert secret not in first.log

@@ -54,7 +54,17 @@ def test_an_edge_needs_little(node: Node) -> None:
 
 def test_an_edge_is_told_everything(node: Node) -> None:
     options = ("--listen", "0.0.0.0:0", "--pool", "a:1", "--pool", "b:2", "--tls-cert", "tc", "--tls-key", "tk")
-    more = ("--advertise", "edge.example.net:6432", "--drain-timeout", "5", "--wait-timeout", "1", "--log-json")
+    more = (
+        "--advertise",
+        "edge.example.net:6432",
+        "--drain-timeout",
+        "5",
+        "--wait-timeout",
+        "1",
+        "--log-json",
+        "--cache-size",
+        "1MiB",
+    )
     assert run(["edge", *options, *more, "--handshake-timeout", "2", "--insecure"]) == 0
     assert node.told == [
         EdgeOptions(
@@ -66,6 +76,7 @@ def test_an_edge_is_told_everything(node: Node) -> None:
             drain_timeout_s=5,
             wait_timeout_s=1,
             handshake_timeout_s=2,
+            cache_bytes=1 << 20,
             log_json=True,
         )
     ]
@@ -100,6 +111,27 @@ def test_variables_and_the_file_tell_it_as_well(node: Node, tmp_path: Path, monk
     assert run(["--config", str(file), "edge"]) == 0
     assert [told.pools for told in node.told] == [(("a", 1), ("b", 2)), (("c", 3), ("d", 4))]
     assert {told.drain_timeout_s for told in node.told} == {3.0}
+
+
+@pytest.mark.parametrize("value", ['"64KiB"', "65536"])
+def test_the_size_of_the_cache_is_a_text_or_a_number(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    file = tmp_path / "onetrip.toml"
+    file.write_text(f"[edge]\npool = ['a:1']\ninsecure = true\ncache-size = {value}\n")
+    assert run(["edge", "--config", str(file)]) == 0
+    monkeypatch.setenv("ONETRIP_EDGE_CACHE_SIZE", "0")
+    assert run(["edge", "--config", str(file)]) == 0
+    assert [told.cache_bytes for told in node.told] == [1 << 16, 0]
+
+
+@pytest.mark.parametrize("value", ["12XB", "", "-1", "2000GiB", "much"])
+def test_what_is_no_size_is_wrong_use(node: Node, capsys: pytest.CaptureFixture[str], value: str) -> None:
+    assert run(["edge", "--pool", "h:1", "--insecure", "--cache-size", value]) == 2
+    captured = capsys.readouterr().err
+    assert captured.startswith("onetrip: invalid value for '--cache-size': ")
+    assert captured.count("\n") == 1
+    assert node.told == []
 
 
 def test_an_insecure_link_is_loud(node: Node, capsys: pytest.CaptureFixture[str]) -> None:

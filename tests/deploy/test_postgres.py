@@ -67,6 +67,18 @@ def test_data_outlive_the_server_and_the_program(cluster: Cluster) -> None:
         assert connection.execute("select answer from kept").fetchone() == (42,)
 
 
+def test_its_writes_can_be_followed_also_where_its_own_file_says_otherwise(cluster: Cluster) -> None:
+    cluster.finish_initdb(cluster.spawn_initdb().wait(TIMEOUT_S))
+    with (cluster.directory / "postgresql.conf").open("a") as file:
+        file.write("wal_level = minimal\nmax_wal_senders = 0\nmax_replication_slots = 0\n")
+    with running(cluster), psycopg.connect(cluster.url(), autocommit=True) as connection:
+        slots = [(f"slot_{number}",) for number in range(15)]
+        for slot in slots:
+            connection.execute("select pg_create_logical_replication_slot(%s, 'pgoutput', true)", slot)
+        assert connection.execute("select slot_name from pg_replication_slots").fetchall() == slots
+        assert connection.execute("show max_wal_senders").fetchone() == ("20",)
+
+
 def test_an_interrupted_beginning_is_begun_anew(cluster: Cluster) -> None:
     process = cluster.spawn_initdb()
     os.killpg(process.pid, signal.SIGKILL)

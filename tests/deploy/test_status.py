@@ -7,13 +7,17 @@ import pytest
 
 from deploy.command import run
 from deploy.status import describe
-from regional.control import LinkStatus, PoolStatus, Status
+from regional.control import CacheStatus, LinkStatus, PoolStatus, Status
 from tests.deploy.fake_admin import FakeAdmin
 
 LINK = LinkStatus(edge="edge-1", address="10.0.0.2:6432", up_s=93784, round_trip_s=0.0803, received_bytes=5 << 20)
 POOL = PoolStatus(
     configuration="demo", cl_active=3, cl_waiting=1, sv_active=3, sv_idle=0, sv_login=1, maxwait=0.25, size=4, limit=20,
     bound=4, bound_by="full",
+)  # fmt: skip
+CACHE = CacheStatus(
+    configuration="demo", entries=7, bytes=3 << 20, hits=9990, stale=5, misses=5, hit_rate=0.9995, uncacheable=4,
+    disabled=1, transaction=2, bypassed=3, reasons={"volatile function": 3, "locks rows": 1},
 )  # fmt: skip
 
 
@@ -33,11 +37,27 @@ def test_a_person_reads_tables() -> None:
     ]  # fmt: skip
 
 
+def test_the_cache_is_one_line_a_configuration_and_one_a_reason() -> None:
+    quiet = CacheStatus(configuration="quiet")
+    text = shown(Status(node="pool-1", caches=(CACHE, quiet)))
+    cache, _, reasons = text.partition("CACHE\n")[2].partition("\n\nNOT CACHED\n")
+    assert [line.split() for line in cache.splitlines()] == [
+        ["configuration", "entries", "bytes", "hits", "stale", "misses", "hit_rate", "uncacheable", "disabled",
+         "transaction", "bypassed"],
+        ["demo", "7", "3.0", "MiB", "9990", "5", "5", "99.95", "%", "4", "1", "2", "3"],
+        ["quiet", "0", "0", "B", "0", "0", "0", "-", "0", "0", "0", "0"],
+    ]  # fmt: skip
+    assert [line.split("  ")[0] for line in reasons.splitlines()] == ["configuration", "demo", "demo"]
+    assert reasons.splitlines()[1].split() == ["demo", "volatile", "function", "3"]
+    assert "NOT CACHED" not in shown(Status(node="pool-1", caches=(quiet,)))
+
+
 def test_nothing_there_is_said() -> None:
     text = shown(Status(node="pool-1", ready=False))
     assert "not ready" in text
     assert "LINKS\nnone" in text
     assert "POOLS\nnone" in text
+    assert "CACHE\nnone" in text
 
 
 def test_what_a_newer_node_tells_is_shown_too() -> None:

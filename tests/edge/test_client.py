@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 from structlog.testing import capture_logs
 
-from edge.client import MAX_BACKLOG_BYTES
 from edge.limits import LINGER_S, WRITE_TIMEOUT_S
+from edge.passage import MAX_BACKLOG_BYTES
 from edge.registry import MAX_SESSION_BYTES
 from protos.errors import DrainingError
 from protos.link.lane import INITIAL_CREDIT_BYTES
@@ -660,7 +660,7 @@ def test_a_pool_node_that_takes_nothing_stops_the_client(stage: Stage, driver: D
     pool.takes = False
     flood = query(b"copy t from stdin") + copy_data(b"x" * 10_000) * 400
     driver.send(flood)
-    lane = next(iter(stage.edge.clients))._lane
+    lane = next(iter(stage.edge.clients))._passage.lane
     assert lane is not None
     assert MAX_BACKLOG_BYTES < lane.backlog_bytes < MAX_BACKLOG_BYTES + 100_000
     assert driver.unsent_bytes > 2 << 20

@@ -47,7 +47,7 @@ class Scene:
 
     def group(self) -> Group:
         memory = Memory(self.early.memos, b"state")
-        return Group(self.statements, self.early, memory, self.held, is_idle=self.is_idle)
+        return Group(self.statements, self.early, memory, None, self.held, is_idle=self.is_idle)
 
     def replies(self, *messages: bytes) -> list[bytes] | None:
         """None if one of them has to cross."""

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.control import Held
-from edge.memory import Memory, may_be_fact
+from edge.memory import Memory
 from edge.memos import MAX_ANSWER_BYTES, Memos, Settings
 from protos.link.settings import CATALOG, FACT, SETTLING
 from protos.pg.messages import command_complete, parameter_status, portal_suspended, ready_for_query
@@ -81,14 +81,6 @@ def test_a_session_that_is_pinned_teaches_nothing() -> None:
     taught(memory, IDLE | FACT | SETTLING)
     memory.state_known(THEN, is_pinned=True)
     assert recalled(memos) is None
-
-
-@pytest.mark.parametrize(
-    ("sql", "expected"),
-    [(b"select 1", False), (b"SHOW x", True), (b"select * from pg_type", True), (b"reset all" + b" " * 9000, False)],
-)
-def test_what_may_be_a_fact(sql: bytes, *, expected: bool) -> None:
-    assert may_be_fact(sql) is expected
 
 
 def test_a_transaction_that_has_run_nothing_but_facts_is_as_it_was_opened() -> None:

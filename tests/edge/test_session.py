@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from edge.early import Early
 from edge.meaning import statement_of
+from edge.memos import Settings
 from edge.registry import MAX_SESSION_BYTES
 from edge.session import Session
 from protos.errors import RemoteProtocolError, StatementMemoryError
@@ -37,6 +38,7 @@ from protos.pg.tags import TransactionStatus
 from tests.support.stage import chunked
 
 SCOPE: Final = b"scope"
+SETTINGS: Final = Settings((), SCOPE, b"")
 IDLE: Final = TransactionStatus.IDLE
 INTRANS: Final = TransactionStatus.INTRANS
 INERROR: Final = TransactionStatus.INERROR
@@ -100,7 +102,7 @@ def fed(session: Session, chunks: list[bytes]) -> tuple[bytes, list[bytes]]:
 @given(CONVERSATIONS, CUTS)
 def test_any_chunking_gives_the_same_requests_and_counts(said: list[Said], cuts: list[int]) -> None:
     stream = b"".join(one.data for one in said)
-    whole, cut = Session(SCOPE), Session(SCOPE)
+    whole, cut = Session(SETTINGS), Session(SETTINGS)
     assert fed(whole, [stream]) == fed(cut, chunked(stream, cuts))
     for session in (whole, cut):
         assert session.owed == sum(one.syncs for one in said)
@@ -114,25 +116,25 @@ def test_any_chunking_gives_the_same_requests_and_counts(said: list[Said], cuts:
 def test_what_needs_no_other_name_crosses_unchanged(said: list[Said], cuts: list[int]) -> None:
     kept = [one for one in said if one.data[:1] not in b"PBDC"]
     stream = query(b"") + b"".join(one.data for one in kept)
-    assert fed(Session(SCOPE), chunked(stream, cuts)) == (stream, [])
+    assert fed(Session(SETTINGS), chunked(stream, cuts)) == (stream, [])
 
 
 @given(st.lists(st.integers(0, len(OVERSIZED) + len(GROUP)), max_size=8))
 def test_an_oversized_query_crosses_as_it_comes_and_counts_once(cuts: list[int]) -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     chunks = chunked(OVERSIZED + GROUP, cuts)
     assert fed(session, chunks)[0] == OVERSIZED + GROUP
     assert session.owed == 2
 
 
 def test_an_oversized_message_is_not_kept_back() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     assert session.feed(OVERSIZED[:5000]) == OVERSIZED[:5000]
     assert session.feed(OVERSIZED[5000:5001]) == OVERSIZED[5000:5001]
 
 
 def test_an_oversized_bind_of_a_named_statement_goes_by_the_shared_name() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     statement = statement_of(parse(b"s", b"select $1"), SCOPE)
     session.feed(parse(b"s", b"select $1"))
     value = b"v" * (2 * MAX_WHOLE_BYTES)
@@ -146,7 +148,7 @@ def test_an_oversized_bind_of_a_named_statement_goes_by_the_shared_name() -> Non
 
 
 def test_a_session_is_quiet_when_nothing_is_owed_unsynced_or_open() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     assert session.is_quiet
     session.feed(query(b"begin"))
     assert not session.is_quiet
@@ -166,7 +168,7 @@ def test_a_session_is_quiet_when_nothing_is_owed_unsynced_or_open() -> None:
 
 
 def test_a_simple_query_ends_the_group_before_it_as_a_sync_does() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(parse(b"", b"select 1") + bind(b"", b"") + execute())
     session.feed(query(b"select 2"))
     session.answered(1, IDLE)
@@ -174,7 +176,7 @@ def test_a_simple_query_ends_the_group_before_it_as_a_sync_does() -> None:
 
 
 def test_a_function_call_leaves_the_unnamed_statement_and_ends_its_group() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(parse(b"", b"select 1"))
     session.feed(FUNCTION_CALL)
     session.answered(1, IDLE)
@@ -183,7 +185,7 @@ def test_a_function_call_leaves_the_unnamed_statement_and_ends_its_group() -> No
 
 
 def test_a_request_is_at_its_end_when_nothing_more_can_belong_to_it() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     for data, is_at_end in [
         (query(b"select 1"), True),
         (parse(b"", b"select 1") + flush(), False),
@@ -211,7 +213,7 @@ def test_a_request_is_at_its_end_when_nothing_more_can_belong_to_it() -> None:
 @pytest.mark.parametrize("status", [IDLE, INTRANS, INERROR])
 def test_what_a_failed_copy_leaves_over_does_not_cross(void: bytes, status: int) -> None:
     # It would borrow an origin connection, and nothing would ever give that back.
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(query(b"copy t from stdin"))
     assert session.feed(void) == void
     session.answered(1, status)
@@ -222,7 +224,7 @@ def test_what_a_failed_copy_leaves_over_does_not_cross(void: bytes, status: int)
 
 def test_a_message_that_has_crossed_in_part_crosses_whole() -> None:
     # The origin waits for the rest of it, whatever has become of the COPY.
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(query(b"copy t from stdin"))
     long = copy_data(b"x" * 5000)
     assert session.feed(long[:3000]) == long[:3000]
@@ -232,7 +234,7 @@ def test_a_message_that_has_crossed_in_part_crosses_whole() -> None:
 
 
 def test_an_oversized_leftover_does_not_cross_in_any_part() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     long = copy_data(b"x" * (2 * MAX_WHOLE_BYTES))
     assert fed(session, chunked(long + query(b"select 1"), range(0, len(long), 50_000)))[0] == query(b"select 1")
 
@@ -241,7 +243,7 @@ def test_an_oversized_leftover_does_not_cross_in_any_part() -> None:
 
 
 def test_a_refused_query_gets_the_error_and_its_ready_for_query() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(query(b"select 1"))
     assert session.refuse(REFUSAL) == REFUSAL + READY
     assert session.is_quiet
@@ -249,7 +251,7 @@ def test_a_refused_query_gets_the_error_and_its_ready_for_query() -> None:
 
 
 def test_a_copy_after_a_refusal_takes_its_data() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(query(b"select 1"))
     session.refuse(REFUSAL)
     session.feed(query(b"copy t from stdin"))
@@ -258,13 +260,13 @@ def test_a_copy_after_a_refusal_takes_its_data() -> None:
 
 
 def test_each_refused_request_of_a_pipeline_is_answered() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(GROUP + query(b"select 1") + GROUP)
     assert session.refuse(REFUSAL) == (REFUSAL + READY) * 3
 
 
 def test_a_refused_group_is_skipped_up_to_its_sync() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(parse(b"", b"select $1") + flush())
     assert session.refuse(REFUSAL) == REFUSAL
     assert session.is_quiet
@@ -275,7 +277,7 @@ def test_a_refused_group_is_skipped_up_to_its_sync() -> None:
 
 
 def test_a_statement_parsed_in_a_skipped_group_is_not_known() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(bind(b"", b"s"))
     session.refuse(REFUSAL)
     session.feed(parse(b"s", b"select 1") + sync())
@@ -283,7 +285,7 @@ def test_a_statement_parsed_in_a_skipped_group_is_not_known() -> None:
 
 
 def test_terminate_ends_a_session_that_is_skipping() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(parse(b"", b"select 1"))
     session.refuse(REFUSAL)
     assert session.feed(execute() + terminate()) == b""
@@ -292,7 +294,7 @@ def test_terminate_ends_a_session_that_is_skipping() -> None:
 
 @pytest.mark.parametrize("cut", [1100, MAX_WHOLE_BYTES, len(OVERSIZED) - 1])
 def test_the_rest_of_a_refused_message_is_not_taken_for_another(cut: int) -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     assert session.feed(OVERSIZED[:cut]) == OVERSIZED[:cut]
     assert session.refuse(REFUSAL) == REFUSAL + READY
     chunks = chunked(OVERSIZED[cut:] + query(b"select 1"), range(0, len(OVERSIZED), 70_000))
@@ -300,7 +302,7 @@ def test_the_rest_of_a_refused_message_is_not_taken_for_another(cut: int) -> Non
 
 
 def test_the_rest_of_a_refused_bind_is_skipped_with_its_group() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     message = bind(b"", b"", [b"x" * (2 * MAX_WHOLE_BYTES)])
     session.feed(parse(b"", b"select $1") + message[:5000])
     assert session.refuse(REFUSAL) == REFUSAL
@@ -309,7 +311,7 @@ def test_the_rest_of_a_refused_bind_is_skipped_with_its_group() -> None:
 
 
 def test_the_rest_of_a_message_does_not_go_to_another_channel() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(query(b"copy t from stdin"))
     long = copy_data(b"x" * 5000)
     session.feed(long[:3000])
@@ -323,7 +325,7 @@ class Answers(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.session = Session(SCOPE)
+        self.session = Session(SETTINGS)
         self.is_skipping = False
         self.asked = 0
         self.readied = 0
@@ -382,7 +384,7 @@ TestAnswers = Answers.TestCase
 
 
 def test_what_comes_before_terminate_crosses_and_what_comes_after_does_not() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     assert session.feed(query(b"insert") + terminate() + query(b"never")) == query(b"insert")
     assert session.terminated
     assert session.owed == 1
@@ -404,7 +406,7 @@ def test_what_comes_before_terminate_crosses_and_what_comes_after_does_not() -> 
     ],
 )
 def test_garbage_ends_the_session_in_postgresql_s_words(data: bytes, message: str) -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(query(b"select 1"))
     with pytest.raises(RemoteProtocolError) as caught:
         session.feed(data)
@@ -413,14 +415,14 @@ def test_garbage_ends_the_session_in_postgresql_s_words(data: bytes, message: st
 
 @given(st.binary(min_size=1, max_size=200))
 def test_garbage_raises_only_the_protocol_error(data: bytes) -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     with suppress(RemoteProtocolError):
         session.feed(data)
         session.feed(data)
 
 
 def test_a_session_over_its_statement_bound_raises_53200() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     big = b"x" * (1 << 19)
     for number in range(MAX_SESSION_BYTES // len(big) - 1):
         session.feed(parse(b"s%d" % number, b"%d" % number + big))
@@ -429,7 +431,7 @@ def test_a_session_over_its_statement_bound_raises_53200() -> None:
 
 
 def test_a_statement_bound_often_in_a_row_is_named_once() -> None:
-    session = Session(SCOPE)
+    session = Session(SETTINGS)
     session.feed(parse(b"s", b"select $1") + (bind(b"", b"s", [b"1"]) + execute()) * 50 + sync())
     assert len(session.statements.asides.take_needed()) == 1
 
@@ -438,7 +440,7 @@ def test_a_statement_bound_often_in_a_row_is_named_once() -> None:
     "begin", [query(b"BEGIN"), parse(b"", b"start transaction") + bind(b"", b"") + execute() + sync()]
 )
 def test_a_begin_that_was_pipelined_and_refused_has_failed(begin: bytes) -> None:
-    session = Session(SCOPE, Early(begin=True))
+    session = Session(SETTINGS, Early(begin=True))
     session.feed(query(b"select 1") + begin)
     assert session.refuse(REFUSAL).endswith(ready_for_query(INERROR))
     assert session.feed(query(b"insert into t values (1)")), "it crosses with what makes it fail"

@@ -29,6 +29,7 @@ from protos.link.link_pb2 import (
     Resolved,
     Setting,
     State,
+    Verdict,
     Welcome,
     Withdraw,
 )
@@ -65,6 +66,9 @@ class Owner:
 
     def outcome_known(self, frame: Frame) -> None:
         self.heard.append(frame.WhichOneof("control"))
+
+    def judged(self, verdict: Verdict) -> None:
+        self.heard.append(verdict)
 
     def state_known(self, state: State) -> None:
         self.heard.append(("state", [(one.name, one.value) for one in state.settings], state.pinned))

@@ -118,6 +118,34 @@ def test_restarting_opens_the_origin_connections_anew(house: House, origin: Orig
         assert session.execute("select pg_backend_pid()").fetchone() != before
 
 
+def test_what_is_said_of_caching_outlives_its_being_off(house: House, origin: Origin) -> None:
+    house.create("cached", origin.url(), "--max-age", "7", "--table-max-age", "public.a=1", "--table-max-age", "b=0")
+    for options in (
+        ("--no-caching",),
+        ("--table-max-age", "b=default", "--stale-if-unreachable", "60"),
+        ("--caching",),
+    ):
+        done = house.command("config", "update", "cached", *options)
+        assert done.returncode == 0, done.stderr
+    caching = shown(house, "config", "get", "cached")["caching"]
+    assert (caching["disabled"], caching["max_age"], caching["stale_if_unreachable"]) == (False, 7, 60)
+    assert caching["tables"] == {"public.a": 1}
+    wrong = house.command("config", "update", "cached", "--table-max-age", "a=9999", "--table-max-age", "a.b.c=1")
+    assert wrong.returncode == 2
+    assert "caching.tables.a must be seconds" in wrong.stderr
+    assert "caching.tables.a.b.c is no name of a table" in wrong.stderr
+    assert shown(house, "config", "get", "cached")["caching"] == caching
+
+
+def test_a_purge_is_told_to_every_edge(house: House, origin: Origin) -> None:
+    house.create("purged", origin.url())
+    done = house.command("config", "purge", "purged")
+    assert (done.returncode, done.stdout) == (0, "purged all answers of purged at 2 edges\n")
+    unknown = house.command("config", "purge", "never_made")
+    assert unknown.returncode == 1
+    assert "onetrip config list" in unknown.stderr
+
+
 def test_status_counts_links_and_pools(house: House, configuration: str) -> None:
     with connect(target_of(configuration)) as session:
         session.execute("select 1")

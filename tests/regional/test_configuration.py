@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regional.configuration import (
+    MAX_TABLES,
     Address,
     Caching,
     Configuration,
@@ -13,8 +14,10 @@ from regional.configuration import (
     Origin,
     OriginSecret,
     Settings,
+    is_table_name,
     problems_of,
     problems_of_origin,
+    problems_of_settings,
 )
 from tests.regional.samples import ORIGIN, configuration
 
@@ -29,7 +32,15 @@ def test_defaults_are_those_of_the_design() -> None:
         "scram_iterations": 4096,
         "max_client_connections": 10_000,
         "max_waiters": 5_000,
-        "caching": {"disabled": False, "max_age": 60, "stale_while_revalidate": 15},
+        "caching": {
+            "disabled": False,
+            "max_age": 60,
+            "stale_while_revalidate": 15,
+            "stale_if_unreachable": 0,
+            "in_transactions": False,
+            "tables": {},
+            "follow_writes": False,
+        },
         "early": {"begin": True, "prepare": True, "settings": True, "catalog": True},
         "connect_timeout_s": 15,
         "query_timeout_s": 60,
@@ -57,6 +68,14 @@ def test_defaults_are_those_of_the_design() -> None:
         ("max_waiters", -1),
         ("caching", {"max_age": 3601}),
         ("caching", {"max_age": 0}),
+        ("caching", {"stale_if_unreachable": -1}),
+        ("caching", {"stale_if_unreachable": 86_401}),
+        ("caching", {"in_transactions": 1}),
+        ("caching", {"follow_writes": "yes"}),
+        ("caching", {"tables": {"t": 3601}}),
+        ("caching", {"tables": {"t": -1}}),
+        ("caching", {"tables": {"t": None}}),
+        ("caching", {"tables": ["t"]}),
         ("connect_timeout_s", 0),
         ("wait_timeout_s", 601),
         ("query_timeout_s", -1),
@@ -82,7 +101,12 @@ def test_bad_names(name: str) -> None:
 
 @given(
     limit=st.integers(5, 1500),
-    caching=st.builds(Caching, disabled=st.booleans(), max_age=st.integers(1, 3600)),
+    caching=st.builds(
+        Caching,
+        disabled=st.booleans(),
+        max_age=st.integers(1, 3600),
+        tables=st.dictionaries(st.text(max_size=8), st.floats(0, 3600), max_size=3),
+    ),
     parameters=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
 )
 def test_a_configuration_survives_json(limit: int, caching: Caching, parameters: dict[str, str]) -> None:
@@ -135,6 +159,26 @@ def test_all_problems_are_reported() -> None:
         "origin.host",
         "origin.sslmode",
     ]
+
+
+@pytest.mark.parametrize("name", ["t", "public.orders", "Order lines", "ä" * 31, "a" * 63 + "." + "b" * 63, "x=y"])
+def test_a_table_is_named_as_pg_class_has_it(name: str) -> None:
+    assert is_table_name(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "a.", ".b", "a.b.c", '"t"', 's."t"', "ä" * 32, "a" * 64, "a\n", " t", "t\0"])
+def test_what_can_be_no_table_is_named_in_the_problem(name: str) -> None:
+    (problem,) = problems_of_settings(Settings(caching=Caching(tables={"good": 1, name: 1})))
+    assert problem.field.startswith("caching.tables.")
+    assert problem.field.isprintable()
+    assert "TABLE or SCHEMA.TABLE" in problem.what
+
+
+def test_tables_are_bounded() -> None:
+    tables = {f"t{number}": 1.0 for number in range(MAX_TABLES)}
+    assert problems_of_settings(Settings(caching=Caching(tables=tables))) == []
+    (problem,) = problems_of_settings(Settings(caching=Caching(tables=tables | {"one_more": 1})))
+    assert str(problem).startswith("caching.tables must have at most 1000 tables; ")
 
 
 @pytest.mark.parametrize("host", ["a b", "a\tb", "a,b", "me@a", "a/b", "[::1]", "a\0b"])

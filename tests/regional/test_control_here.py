@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from protos.errors import OriginRefusedError, UnknownConfigurationError
-from protos.link.link_pb2 import Applied, Frame, Hello
+from protos.link.link_pb2 import Applied, Frame, Hello, Served, Statuses
 from protos.pg.messages import query
 from regional import control_here, knowledge
 from regional.configuration import Configuration, OriginSecret
@@ -135,6 +135,35 @@ async def test_restarting_retires_the_connections(side: PoolSide, origin: Origin
     assert connected.connection.is_closed
     with pytest.raises(UnknownConfigurationError):
         await control.restart("nobody")
+
+
+@beside
+async def test_a_purge_reaches_every_linked_edge(
+    side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control, links = control_of(side)
+    side.tenants.push = links.push
+    side.serve(origin)
+    told: list[Frame] = []
+    for address in ("192.0.2.1:1", "192.0.2.2:1"):
+        monkeypatch.setattr(linked(side, links, address), "push", told.append)
+    links.links.add(EdgeLink(side.tenants, "pool", "peer"))  # has not said hello
+    assert await control.purge("app", None) == 2
+    assert [(frame.invalidate.configuration, frame.invalidate.answers) for frame in told] == [("app", True)] * 2
+    with pytest.raises(UnknownConfigurationError):
+        await control.purge("nobody", None)
+    assert len(told) == 2
+
+
+@beside
+async def test_the_status_has_what_edges_say_of_configurations_that_exist(side: PoolSide, origin: Origin) -> None:
+    control, links = control_of(side)
+    side.serve(origin)
+    assert control.status().caches == ()
+    for name in ("app", "deleted"):
+        links.served.take("edge-1", Served(statuses=[Statuses(configuration=name, hits=3, misses=1, entries=1)]))
+    (cache,) = control.status().caches
+    assert (cache.configuration, cache.hits, cache.hit_rate) == ("app", 3, 0.75)
 
 
 @beside

@@ -16,7 +16,7 @@ from deploy import certificates
 from deploy.certificates import make_ca, make_node
 from protos.link.credit import Budget
 from protos.link.lane import INITIAL_CREDIT_BYTES
-from protos.link.link_pb2 import Applied, Batch, Close, Frame, Hello, Open, Reason, Setting, Statement
+from protos.link.link_pb2 import Applied, Batch, Close, Frame, Hello, Open, Reason, Served, Setting, Statement, Statuses
 from protos.link.tls import LinkTls
 from protos.pg.messages import bind, execute, flush, parse, query, sync
 from protos.release import RELEASE
@@ -237,6 +237,26 @@ async def test_without_tls_or_with_a_stranger_nothing_is_served(side: PoolSide, 
 
 
 # --- a link's frames ---
+
+
+@beside
+async def test_what_an_edge_has_served_is_summed_and_what_it_keeps_goes_with_its_link(
+    side: PoolSide, origin: Origin
+) -> None:
+    side.put(configuration_for(origin))
+    async with serving(side) as (links, port):
+        peers = []
+        for hits in (5, 6):
+            peers.append(Peer(port))
+            peers[-1].say(HELLO, Frame(served=Served(statuses=[Statuses(configuration=NAME, hits=hits, entries=2)])))
+            await until(lambda hits=hits: [each.hits for each in links.served.totals()] == [hits])  # type: ignore[misc]
+        await call_host(peers[0].close())
+        await until(lambda: len(links.links) == 1)
+        assert links.served.totals()[0].entries == 2, "the same edge is still linked"
+        await call_host(peers[1].close())
+        await until(lambda: not links.links)
+        (total,) = links.served.totals()
+        assert (total.hits, total.entries) == (6, 0)
 
 
 def opening(credentials_version: int = 1, name: str = NAME, **settings: str) -> Open:

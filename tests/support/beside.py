@@ -138,7 +138,7 @@ class Client:
 
     def __init__(self, edge: "Edge", settings: dict[str, str]) -> None:
         self.edge = edge
-        self.session = Session(repr(sorted(settings.items())).encode()[:64])
+        self.session = Session(Settings((), repr(sorted(settings.items())).encode()[:64], b""))
         self.settings = settings
         self.process_id = int.from_bytes(os.urandom(3), "big")
         self.secret = os.urandom(4)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from edge.memos import Settings
 from edge.session import Session
 from protos.link.settings import UNCERTAIN
 from protos.pg.description import digest_of, qualified, split_name
@@ -19,7 +20,7 @@ class TellingSession(Session):
     """Names in Bind and Describe are qualified where a description was told."""
 
     def __init__(self, scope: bytes) -> None:
-        super().__init__(scope)
+        super().__init__(Settings((), scope, b""))
         self.told: dict[bytes, bytes] = {}
         self.statuses: list[int] = []
         """All that came with a ReadyForQuery."""

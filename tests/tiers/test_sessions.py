@@ -181,7 +181,7 @@ async def test_a_client_that_vanishes_in_a_transaction_is_rolled_back_and_its_co
         await driver.ask(query(b"insert into vanished values (1)"))
         connections = set(side.tenant.pool.all())
         driver.hang_up()
-        await until(lambda: not tiers.edge.clients - {one for one in tiers.edge.clients if one._lane is None})
+        await until(lambda: not tiers.edge.clients - {one for one in tiers.edge.clients if one._passage.lane is None})
         await side.quiet()
         await answers(other)
         assert count(origin, "vanished") == 0

@@ -15,7 +15,7 @@ from protos.errors import ServiceError
 from regional.admin.app import make_app
 from regional.admin.server import bind, serve
 from regional.configuration import Configuration, OriginSecret
-from regional.control import Acknowledgement, LinkStatus, PoolStatus, Status
+from regional.control import Acknowledgement, CacheStatus, LinkStatus, PoolStatus, Status, UnknownTableError
 from regional.secrets import SecretBox
 from regional.store import open_store
 from regional.vault import Vault
@@ -40,6 +40,22 @@ STATUS: Final = Status(
             bound_by="slow",
         ),
     ),
+    caches=(
+        CacheStatus(
+            configuration="demo",
+            entries=7,
+            bytes=2048,
+            hits=90,
+            stale=5,
+            misses=5,
+            hit_rate=0.95,
+            uncacheable=4,
+            disabled=1,
+            transaction=2,
+            bypassed=3,
+            reasons={"volatile function": 3, 'a "new" one': 1},
+        ),
+    ),
 )
 
 
@@ -51,6 +67,7 @@ class FakeControl:
     checked: list[tuple[Configuration, OriginSecret]] = attrs.field(factory=list)
     withdrawn: list[str] = attrs.field(factory=list)
     restarted: list[str] = attrs.field(factory=list)
+    purged: list[tuple[str, str | None]] = attrs.field(factory=list)
     refusal: Exception | None = None
     edges: list[str] = attrs.field(factory=list)
     acknowledgement: Acknowledgement = attrs.field(default=Acknowledgement(linked=2, acknowledged=1))
@@ -79,6 +96,13 @@ class FakeControl:
         if isinstance(self.refusal, ServiceError):
             raise self.refusal
         self.restarted.append(name)
+
+    async def purge(self, name: str, table: str | None) -> int:
+        await trio.lowlevel.checkpoint()
+        if table == "nowhere":
+            raise UnknownTableError(name, table)
+        self.purged.append((name, table))
+        return self.acknowledgement.linked
 
     def status(self) -> Status:
         return self.present

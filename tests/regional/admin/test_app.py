@@ -4,12 +4,14 @@ import re
 import socket
 
 import attrs
+import msgspec
 import pytest
 import trio
 from structlog.testing import capture_logs
 
 from protos.errors import NotReadyError, OriginRefusedError
 from regional.admin.app import MAX_BODY_BYTES
+from regional.configuration import Caching
 from regional.control import Status
 from regional.store import StoreUnavailableError
 from tests.regional.admin.fakes import STATUS, TOKEN, serving
@@ -31,7 +33,7 @@ async def test_a_created_configuration_answers_with_its_connection_string() -> N
         assert made["connection_string"] == f"postgres://{made['user']}:{made['password']}@EDGE/demo"
         assert (made["linked"], made["acknowledged"]) == (2, 1)
         assert made["configuration"]["origin_connection_limit"] == 50
-        assert made["configuration"]["caching"] == {"disabled": True, "max_age": 60, "stale_while_revalidate": 15}
+        assert made["configuration"]["caching"] == msgspec.to_builtins(Caching(disabled=True))
         assert made["configuration"]["server_parameters"] == {"server_version": "17.2"}
         ((published, secret),) = caller.control.published
         assert (published.name, secret.password) == ("demo", "hunter2")
@@ -49,6 +51,7 @@ async def test_no_answer_holds_what_is_write_only() -> None:
             ("GET", "/v1/status", None),
             ("GET", "/metrics", None),
             ("POST", ONE + "/restart", {}),
+            ("POST", ONE + "/purge", {}),
             ("DELETE", ONE, None),
         ):
             answer = await caller.request(method, path, body)
@@ -146,7 +149,7 @@ async def test_a_change_touches_what_is_given_and_counts_up() -> None:
         assert answer.status == 200
         changed = answer.json["configuration"]
         assert (changed["origin_connection_limit"], changed["max_waiters"], changed["version"]) == (30, 7, 2)
-        assert changed["caching"] == {"disabled": False, "max_age": 5, "stale_while_revalidate": 15}
+        assert changed["caching"] == msgspec.to_builtins(Caching(max_age=5))
         assert "password" not in answer.json
         assert len(caller.control.checked) == 1  # the origin is the same
         assert caller.control.published[-1][0].version == 2
@@ -238,6 +241,30 @@ async def test_a_restart_reaches_the_node() -> None:
         caller.control.refusal = NotReadyError("draining")
         answer = await caller.request("POST", ONE + "/restart")
         assert (answer.status, answer.error["what"]) == (503, "draining")
+
+
+async def test_a_purge_says_what_it_was_about_and_how_many_edges_were_told() -> None:
+    async with serving() as caller:
+        await caller.create()
+        assert (await caller.request("POST", ONE + "/purge")).json == {"name": "demo", "table": None, "edges": 2}
+        answer = await caller.request("POST", ONE + "/purge", {"table": "public.orders"})
+        assert answer.json == {"name": "demo", "table": "public.orders", "edges": 2}
+        assert caller.control.purged == [("demo", None), ("demo", "public.orders")]
+
+
+async def test_what_cannot_be_purged_is_said() -> None:
+    async with serving() as caller:
+        await caller.create()
+        missing = await caller.request("POST", ONE + "/purge", {"table": "nowhere"})
+        assert (missing.status, missing.error["code"]) == (404, "no_table")
+        assert missing.error["what"] == "the database of configuration demo has no table nowhere"
+        for body in ({"table": "a.b.c"}, {"table": 5}, {"tables": "a"}):
+            wrong = await caller.request("POST", ONE + "/purge", body)
+            assert (wrong.status, wrong.error["code"]) == (422, "invalid")
+            assert wrong.error["problems"][0]["field"] == next(iter(body))
+        other = await caller.request("POST", "/v1/configurations/other/purge")
+        assert (other.status, other.error["code"]) == (404, "not_found")
+        assert caller.control.purged == []
 
 
 async def test_damaged_records_are_listed_and_can_be_deleted() -> None:

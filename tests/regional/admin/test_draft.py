@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regional.admin.draft import Change, Creation, read_change, read_creation
-from regional.configuration import Address, InvalidConfigurationError, Origin, OriginSecret, problems_of
+from regional.admin.draft import Change, Creation, read_change, read_creation, read_table
+from regional.admin.fields import Fields
+from regional.configuration import (
+    MAX_TABLES,
+    Address,
+    Caching,
+    InvalidConfigurationError,
+    Origin,
+    OriginSecret,
+    problems_of,
+)
 from tests.regional.admin.test_fields import JSON
 from tests.regional.samples import ORIGIN, configuration
 from tests.regional.test_origin_certificates import CERTIFICATE, KEY
@@ -76,6 +85,15 @@ def test_defaults_of_an_origin_depend_on_where_it_is() -> None:
             {"origin": {"host": "h", "user": "u"}, "caching": {"ttl": 1, "max_age": 0}},
             ["caching.ttl", "caching.max_age"],
         ),
+        (
+            {"origin": {"host": "h", "user": "u"}, "caching": {"tables": {"a": 9999, "b": "x", '"c"': 1, "d": 1}}},
+            ["caching.tables.a", "caching.tables.b", 'caching.tables."c"'],
+        ),
+        ({"origin": {"host": "h", "user": "u"}, "caching": {"tables": []}}, ["caching.tables"]),
+        (
+            {"origin": {"host": "h", "user": "u"}, "caching": {"stale_if_unreachable": 86401}},
+            ["caching.stale_if_unreachable"],
+        ),
         ({"origin": {"host": "h", "user": "u"}, "user": "mine", "verifier": "x"}, ["user", "verifier"]),
         ({"origin": {"host": "h", "user": "u"}, "origin_connection_min": 21}, ["origin_connection_min"]),
         (
@@ -137,6 +155,46 @@ def test_a_change_of_settings_alone_is_not_tested() -> None:
     only_password = read_change({"origin": {"password": "x"}}, configuration(), SECRET, allow_plain_origin=False)
     assert only_password.check
     assert only_password.secret == attrs.evolve(SECRET, password="x")
+
+
+def caching_after(present: Caching, given: dict[str, object]) -> Caching:
+    """What a change of `caching` makes of it."""
+    changed = read_change({"caching": given}, configuration(caching=present), SECRET, allow_plain_origin=False)
+    return changed.configuration.caching
+
+
+def test_a_change_of_caching_touches_what_it_names() -> None:
+    present = Caching(max_age=7, stale_if_unreachable=60, in_transactions=True, tables={"a": 1, "s.b": 2})
+    off = caching_after(present, {"disabled": True})
+    assert off == msgspec.structs.replace(present, disabled=True)
+    assert caching_after(off, {"disabled": False, "follow_writes": True}) == msgspec.structs.replace(
+        present, follow_writes=True
+    )
+
+
+def test_one_table_is_set_or_taken_away_alone() -> None:
+    present = Caching(max_age=7, tables={"a": 1, "s.b": 2})
+    assert caching_after(present, {"tables": {"c": 0}}).tables == {"a": 1, "s.b": 2, "c": 0}
+    assert caching_after(present, {"tables": {"a": 5, "s.b": None, "never there": None}}).tables == {"a": 5}
+    assert caching_after(present, {"tables": {}}) == present
+    assert caching_after(present, {"tables": None}).tables == {}
+    assert present.tables == {"a": 1, "s.b": 2}
+
+
+def test_tables_are_counted_after_the_change() -> None:
+    present = Caching(tables={f"t{number}": 1.0 for number in range(MAX_TABLES)})
+    assert refused(caching_after, present=present, given={"tables": {"more": 1}}) == ["caching.tables"]
+    assert len(caching_after(present, {"tables": {"more": 1, "t0": None}}).tables) == MAX_TABLES
+
+
+@pytest.mark.parametrize("table", [5, "", "a.b.c", '"Orders"', []])
+def test_a_purge_names_a_table_or_none(table: object) -> None:
+    fields = Fields()
+    assert read_table(fields, {"table": table, "tabel": 1}) is None
+    assert [problem.field for problem in fields.problems] == ["tabel", "table"]
+    fields = Fields()
+    assert [read_table(fields, given) for given in ({}, {"table": None}, {"table": "s.t"})] == [None, None, "s.t"]
+    assert not fields.problems
 
 
 def test_a_name_cannot_be_changed() -> None:

@@ -24,7 +24,20 @@ def test_figures_are_under_pgbouncers_names() -> None:
     assert "onetrip_ready 1\n" in text
 
 
+def test_queries_are_counted_by_what_the_cache_has_done() -> None:
+    text = render(STATUS)
+    assert text.count("# TYPE onetrip_cache_queries_total counter\n") == 1
+    one = 'onetrip_cache_queries_total{configuration="demo",status='
+    for status, count in (("hit", 90), ("stale", 5), ("miss", 5), ("disabled", 1), ("transaction", 2), ("bypassed", 3)):
+        assert f'{one}"{status}",reason=""}} {count}\n' in text
+    assert f'{one}"uncacheable",reason="volatile function"}} 3\n' in text
+    assert f'{one}"uncacheable",reason="a \\"new\\" one"}} 1\n' in text
+    assert 'onetrip_cache_entries{configuration="demo"} 7\n' in text
+    assert 'onetrip_cache_bytes{configuration="demo"} 2048\n' in text
+
+
 def test_a_node_without_pools_and_links_has_no_empty_metrics() -> None:
     text = render(Status(node="n"))
     assert "onetrip_pool" not in text
+    assert "onetrip_cache" not in text
     assert "onetrip_links 0\n" in text

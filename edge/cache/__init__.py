@@ -1,0 +1,1 @@
+"""The query cache: answers that are kept at this edge, and served without a crossing."""

@@ -1,0 +1,83 @@
+"""What an answer is made of, so that a request in another grouping of messages can be given it.
+
+An answer to a group of extended messages is cut, when it comes, into what belongs to the statement (its description),
+to the portal (its RowDescription, in the formats of the Bind) and to the Execute (the rows). What a client asks for
+later is put together of these. The answer to a simple query stays whole.
+"""
+
+from typing import Final, NamedTuple
+
+from protos.pg.parsers import end_of_message
+from protos.pg.tags import Backend
+
+READY_BYTES: Final = 6
+_STATEMENT: Final = frozenset({Backend.PARSE_COMPLETE, Backend.BIND_COMPLETE})
+
+
+class Parts(NamedTuple):
+    """Of one answer, without its ReadyForQuery."""
+
+    description: bytes
+    """ParameterDescription and RowDescription of the statement; empty if its client did not ask for them."""
+    rows: bytes
+    """RowDescription of the portal; likewise."""
+    body: bytes
+    """The rows and the CommandComplete; of a simple query everything."""
+
+
+def is_settled(answer: bytes) -> bool:
+    """Whether it ends with a ReadyForQuery outside of a failed transaction."""
+    return answer[-READY_BYTES:-1] == b"Z\0\0\0\5" and answer[-1:] in b"IT"
+
+
+def split(answer: bytes) -> Parts | None:
+    """The parts of an answer to a group of extended messages; None if it is no such answer."""
+    start, end = 0, len(answer) - READY_BYTES
+    parameters = description = rows = b""
+    while start < end:
+        tag, stop = answer[start], end_of_message(answer, start)
+        if tag == Backend.PARAMETER_DESCRIPTION:
+            parameters = answer[start:stop]
+        elif tag == Backend.ROW_DESCRIPTION and parameters and not description:
+            description = parameters + answer[start:stop]
+        elif tag == Backend.ROW_DESCRIPTION:
+            rows = answer[start:stop]
+        elif tag not in _STATEMENT:
+            break
+        start = stop
+    if start >= end or answer[start] not in (Backend.DATA_ROW, Backend.COMMAND_COMPLETE):
+        return None
+    return Parts(description, rows, answer[start:end])
+
+
+def with_formats(rows: bytes, formats: list[int]) -> bytes:
+    """A statement's RowDescription as that of a portal with these result formats, as in a Bind."""
+    if not any(formats):
+        return rows
+    result = bytearray(rows)
+    count = int.from_bytes(rows[5:7], "big")
+    if len(formats) not in (1, count):
+        return b""
+    start = 7
+    for column in range(count):
+        start = rows.index(0, start) + 1 + 18
+        result[start - 2 : start] = formats[column if len(formats) > 1 else 0].to_bytes(2, "big")
+    return bytes(result)
+
+
+def result_formats(bind: bytes, start: int) -> list[int]:
+    """The result formats of a Bind whose parameter formats begin at start. Raises IndexError if it is cut off."""
+    count, start = _number(bind, start)
+    start += 2 * count
+    count, start = _number(bind, start)
+    for _ in range(count):
+        size = int.from_bytes(bind[start : start + 4], "big", signed=True)
+        start += 4 + max(size, 0)
+    count, start = _number(bind, start)
+    return [_number(bind, start + 2 * index)[0] for index in range(count)]
+
+
+def _number(data: bytes, start: int) -> tuple[int, int]:
+    if start + 2 > len(data):
+        raise IndexError("a Bind that is too short")
+    return int.from_bytes(data[start : start + 2], "big"), start + 2

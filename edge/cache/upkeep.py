@@ -1,0 +1,55 @@
+"""What keeps an edge's answers good and its pool nodes informed, beside its clients' queries.
+
+After each pong, Group and lost link it is worked out anew until when each configuration is vouched for. Every
+REPORT_S the pool node that a configuration's queries go to hears what has come of them (`Served`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from edge.cache.vouching import vouched_until
+from edge.directory import Directory
+from edge.uplink import Uplink
+from protos.link.link_pb2 import Frame, Served, Statuses
+
+REPORT_S: Final = 2.0
+
+
+class Upkeep:
+    """Of one edge node."""
+
+    def __init__(self, directory: Directory, uplinks: Sequence[Uplink], route: Callable[[str], Uplink | None]) -> None:
+        """route: the pool node that a configuration's queries go to."""
+        self._directory = directory
+        self._uplinks = uplinks
+        self._route = route
+        self._reported: dict[str, tuple[Uplink, Statuses]] = {}
+        self._due = 0.0
+
+    def vouch(self) -> None:
+        """A pool node has said something, or is gone."""
+        vouchers = [uplink.voucher for uplink in self._uplinks]
+        for entry in self._directory:
+            serving = [uplink.voucher for uplink in self._uplinks if entry.name in uplink.names]
+            entry.answers.vouched_until = vouched_until(serving, vouchers)
+            entry.answers.reachable_until = max((voucher.until for voucher in serving), default=0.0)
+
+    def tick(self, now: float) -> None:
+        if now >= self._due:
+            self._due = now + REPORT_S
+            self._report()
+
+    def _report(self) -> None:
+        frames: dict[Uplink, list[Statuses]] = {}
+        for entry in self._directory:
+            uplink = self._route(entry.name)
+            if uplink is None:
+                continue
+            statuses = entry.answers.statuses(entry.name)
+            if self._reported.get(entry.name) != (uplink, statuses):
+                self._reported[entry.name] = uplink, statuses
+                frames.setdefault(uplink, []).append(statuses)
+        for uplink, changed in frames.items():
+            uplink.tell(Frame(served=Served(statuses=changed)))
+        for name in self._reported.keys() - self._directory.names():
+            del self._reported[name]
