@@ -8,6 +8,7 @@ in the order in which it came.
 A sans-IO core, and a part of `Session`: it has the transaction status that the client was told last.
 """
 
+from collections.abc import Hashable
 from typing import Final
 
 from edge.cache.answers import Answer, Answers
@@ -27,6 +28,7 @@ from protos.pg.tags import Frontend, TransactionStatus
 _GROUPED: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
 })  # fmt: skip
+_NAME: Final = 5  # where that of a Parse's statement or a Bind's portal begins
 
 
 class Answering:
@@ -129,6 +131,29 @@ class Answering:
                 self._settle_here(group, is_synced=piece.tag == Frontend.SYNC)
         return True
 
+    def take_whole(self, data: bytes) -> bool:
+        """Answer a whole group of messages that was answered in the same bytes before."""
+        request = self._request_of(data)
+        shortcut = None if request is None else self.reader.shortcut(request)
+        if shortcut is None or not self._may_read(is_idle=self.status == TransactionStatus.IDLE):
+            return False
+        if shortcut.parse_bytes:
+            self._statements.changed_here((Piece(Frontend.PARSE, data[: shortcut.parse_bytes], whole=True),))
+        self.reader.serve(shortcut.answer)
+        self.to_client += self.reader.take_words() + shortcut.composed + ready_for_query(self.status)
+        return True
+
+    def _request_of(self, data: bytes) -> Hashable:
+        """By what a whole group of messages is known, whatever its client calls the statement."""
+        if len(data) <= _NAME or data[_NAME]:
+            return None  # not all of it is there, or it makes something of a name
+        if data[0] == Frontend.PARSE:
+            return data
+        end = data.find(0, _NAME + 1)
+        name = data[_NAME + 1 : end]
+        statement = self._statements.get(name)
+        return None if statement is None else (statement.name, self._statements.told(name), data[end:])
+
     def _may_read(self, *, is_idle: bool) -> bool:
         """Whether answers that are kept may be served now."""
         held = self.held
@@ -197,6 +222,12 @@ class Answering:
         self.to_client += b"".join(group.replies) if group.answer is None else self.reader.take_words() + group.answer
         if is_synced:
             self.to_client += ready_for_query(self.status)
+        shortcut = group.shortcut
+        if shortcut is not None:
+            data = b"".join(piece.data for piece in group.pieces)
+            request = self._request_of(data)
+            if request is not None:
+                self.reader.shorten(request, len(data), shortcut)
 
     def _come_to(self, outcome: Outcome) -> None:
         if outcome.switch is not None:

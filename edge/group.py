@@ -23,6 +23,7 @@ from typing import Final
 
 from edge.cache.answers import Answer
 from edge.cache.reader import Reader
+from edge.cache.shortcuts import Shortcut
 from edge.control import Control, Held, Outcome, Verb, control_of, outcome_of
 from edge.early import Description, Early
 from edge.hearing import Hearing
@@ -67,8 +68,10 @@ class Group:
         self.outcome: Outcome | None = None
         self.answer: bytes | None = None
         """That to the whole."""
+        self.kept: Answer | None = None
+        """Where it is from, if it was kept."""
         self.memo: Memo | None = None
-        """Where it is from, if it was remembered."""
+        """Likewise, if it was remembered."""
         self._reader = reader
         self._whole: Whole | None = None  # it is not answered message by message
         self._memory = memory
@@ -143,9 +146,18 @@ class Group:
         """Whether this is the answer to the whole."""
         assert self._whole is not None
         self.answer = self._whole.compose(kept)
-        if self.answer is not None and self._reader is not None:
-            self._reader.serve(kept)
-        return self.answer is not None
+        if self.answer is None or self._reader is None:
+            return False
+        self._reader.serve(kept)
+        self.kept = kept
+        return True
+
+    @property
+    def shortcut(self) -> Shortcut | None:
+        """From these bytes to this answer, if that is all that has come of them."""
+        if self.kept is None or self.answer is None or self._whole is None or self._whole.described is not None:
+            return None
+        return Shortcut(self.kept, self.answer, sum(len(piece.data) for piece in self.effects))
 
     def _parse(self, piece: Piece) -> bool:
         name, sql, types = parse_of(piece.data)

@@ -57,6 +57,7 @@ _ENDS: Final = frozenset({
 })  # fmt: skip
 _NO_EARLY: Final = Early()
 _NO_ANSWERS: Final = Answers(Store(0), lambda: 0.0)
+_WHOLE_GROUPS: Final = frozenset({bytes([Frontend.BIND]), bytes([Frontend.PARSE])})
 _QUERIES: Final = frozenset({Frontend.EXECUTE, Frontend.FUNCTION_CALL, Frontend.QUERY})
 _UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 _TEXTS: Final = frozenset({Frontend.PARSE, Frontend.QUERY})
@@ -129,12 +130,21 @@ class Session:
             or self.is_uncertain
         )
 
+    @property
+    def _may_be_whole(self) -> bool:
+        """Whether what comes now begins a request that may be answered here."""
+        here = self.here
+        return self._framer.is_at_boundary and not (here.is_gathering or here.is_waiting) and self._is_at_rest
+
     def feed(self, data: bytes) -> bytes:
         """Take in bytes of the client; what to send to the origin for them.
 
         Raises RemoteProtocolError for garbage and StatementMemoryError; either ends the session.
         """
         framer = self._framer
+        here = self.here
+        if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
+            return b""
         framer.whole = _WHOLE if self.owed or self.has_unsynced else _WHOLE_BETWEEN
         pieces = framer.feed(data)
         if self.here.is_waiting:

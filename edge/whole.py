@@ -147,6 +147,8 @@ class Whole:
         is_fit = statement is not None and (statement.may_be_fact or (self._reads and statement.may_be_read))
         if statement is None or not is_fit or any(one == tag for one, _, _ in self._request):
             return False
+        if self._about is not None and (statement is not self._about or name != self._name):
+            return False  # a Bind of another statement than the one that is parsed in front of it
         self._about, self._name = statement, name
         if tag == Frontend.DESCRIBE:
             self.described = name, statement

@@ -26,6 +26,8 @@ from protos.link.link_pb2 import Begin, Close, Frame, Reason
 from protos.link.mux import Mux
 from protos.pg.framer import Piece
 from protos.pg.messages import service_error
+from regional.cache import asking
+from regional.cache.question import Question
 from regional.choices import Choices
 from regional.departure import CLEAN_UP_S, clean_up, leave_lease
 from regional.profile import Profile
@@ -47,7 +49,7 @@ class Channel:
 
     __slots__ = (
         "_is_settling", "_leaving", "_requests", "_unconsumed_bytes", "choices", "clean_up_by", "key", "lane", "mux",
-        "on_closed", "opening", "origin", "settings", "tenant",
+        "on_closed", "opening", "origin", "question", "settings", "tenant",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", mux: Mux, lane: Lane, profile: Profile, key: tuple[int, bytes]) -> None:
@@ -61,10 +63,9 @@ class Channel:
         self.origin: Origin | None = None
         self.clean_up_by = 0.0
         """When the connection of a client that has left is closed if it is not clean by then; 0.0 means not yet."""
-        self.on_closed: Callable[[], object] = lambda: None
-        """Called when this end closes the channel."""
-        self.opening: Begin | None = None
-        """The transaction that is to be opened in front of the next bytes."""
+        self.on_closed: Callable[[], object] = lambda: None  # called when this end closes the channel
+        self.opening: Begin | None = None  # the transaction that is to be opened in front of the next bytes
+        self.question: Question | None = None  # what the edge asks about the next request, until it is answered
         self._requests = Requests()
         self._leaving: Reason | None = None
         self._unconsumed_bytes = 0
@@ -114,6 +115,8 @@ class Channel:
 
     def forward(self, origin: "Origin", pieces: list[Piece]) -> None:
         """Hand on what the client sent; nothing, where it may be time for what is held there."""
+        if self.question is not None:
+            asking.take_up(self, origin)
         opening, self.opening = self.opening, None
         try:
             for ready in self.choices.batches(pieces, self._requests, origin):
@@ -126,6 +129,8 @@ class Channel:
             log.exception("a session failed unforeseen", configuration=self.tenant.configuration.name)
             self.end(ServiceError(repr(error)))
             return
+        if self.question is not None and origin.pipeline.owed:
+            asking.answer(self, origin)
         due = origin.pipeline.due()
         if due:
             self.answer(due, 0, 0, last=False)
@@ -201,6 +206,8 @@ class Channel:
 
     def answer(self, data: bytes, settled: int, status: int, *, last: bool) -> None:
         """Bytes of the origin for the client."""
+        if self.question is not None and (data or settled):
+            asking.answer(self, self.origin)
         self.choices.settled += settled
         if self._leaving is not None:
             if not last:
@@ -283,13 +290,6 @@ class Channel:
     @property
     def is_inside_request(self) -> bool:
         return self.is_waiting or self._requests.is_inside_message
-
-    def hang_up(self, origin: "Origin", why: str) -> None:
-        """The connection cannot be cleaned any more."""
-        self.origin = None
-        origin.channel = None
-        self.lease_ended()
-        self.tenant.discard(origin, why)
 
     # --- what goes wrong ---
 

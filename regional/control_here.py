@@ -89,7 +89,7 @@ class ControlHere:
         now = time.monotonic()
         return Status(
             node=self._links.node,
-            ready=not self._links.is_draining,
+            ready=self._links.is_open and not self._links.is_draining,
             up_s=now - self._since,
             links=tuple(_link_status(link, now) for link in self._links.links if link.is_welcome),
             pools=tuple(_pool_status(tenant, now) for tenant in self._tenants),

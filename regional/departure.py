@@ -49,7 +49,7 @@ def clean_up(channel: "Channel", origin: "Origin", *, has_terminated: bool) -> N
     if verifying.is_holding:
         return
     if channel.is_inside_request:
-        channel.hang_up(origin, "its client left in the middle of a message")
+        _hang_up(channel, origin, "its client left in the middle of a message")
     elif pipeline.in_copy_in and not pipeline.has_unsynced:
         # It waits for data that will not come, and would see a cancel only when some comes.
         origin.forward([_GIVE_UP_COPY], {})
@@ -58,7 +58,7 @@ def clean_up(channel: "Channel", origin: "Origin", *, has_terminated: bool) -> N
         # for certain.
         if not has_terminated:
             channel.tenant.cancel(origin)
-        channel.hang_up(origin, "its client left between two sync points")
+        _hang_up(channel, origin, "its client left between two sync points")
     elif not pipeline.owed and pipeline.status != TransactionStatus.IDLE:
         channel.clean_up_by = monotonic() + CLEAN_UP_S
         origin.run(b"ROLLBACK", lambda exchange: _rolled_back(channel, exchange))
@@ -71,7 +71,16 @@ def _rolled_back(channel: "Channel", exchange: Exchange) -> None:
     if origin is None or not exchange.status:
         return
     if exchange.status != TransactionStatus.IDLE or origin.pipeline.is_ambiguous:
-        channel.hang_up(origin, "the transaction of a client that left could not be rolled back")
+        _hang_up(channel, origin, "the transaction of a client that left could not be rolled back")
         return
+    origin.watching.ledger.rolled_back()
     origin.reset_pipeline()
     origin.end_lease()
+
+
+def _hang_up(channel: "Channel", origin: "Origin", why: str) -> None:
+    """The connection cannot be cleaned any more."""
+    channel.origin = None
+    origin.channel = None
+    channel.lease_ended()
+    channel.tenant.discard(origin, why)

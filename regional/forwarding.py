@@ -5,56 +5,50 @@ answered something, `forward` is called with nothing, for it may be time to go o
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from protos.pg.framer import Piece
-from protos.pg.pipeline import Pipeline
-from regional.scrutiny import Scrutiny
+
+if TYPE_CHECKING:
+    from regional.origin import Origin
 
 
-class Forwarding:
-    """Of one origin connection."""
+def forward(origin: "Origin", pieces: Iterable[Piece], texts: Mapping[bytes, bytes], out: list[bytes]) -> None:
+    """Put into out what goes to the origin for these messages, or for those that wait.
 
-    __slots__ = ("_scrutiny",)
+    texts are the Parse messages that the client's messages refer to, by shared name.
+    """
+    verifying = origin.scrutiny.verifying
+    if not verifying.is_holding:
+        _send(origin, iter(pieces), texts, out)
+    else:
+        verifying.hold(pieces)
+        _go_on(origin, texts, out)
 
-    def __init__(self, scrutiny: Scrutiny) -> None:
-        self._scrutiny = scrutiny
 
-    def forward(
-        self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]
-    ) -> None:
-        """Put into out what goes to the origin for these messages, or for those that wait.
+def _send(origin: "Origin", pieces: Iterator[Piece], texts: Mapping[bytes, bytes], out: list[bytes]) -> None:
+    scrutiny, watching, pipeline = origin.scrutiny, origin.watching, origin.pipeline
+    for piece in pieces:
+        tag = piece.tag
+        if tag in scrutiny.looked_at:
+            if watching.is_on:
+                watching.look(piece, texts, pipeline)
+            instead = scrutiny.look(piece, texts, pipeline, out)
+            if instead is None:
+                if scrutiny.verifying.is_holding:
+                    scrutiny.verifying.hold(pieces)
+                    _go_on(origin, texts, out)
+                continue
+            piece = instead  # noqa: PLW2901 - what goes out in its place
+        if tag:
+            pipeline.sent(tag)
+        out.append(piece.data)
 
-        texts are the Parse messages that the client's messages refer to, by shared name.
-        """
-        verifying = self._scrutiny.verifying
-        if not verifying.is_holding:
-            self._send(iter(pieces), texts, pipeline, out)
-        else:
-            verifying.hold(pieces)
-            self._go_on(texts, pipeline, out)
 
-    def _send(
-        self, pieces: Iterator[Piece], texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]
-    ) -> None:
-        scrutiny = self._scrutiny
-        for piece in pieces:
-            tag = piece.tag
-            if tag in scrutiny.looked_at:
-                instead = scrutiny.look(piece, texts, pipeline, out)
-                if instead is None:
-                    if scrutiny.verifying.is_holding:
-                        scrutiny.verifying.hold(pieces)
-                        self._go_on(texts, pipeline, out)
-                    continue
-                piece = instead  # noqa: PLW2901 - what goes out in its place
-            if tag:
-                pipeline.sent(tag)
-            out.append(piece.data)
-
-    def _go_on(self, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes]) -> None:
-        """Send what was held until a statement was verified, if it is."""
-        released = iter(self._scrutiny.verifying.go_on(pipeline, out))
-        for first in released:
-            pipeline.sent(first.tag)
-            out.append(first.data)
-            self._send(released, texts, pipeline, out)
+def _go_on(origin: "Origin", texts: Mapping[bytes, bytes], out: list[bytes]) -> None:
+    """Send what was held until a statement was verified, if it is."""
+    released = iter(origin.scrutiny.verifying.go_on(origin.pipeline, out))
+    for first in released:
+        origin.pipeline.sent(first.tag)
+        out.append(first.data)
+        _send(origin, released, texts, out)

@@ -12,6 +12,7 @@ import trio
 from protos.errors import OriginRefusedError, ServiceError
 from protos.link.link_pb2 import Description, Frame, Invalidate
 from protos.pg.parsers import error_fields
+from regional.cache.known import Known
 from regional.catalog import Catalog
 from regional.catalog_query import CATALOG_QUERY
 from regional.cleanness import Judge
@@ -110,10 +111,13 @@ class Knowledge:
         self.parameters = parameters
         """What the origin reports to a client that has just logged in."""
         self.judge = Judge()
+        self.cache = Known(tenant)
         self.meaning = Meaning()
         self.tell: Callable[[Frame], None] = lambda frame: None
         """To every linked edge."""
         self.on_parameters: Callable[[Tenant], None] = lambda tenant: None
+        self.on_meaning: Callable[[Tenant], None] = lambda tenant: None
+        """Called when statements may mean something else, in other configurations of this database too."""
         self._tenant = tenant
         self._due = 0.0
         self._is_loading = False
@@ -130,16 +134,29 @@ class Knowledge:
         """A catalogue that could not be read again, for there was no connection, proves nothing in the end."""
         if self._due + CATALOG_GRACE_S <= now and self.judge.catalog is not None:
             self.judge.catalog = None
+            self.cache.forget()
 
     def drop_catalog(self) -> None:
         """It has just changed: until it is read again nothing is proven."""
         self.judge.catalog = None
+        self.cache.forget()
         self._due = 0.0
+
+    def hurry(self) -> None:
+        """Read again soon, for more is wanted than is known."""
+        if self.cache.reach is None:
+            self._due = 0.0
+
+    def lost(self) -> None:
+        """A connection has ended by itself."""
+        if self.cache.doubt_database():
+            self._due = 0.0
 
     def take_over(self, other: "Knowledge") -> None:
         """What another tenant has just learnt of the same origin."""
         if self.judge.catalog is None:
             if other.judge.catalog is not None:
+                self.cache.take(other.cache.reach)
                 self._loaded(other.judge.catalog)
             self._due = other._due
             self._tenant.names.take_over(other._tenant.names)
@@ -149,8 +166,19 @@ class Knowledge:
         self.drop_catalog()
         self.changed_meaning()
 
+    def others_ddl_seen(self) -> None:
+        """Likewise, through another configuration of this database; what is read next is no news then."""
+        self.drop_catalog()
+        self.cache.forget_all()
+        self._shape = ""
+        self._tell_meaning()
+
     def changed_meaning(self) -> None:
         """Statements may mean something else from here on: DDL was run, or has been by somebody else."""
+        self._tell_meaning()
+        self.on_meaning(self._tenant)
+
+    def _tell_meaning(self) -> None:
         self.meaning.changed()
         name = self._tenant.configuration.name
         self.tell(Frame(invalidate=Invalidate(configuration=name, meaning=True)))
@@ -172,6 +200,7 @@ class Knowledge:
         name = self._tenant.configuration.name
         due = 0.0
         try:
+            self.cache.is_wanted = self._tenant.publishing.is_wanted
             self._due = monotonic() + CATALOG_AGE_S
             due = self._due
             exchange = await borrow(self._tenant, self._read)
@@ -179,7 +208,8 @@ class Knowledge:
                 why = error_fields(exchange.error).get("M")
                 log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
             elif self._due == due:  # no DDL was seen while we read
-                self._loaded(Catalog.from_rows(exchange.rows))
+                catalog = Catalog.from_rows(exchange.rows)
+                self._loaded(catalog, is_other=self.cache.take_read())
         except ServiceError as error:
             log.info("catalogue not read", configuration=name, why=str(error))
         except Exception:  # whatever the origin answers, the node lives on
@@ -188,13 +218,19 @@ class Knowledge:
             self._is_loading = False
 
     def _read(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
-        """The names of parameters, then the catalogue."""
+        """The names of parameters, then the catalogue, also as the cache needs it."""
 
         def named(exchange: Exchange) -> None:
             if exchange.status:
-                origin.run(CATALOG_QUERY.encode(), done)
+                origin.run(CATALOG_QUERY.encode(), read)
             else:
                 done(exchange)
+
+        def read(catalogue: Exchange) -> None:
+            if catalogue.status and not catalogue.error:
+                self.cache.read(origin, lambda: done(catalogue))
+            else:
+                done(catalogue)
 
         self.read_names(origin, named)
 
@@ -237,9 +273,10 @@ class Knowledge:
         if why is None or not names.knows_catalog:  # else those that are known stay
             names.found(texts)
 
-    def _loaded(self, catalog: Catalog) -> None:
+    def _loaded(self, catalog: Catalog, *, is_other: bool = False) -> None:
+        """is_other: what the cache knows has changed."""
         self.judge.catalog = catalog
-        if self._shape and self._shape != catalog.shape:
+        if is_other or (self._shape and self._shape != catalog.shape):
             self.changed_meaning()
         self._shape = catalog.shape
 

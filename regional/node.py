@@ -31,6 +31,7 @@ from regional.admin.server import AdminAddressError, bind, make_ssl_context, ser
 from regional.admin.token import make_token
 from regional.control_here import ControlHere
 from regional.dial import Dialer
+from regional.membership import Membership
 from regional.options import PoolOptions
 from regional.secrets import SecretError
 from regional.server import LinkServer
@@ -92,16 +93,21 @@ async def _main(options: PoolOptions, vault: Vault, admin: Admin) -> int:
             tenants = Tenants(Dialer(pump), nursery, _mock_secret(admin.token))
             links = LinkServer(tenants, checks_role=options.link_tls is not None)
             tenants.push = links.push
+            links.is_open = False
+            membership = Membership(vault, links.node, links.group_changed)
             try:
                 server, port = await call_host(_listen(options, links))
             except OSError as error:
                 print(f"onetrip: {error}", file=sys.stderr)
                 return 1
             await nursery.start(partial(_serve, options, vault, admin, tenants, links))
+            await nursery.start(membership.run)
+            links.is_open = True
             print(f"READY {authority(options.listen[0], port)}", flush=True)
             await stop.wait()
             await _drain(options, tenants, links)
             await call_host(server.stop(FLUSH_S))
+            await membership.leave()
             tenants.close()
             with trio.move_on_after(FLUSH_S):
                 while len(pump):  # noqa: ASYNC110 - the pump's callbacks know no trio event

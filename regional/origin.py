@@ -17,20 +17,20 @@ import attrs
 
 from protos.errors import RemoteProtocolError
 from protos.link.link_pb2 import Begin
-from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import BACKEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import query, terminate
-from protos.pg.names import PREFIX
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.replies import WHOLE_WHEN_WATCHED
-from protos.pg.tags import Backend, TransactionStatus
+from protos.pg.tags import Backend
 from protos.runtime.connection import Connection
 from regional import complaints
+from regional.cache.watching import Watching
 from regional.exchange import Exchange
-from regional.forwarding import Forwarding
+from regional.forwarding import forward
 from regional.prepared import Prepared
 from regional.profile import Profile
+from regional.relaying import publish, relay
 from regional.residue import Residue
 from regional.scrutiny import Scrutiny
 
@@ -62,6 +62,7 @@ class Origin:
     channel: "Channel | None" = None
     pipeline: Pipeline = attrs.field(factory=Pipeline)
     scrutiny: Scrutiny = attrs.field(init=False)
+    watching: Watching = attrs.field(init=False)
     last_activity: float = 0.0  # when the last message went in either direction
     busy_since: float = 0.0  # since when the oldest answer that is owed has been the next one
     cancelling: int = 0  # cancel requests under way; the connection is not reused until they are settled
@@ -70,12 +71,11 @@ class Origin:
     settling: "Channel | None" = None  # whose settings have to be read from it before it is cleaned
     _framer: Framer = attrs.field(factory=lambda: Framer(BACKEND_LIMITS, frozenset()))
     _exchange: Exchange | None = None
-    _forwarding: Forwarding = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.scrutiny = Scrutiny(self.tenant, self.parameters)
         self.scrutiny.telling.on_described = self._described
-        self._forwarding = Forwarding(self.scrutiny)
+        self.watching = Watching(self.tenant.knowledge.cache, self.scrutiny)
 
     @property
     def prepared(self) -> Prepared:
@@ -105,6 +105,7 @@ class Origin:
         self.channel = channel
         own = channel.settings
         self.scrutiny.begin(own.client_encoding, own.startup.settings, has_own_settings=own.are_ahead_of_edge)
+        self.watching.begin(is_on=bool(self.tenant.publishing.audience))
 
     def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], opening: Begin | None = None) -> None:
         """Send messages of the lease's client; texts are the statements that they refer to.
@@ -115,7 +116,7 @@ class Origin:
         if not (self.pipeline.owed or self.is_verifying):
             self._busy_from(self.last_activity)
         out: list[bytes] = [] if opening is None else self.scrutiny.opened_by(opening, self.pipeline)
-        self._forwarding.forward(pieces, texts, self.pipeline, out)
+        forward(self, pieces, texts, out)
         if out:
             self.connection.write(out[0] if len(out) == 1 else b"".join(out))
 
@@ -147,8 +148,7 @@ class Origin:
 
     def _take(self, pieces: list[Piece]) -> None:
         if self.channel is not None and self._exchange is None:
-            self._relay(self.channel, pieces)
-            return
+            pieces = relay(self, self.channel, pieces)
         for piece in pieces:
             self._take_own(piece)
             if self.connection.is_closed:
@@ -165,68 +165,20 @@ class Origin:
     def ended(self, why: str) -> None:
         self.lost(why)
 
-    def _relay(self, channel: "Channel", pieces: list[Piece]) -> None:
-        pipeline = self.pipeline
-        settled = settled_before = pipeline.settled
-        out: list[bytes] = []
-        after: list[Piece] = []
-        for index, piece in enumerate(pieces):
-            tag = piece.tag
-            if tag != Backend.READY_FOR_QUERY:
-                piece = self.scrutiny.heard(piece, pipeline)  # noqa: PLW2901 - what the client gets in its place
-            begins = pipeline.settled
-            received = pipeline.received(piece)
-            if tag == Backend.ERROR_RESPONSE and PREFIX in received and piece.whole:
-                before, error, behind = received.partition(piece.data)
-                self._answer(channel, [*out, before], pipeline.settled - settled)
-                channel.choices.word(error, pipeline.progress, channel.say)
-                settled, out = pipeline.settled, [behind]
-            else:
-                out.append(received)
-            if tag == Backend.READY_FOR_QUERY:
-                self.prepared.settled(pipeline.settled)
-                at = channel.choices.settled - settled
-                channel.choices.tell(at + begins, at + pipeline.settled, pipeline.progress, channel.say)
-                if pipeline.is_idle and not self.is_verifying:
-                    after = pieces[index + 1 :]
-                    break
+    def has_moved(self, *, settles: bool) -> None:
+        """The origin has said something, and settled something by it perhaps."""
         self.last_activity = monotonic()
-        if pipeline.settled != settled_before:
+        if settles:
             self._busy_from(self.last_activity)
-        is_over = pipeline.is_idle and not (self.connection.is_closed or channel.is_inside_request or self.is_verifying)
-        settles = is_over and self._conclude(channel, out)
-        self._answer(channel, out, pipeline.settled - settled, settles=settles)
-        if is_over:  # else with the rest of that message: a COPY has failed, and its client goes on sending
-            self._end_lease(channel, settles=settles)
-        elif self.channel is channel and (self.is_verifying or channel.is_waiting):
-            channel.go_on(self)
-        for piece in after:
-            self._take_own(piece)
 
-    def _answer(self, channel: "Channel", out: list[bytes], settled: int, *, settles: bool = False) -> None:
-        status = self._status(settles=settles) if settled else 0
-        channel.answer(b"".join(out), settled, status, last=self.pipeline.is_idle)
-
-    def _status(self, *, settles: bool) -> int:
-        """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""
-        status = self.pipeline.status
-        early = self.tenant.configuration.early
-        flags = self.scrutiny.facts.flags(status, settings=early.settings, catalog=early.catalog)
-        self.scrutiny.facts.begin()
-        if status != TransactionStatus.IDLE:
-            is_uncertain = self.kept or self.scrutiny.is_uncertain
-            return status | UNCERTAIN if is_uncertain else status | flags
-        if self.residue.makes_catalog_stale:
-            self.tenant.knowledge.ddl_seen()
-        return status | flags | SETTLING if settles else status | flags
-
-    def _conclude(self, channel: "Channel", out: list[bytes]) -> bool:
+    def conclude(self, out: list[bytes]) -> bool:
         """Add the last words to an answer that ends with ReadyForQuery; whether the session has to settle."""
+        assert self.channel is not None
         self.scrutiny.conclude(self.pipeline)
-        words = self.scrutiny.last_words(channel.settings.told)
+        words = self.scrutiny.last_words(self.channel.settings.told)
         if words:
             out.insert(len(out) - 1, words)
-        return self._settles(channel)
+        return self._settles(self.channel)
 
     def _described(self, name: bytes, description: bytes) -> None:
         """Before its session's answer leaves, for what is said of the link goes first."""
@@ -238,9 +190,11 @@ class Origin:
         channel = self.channel
         assert channel is not None
         self.scrutiny.conclude(self.pipeline)
-        self._end_lease(channel, settles=self._settles(channel))
+        self.lease_is_over(channel, settles=self._settles(channel))
 
-    def _end_lease(self, channel: "Channel", *, settles: bool) -> None:
+    def lease_is_over(self, channel: "Channel", *, settles: bool) -> None:
+        """Likewise, and that is concluded."""
+        publish(self, self.watching.ledger.take_all())
         if settles:
             self.settling = channel
             channel.settling()

@@ -43,9 +43,9 @@ class Scrutiny:
     """Of one origin connection, lease by lease; the prepared statements outlive them."""
 
     __slots__ = (
-        "_generation", "_has_own_settings", "_is_utf8", "_opening", "_parameters", "_refusals", "_resets",
-        "_startup", "_tenant", "_told", "asked", "facts", "last_fatal", "login", "looked_at", "must_close",
-        "prepared", "refused_write", "residue", "telling", "verifying", "was_read_only",
+        "_generation", "_opening", "_parameters", "_refusals", "_resets", "_startup", "_tenant", "_told", "asked",
+        "facts", "has_own_settings", "is_utf8", "last_fatal", "login", "looked_at", "must_close", "prepared",
+        "refused_write", "residue", "telling", "verifying", "was_read_only",
     )  # fmt: skip
 
     def __init__(self, tenant: "Tenant", parameters: dict[str, str]) -> None:
@@ -53,8 +53,8 @@ class Scrutiny:
         self._tenant = tenant
         self._parameters = parameters
         self._generation = 0
-        self._is_utf8 = True
-        self._has_own_settings = False
+        self.is_utf8 = True
+        self.has_own_settings = False
         self.login = parameters.get("session_authorization", "")  # who the origin said we are when we logged in
         self.looked_at = _LOOKED_AT  # the messages that are to be looked at on their way to the origin
         self._refusals = Refusals()
@@ -80,8 +80,8 @@ class Scrutiny:
         has_own_settings: its statements have names that do not tell of the session's settings.
         """
         self._generation = self._tenant.knowledge.judge.generation
-        self._has_own_settings = has_own_settings
-        self._is_utf8 = client_encoding == "UTF8"
+        self.has_own_settings = has_own_settings
+        self.is_utf8 = client_encoding == "UTF8"
         self.asked = Residue.CLEAN
         self._startup = startup
         if self._resets is not None:
@@ -131,11 +131,11 @@ class Scrutiny:
             return piece
         sql = piece.data[5:-1]
         self.facts.asked(sql)
-        residue = self._tenant.judge(sql, is_utf8=self._is_utf8)
+        residue = self._tenant.judge(sql, is_utf8=self.is_utf8)
         if residue.statements_lost:
             residue = plain.names_kept(residue, sql, self.prepared)
         if may_set_locally(sql):
-            self._has_own_settings = True
+            self.has_own_settings = True
         if not residue:
             return piece
         instead = self._weigh(residue, piece, sql, pipeline)
@@ -202,11 +202,11 @@ class Scrutiny:
         start = message.index(0, 5) + 1
         end = message.index(0, start)
         self.facts.asked(message[start:end])
-        residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self._is_utf8)
+        residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self.is_utf8)
         if residue.statements_lost:
             residue = plain.names_kept(residue, message[start:end], self.prepared)
         if may_set_locally(message):
-            self._has_own_settings = True
+            self.has_own_settings = True
         return self._weigh(residue, piece, message, pipeline) if residue else piece
 
     def _weigh(self, residue: Residue, piece: Piece, text: bytes, pipeline: Pipeline) -> Piece:
@@ -231,7 +231,7 @@ class Scrutiny:
     @property
     def _is_private(self) -> bool:
         """Whether a Parse here reads settings that others do not have, so its statement is for this lease alone."""
-        return self._has_own_settings or self.residue.resets_settings
+        return self.has_own_settings or self.residue.resets_settings
 
     @property
     def _mode(self) -> SessionState:
@@ -251,7 +251,7 @@ class Scrutiny:
     @property
     def is_uncertain(self) -> bool:
         """Whether statements may mean something in this transaction that they do not mean elsewhere."""
-        return self._has_own_settings or self.residue.changes_meaning
+        return self.has_own_settings or self.residue.changes_meaning
 
     # --- from the origin ---
 
@@ -274,7 +274,7 @@ class Scrutiny:
             self._told.setdefault(name, self._parameters.get(name, ""))
             self._parameters[name] = value
             if name == "client_encoding":
-                self._is_utf8 = value == "UTF8"
+                self.is_utf8 = value == "UTF8"
         elif tag == Backend.PARSE_COMPLETE and pipeline.is_watching:
             self.prepared.confirmed()
         elif tag in DESCRIBES and pipeline.is_watching:

@@ -20,14 +20,14 @@ from grpc import aio
 from protos.errors import NotReadyError, RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionaryReceiver
-from protos.link.link_pb2 import Close, Frame, GoAway, Hello, Reason, Welcome
-from protos.link.link_pb2 import Served as ServedFrame
+from protos.link.link_pb2 import Close, Frame, GoAway, Group, Hello, Reason, Served, Welcome
 from protos.link.mux import Mux
 from protos.link.settings import from_wire
 from protos.pg.messages import service_error
 from protos.release import RELEASE
 from protos.runtime.link_stream import LinkStream
-from regional.cache.served import Served
+from regional.cache import asking
+from regional.cache.served import Served as ServedByEdges
 from regional.channel import Channel
 from regional.profile import Profile
 from regional.tenants import Tenants
@@ -50,7 +50,11 @@ class EdgeLink:
         self.applied: dict[str, int] = {}
         """The version of each configuration that the edge has said it has."""
         self.on_applied: Callable[[], None] = lambda: None
-        self.on_served: Callable[[ServedFrame], None] = lambda frame: None
+        self.group = Group(nodes=[node])
+        """The pool nodes that an edge has to hear, this one among them."""
+        self.served = Served()
+        """What has come of the edge's queries, as it has said last."""
+        self.on_served: Callable[[Served], None] = lambda served: None
         self.channels: dict[int, Channel] = {}
         self.stream = LinkStream(budget=Budget(RECEIVE_BUDGET_BYTES), on_frame=self._on_frame)
         self._tenants = tenants
@@ -58,6 +62,7 @@ class EdgeLink:
         self._dictionary = DictionaryReceiver()
         self._takes: dict[str, Callable[[Frame], None]] = {
             "applied": self._on_applied,
+            "ask": self._on_ask,
             "begin": self._on_begin,
             "cancel": self._on_cancel,
             "choice": self._on_choice,
@@ -66,7 +71,7 @@ class EdgeLink:
             "hello": self._on_hello,
             "open": self._on_open,
             "resolve": self._on_resolve,
-            "served": lambda frame: self.on_served(frame.served),
+            "served": self._on_served,
             "state": self._on_state,
             "statement": self._on_statement,
         }
@@ -113,6 +118,11 @@ class EdgeLink:
         else:  # closed by us before, perhaps with bytes that nobody takes any more
             self.mux.forget_lane(frame.channel)
 
+    def _on_ask(self, frame: Frame) -> None:
+        channel = self.channels.get(frame.channel)
+        if channel is not None:
+            asking.ask(channel)
+
     def _on_begin(self, frame: Frame) -> None:
         channel = self.channels.get(frame.channel)
         if channel is not None:
@@ -143,6 +153,10 @@ class EdgeLink:
     def _on_resolve(self, frame: Frame) -> None:
         self._tenants.resolve(frame.resolve, lambda answer: self.push(Frame(resolved=answer)))
 
+    def _on_served(self, frame: Frame) -> None:
+        self.served = frame.served
+        self.on_served(frame.served)
+
     def _on_applied(self, frame: Frame) -> None:
         self.applied[frame.applied.name] = frame.applied.version
         self.on_applied()
@@ -159,6 +173,7 @@ class EdgeLink:
             configurations=len(pushed),
         )  # fmt: skip
         self.push(Frame(welcome=welcome))
+        self.push(Frame(group=self.group))
         for configuration in pushed:
             self.push(Frame(configuration=configuration))
         log.info("link up", edge=hello.node, release=hello.release, peer=self.peer, address=hello.address)
@@ -187,9 +202,12 @@ class LinkServer:
 
     def __init__(self, tenants: Tenants, *, checks_role: bool) -> None:
         self.node = f"pool-{secrets.token_hex(6)}"
+        self.served = ServedByEdges()
+        self._group = Group(nodes=[self.node])
         self.links: set[EdgeLink] = set()
-        self.served = Served()
         self.is_draining = False
+        self.is_open = True
+        """Whether edges may link; not while this node waits until it may serve."""
         self._tenants = tenants
         self._checks_role = checks_role
         self._changed = asyncio.Event()
@@ -205,9 +223,12 @@ class LinkServer:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the certificate has not the role of an edge")
         if self.is_draining:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the pool node is shutting down")
+        if not self.is_open:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the pool node is starting")
         link = EdgeLink(self._tenants, self.node, context.peer())
         link.on_applied = self._notify
-        link.on_served = lambda frame: self.served.take(link.hello.node, frame)
+        link.group = self._group
+        link.on_served = lambda served: self.served.take(link.hello.node, served)
         self.links.add(link)
         why = "closed by the edge"
         try:
@@ -230,6 +251,13 @@ class LinkServer:
         """To every linked edge."""
         for link in self.links:
             link.push(frame)
+
+    def group_changed(self, group: Group) -> None:
+        """Other pool nodes are to be heard by every edge, or it is not known which."""
+        self._group = group
+        for link in self.links:
+            link.group = group
+        self.push(Frame(group=group))
 
     def go_away(self, why: str) -> None:
         self.is_draining = True

@@ -8,7 +8,7 @@ leaves the store whole.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -48,6 +48,15 @@ class Record:
     sealed: bytes = attrs.field(repr=False)
 
 
+@attrs.frozen
+class Member:
+    """A node of a shared store."""
+
+    node: str
+    renewed_s: float
+    """How long ago it said that it is there, by the store's clock."""
+
+
 class Store(Protocol):
     """What both stores do. Every method may raise StoreUnavailableError."""
 
@@ -59,6 +68,19 @@ class Store(Protocol):
     @property
     def is_temporary(self) -> bool:
         """Whether the store ends with the process."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several pool nodes may use it; only then are there members."""
+        ...
+
+    def renew(self, node: str) -> "Sequence[Member]":
+        """This node is there; all members that have not left, itself among them."""
+        ...
+
+    def leave(self, node: str) -> None:
+        """This node is a member no more."""
         ...
 
     def list(self) -> list[Record]:

@@ -9,12 +9,13 @@ user version which shape it has.
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from regional.store import (
+    Member,
     NameTakenError,
     NoSuchNameError,
     Record,
@@ -65,6 +66,16 @@ class SqliteStore:
     @property
     def is_temporary(self) -> bool:
         return self._path is None
+
+    @property
+    def is_shared(self) -> bool:
+        return False
+
+    def renew(self, node: str) -> Sequence[Member]:
+        return (Member(node, 0.0),)
+
+    def leave(self, node: str) -> None:
+        """There is nobody to tell."""
 
     def list(self) -> list[Record]:
         with self._transaction("BEGIN") as connection:

@@ -18,6 +18,7 @@ from protos.errors import IdleInTransactionError
 from protos.pg.tags import TransactionStatus
 from regional import complaints
 from regional.asking import ask_whether_read_only, count_lock_waits, survey
+from regional.cache.publishing import Publishing
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
 from regional.dial import Dialer
@@ -55,6 +56,7 @@ class Tenant:
         self.knowledge = Knowledge(self, dict(configuration.server_parameters))
         self.judge = self.knowledge.judge.verdict
         self.names = NamesSeen()
+        self.publishing = Publishing(self)
         self.total_errors = 0
         self.is_withdrawn = False
         self._dialer = dialer
@@ -170,11 +172,13 @@ class Tenant:
         """The connection has ended by itself."""
         log.warning("origin connection lost", configuration=self.configuration.name, why=why)
         self.total_errors += 1
+        self.knowledge.lost()
         self._forget_origin(origin)
 
     def _forget_origin(self, origin: Origin) -> None:
         self.pool.discard(origin)
         self._retired.discard(origin)
+        self.publishing.lost(origin, self._nursery)
         if origin.residue.makes_catalog_stale:  # whether or not its last transaction was committed
             self.knowledge.ddl_seen()
         if self.pool.waiters:
@@ -209,6 +213,7 @@ class Tenant:
             self.sizing.forget()
             self.knowledge.parameters = dict(configuration.server_parameters)
             self.knowledge.drop_catalog()
+            self.knowledge.lost()
             self.names.forget_catalog()
             self.retire(lambda origin: True)
         self.fit()

@@ -7,13 +7,16 @@ from typing import Final
 import structlog
 import trio
 
-from protos.errors import NotReadyError, QueryCancelledError, ServiceError
+from protos.errors import NotReadyError, QueryCancelledError, ServiceError, UnknownConfigurationError
+from protos.link.link_pb2 import Caching, Early, Frame, Invalidate, Resolution, Resolve, Resolved, Withdraw
 from protos.link.link_pb2 import Configuration as Pushed
-from protos.link.link_pb2 import Early, Frame, Invalidate, Resolution, Resolve, Resolved, Withdraw
 from protos.link.settings import to_wire
 from protos.pg.messages import service_error
+from regional.cache.neighbours import Neighbours, have_one_database
+from regional.cache.verdicts import EVERYTHING, Writing
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
+from regional.control import UnknownTableError
 from regional.dial import Dialer
 from regional.resolving import Resolver
 from regional.shares import share_out
@@ -39,6 +42,8 @@ class Tenants:
         self._leaving: set[Tenant] = set()  # withdrawn, with leases that may end
         self._resolvers: dict[str, Resolver] = {}
         self._turn = 0
+        self._neighbours = Neighbours(self.__iter__)
+        self._told: dict[str, bool] = {}  # what was pushed last of what is known for the cache
 
     def __iter__(self) -> Iterator[Tenant]:
         return iter([*self._tenants.values(), *self._leaving])
@@ -54,12 +59,18 @@ class Tenants:
             tenant = Tenant(configuration, secret, self.dialer, self._nursery)
             tenant.knowledge.on_parameters = self._parameters_changed
             tenant.knowledge.tell = self.push
+            tenant.knowledge.on_meaning = self._meaning_changed
+            tenant.knowledge.cache.on_news = self._known_for_cache
+            tenant.publishing.neighbours = self._neighbours
             self._tenants[configuration.name] = tenant
             self._resolvers[configuration.name] = Resolver(tenant)
         else:
             if configuration.origin != tenant.configuration.origin:
                 self._forget_answers(configuration.name)
+            if configuration.caching != tenant.configuration.caching:
+                tenant.publishing.purge(EVERYTHING)
             tenant.change(configuration, secret)
+        self._neighbours_changed()
         self._share_out()
         self.push(Frame(configuration=self._pushed(tenant)))
 
@@ -70,11 +81,8 @@ class Tenants:
         if tenant is not None:
             tenant.withdraw()
             self._leaving.add(tenant)
+        self._neighbours_changed()
         self.push(Frame(withdraw=Withdraw(name=name, version=version)))
-
-    def purge(self, name: str, table: str | None) -> None:
-        """Have every linked edge drop the answers of a configuration; too many are always allowed, so all of them."""
-        self.push(Frame(invalidate=Invalidate(configuration=name, answers=True)))
 
     def configurations(self) -> list[Pushed]:
         """What a new edge is told."""
@@ -148,6 +156,43 @@ class Tenants:
         self.push(Frame(configuration=self._pushed(tenant)))
         self.on_learnt(tenant)
 
+    def _meaning_changed(self, tenant: Tenant) -> None:
+        """DDL through one configuration is DDL for all that have its database."""
+        for other in self:
+            if other is not tenant and have_one_database(tenant, other):
+                other.knowledge.others_ddl_seen()
+
+    def _known_for_cache(self, tenant: Tenant) -> None:
+        self._neighbours_changed()
+        name = tenant.configuration.name
+        if self._tenants.get(name) is tenant and self._told.get(name) != tenant.knowledge.cache.is_read_committed:
+            self.push(Frame(configuration=self._pushed(tenant)))
+
+    def _neighbours_changed(self) -> None:
+        """Who has a lease finds out at once whether what it writes is wanted now."""
+        self._neighbours.changed()
+        for tenant in self:
+            tenant.publishing.neighbours_changed()
+
+    def purge(self, name: str, table: str | None) -> None:
+        """Have every linked edge drop this configuration's answers, or those that were read from a table.
+
+        Raises UnknownConfigurationError, UnknownTableError, and NotReadyError while the tables are not known.
+        """
+        tenant = self._tenants.get(name)
+        if tenant is None:
+            raise UnknownConfigurationError
+        if table is None:
+            tenant.publishing.purge(EVERYTHING)
+            return
+        reach = tenant.knowledge.cache.reach
+        if reach is None:
+            raise NotReadyError(public="the origin's catalogue is not known at present; purge without a table")
+        tables = reach.named(table)
+        if not tables:
+            raise UnknownTableError(name, table)
+        tenant.publishing.purge(Writing(tables))
+
     def _forget_answers(self, name: str) -> None:
         """DateStyle=ISO means something else where the base has another order."""
         self._resolvers[name].known.clear()
@@ -155,7 +200,8 @@ class Tenants:
 
     def _pushed(self, tenant: Tenant) -> Pushed:
         configuration = tenant.configuration
-        early = configuration.early
+        early, caching = configuration.early, configuration.caching
+        self._told[configuration.name] = is_read_committed = tenant.knowledge.cache.is_read_committed
         known: list[Resolution] = list(self._resolvers[configuration.name].known.values())
         return Pushed(
             name=configuration.name,
@@ -168,6 +214,12 @@ class Tenants:
             wait_timeout_s=configuration.wait_timeout_s,
             idle_in_transaction_timeout_s=configuration.idle_in_transaction_timeout_s,
             early=Early(begin=early.begin, prepare=early.prepare, remember=early.settings or early.catalog),
+            caching=Caching(
+                enabled=not caching.disabled,
+                in_transactions=caching.in_transactions,
+                is_read_committed=is_read_committed,
+                stale_if_unreachable_s=caching.stale_if_unreachable,
+            ),
             parameters=to_wire(tenant.knowledge.parameters.items()),
             known=known[-MAX_PUSHED_RESOLUTIONS:],
         )

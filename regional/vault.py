@@ -6,7 +6,7 @@ without the record failing to open. Calls block: async code makes them in a thre
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import attrs
@@ -14,7 +14,7 @@ import msgspec
 
 from regional.configuration import Configuration, OriginSecret
 from regional.secrets import KEY_BYTES, KEY_CURE, SecretBox, StoreKeyError, TamperedError, given_key, kept_key
-from regional.store import NoSuchNameError, Record, Store, open_store
+from regional.store import Member, NoSuchNameError, Record, Store, open_store
 
 # Seals of this purpose open for no other, should the key ever serve two.
 CONTEXT: Final = b"onetrip configuration\0"
@@ -88,6 +88,19 @@ class Vault:
     def revision(self) -> int:
         """A number that grows with every change that any node of this store makes."""
         return self._store.revision()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other pool nodes may have the same store."""
+        return self._store.is_shared
+
+    def renew(self, node: str) -> Sequence[Member]:
+        """This node is there; the members of the store."""
+        return self._store.renew(node)
+
+    def leave(self, node: str) -> None:
+        """This node is a member no more."""
+        self._store.leave(node)
 
     def close(self) -> None:
         self._store.close()

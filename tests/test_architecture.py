@@ -42,7 +42,9 @@ TESTED_IN: Final = {
     "regional/forwarding.py": "tests/regional/test_verifying_origin.py",
     "regional/node.py": "tests/integration/test_nodes.py",
     "regional/options.py": "tests/deploy/test_node_commands.py",
+    "regional/relaying.py": "tests/regional/cache/test_publishing.py",
     "regional/scrutiny.py": "tests/regional/test_origin.py",
+    "regional/cache/watching.py": "tests/regional/cache/test_publishing.py",
     "regional/cache/verdicts.py": "tests/regional/cache/test_writing.py",
 }
 

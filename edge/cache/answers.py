@@ -21,6 +21,7 @@ import attrs
 
 from edge.cache.flights import Flights
 from edge.cache.parts import Parts
+from edge.cache.shortcuts import Shortcut, Shortcuts
 from edge.cache.store import OVERHEAD_BYTES, Kept, Store
 from protos.link.link_pb2 import Caching, Invalidate, Statuses, Verdict
 
@@ -81,6 +82,7 @@ class Answers:
         self.store = store
         self.clock = clock
         self.policy = Caching()
+        self.is_on = False
         self.number = 0
         self.vouched_until = 0.0
         """Until then, what is here is served."""
@@ -88,6 +90,7 @@ class Answers:
         self.reachable_until = 0.0
         """Until then, some pool node counts as reachable."""
         self.kept: dict[Hashable, Answer] = {}
+        self.shortcuts = Shortcuts()
         self.flights = Flights()
         self.reasons: dict[Hashable, str] = {}
         """Of statements, by what names them: why their answers are not kept."""
@@ -119,12 +122,6 @@ class Answers:
         invalidated = self._invalidated
         return all(invalidated.get(table, 0) <= number for table in tables)
 
-    def is_stale(self, answer: Answer, now: float) -> bool | None:
-        """Whether it has to be renewed; None if it may not be served any more."""
-        if now < answer.fresh_until:
-            return False
-        return True if now < answer.stale_until else None
-
     def is_last_resort(self, answer: Answer, now: float) -> bool:
         """Whether it may be served where its origin cannot be reached."""
         return now < answer.fresh_until + self.policy.stale_if_unreachable_s
@@ -133,7 +130,7 @@ class Answers:
 
     def keep(self, answer: Answer) -> bool:
         """Keep an answer in the place of an older one, if it is good."""
-        if not self.is_good(answer.number, answer.tables) or not self.policy.enabled:
+        if not self.is_good(answer.number, answer.tables) or not self.is_on:
             return False
         old = self.kept.get(answer.key)
         if old is not None:
@@ -146,6 +143,14 @@ class Answers:
             self.evicted(answer.key)
         return False
 
+    def shorten(self, key: Hashable, request_bytes: int, shortcut: Shortcut) -> None:
+        """Remember how a request is answered from this answer, if that is kept."""
+        answer = shortcut.answer
+        if self.kept.get(answer.key) is answer:
+            size = self.shortcuts.add(key, request_bytes, shortcut)
+            self.bytes += size
+            self.store.grow(answer, size)
+
     def drop(self, answer: Answer) -> None:
         if self.kept.get(answer.key) is answer:
             self.evicted(answer.key)
@@ -154,6 +159,7 @@ class Answers:
     def evicted(self, key: Hashable) -> None:
         """The store has no room for it."""
         self.bytes -= self.kept.pop(key).size
+        self.shortcuts.forget(key)
 
     def give_reason(self, statement: Hashable, size: int, why: str) -> None:
         """Answers to this statement are not kept, until its meaning may be another."""
@@ -167,6 +173,7 @@ class Answers:
     def allow(self, policy: Caching) -> None:
         """What the configuration allows from now on."""
         self.policy = policy
+        self.is_on = policy.enabled
         if not policy.enabled:
             self.forget_all()
 
@@ -192,6 +199,7 @@ class Answers:
         self._floor = self.number
         self._invalidated.clear()
         kept, self.kept = self.kept, {}
+        self.shortcuts.clear()
         self.bytes = 0
         for answer in kept.values():
             self.store.drop(answer)

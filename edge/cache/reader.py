@@ -17,6 +17,7 @@ from typing import Final
 from edge.cache.answers import MAX_ANSWER_BYTES, Answer, Answers, Asked
 from edge.cache.flights import Flight
 from edge.cache.parts import READY_BYTES, Parts, is_settled, split
+from edge.cache.shortcuts import Shortcut
 from edge.cache.switch import CACHE, Switch
 from edge.memos import Settings
 from protos.link.link_pb2 import Verdict
@@ -93,17 +94,18 @@ class Reader:
 
     @property
     def is_on(self) -> bool:
-        return self._answers.policy.enabled and not self.is_off
+        return self._answers.is_on and not self.is_off
 
     def may_read(self, opening: tuple[bytes, ...] | None, *, is_idle: bool) -> bool:
         """Whether the session is where answers may be served: outside of a transaction, or in a held one.
 
         opening: what opens a transaction that is held; None if there is none, or it has failed.
         """
-        policy = self._answers.policy
-        if not policy.enabled or self.is_off:
+        if not self._answers.is_on or self.is_off:
             return False
-        return is_idle or (opening is not None and policy.in_transactions and self._reads_committed(opening))
+        if is_idle or opening is None:
+            return is_idle
+        return self._answers.policy.in_transactions and self._reads_committed(opening)
 
     def _reads_committed(self, opening: tuple[bytes, ...]) -> bool:
         shapes = opening[1:]
@@ -114,25 +116,35 @@ class Reader:
 
     def recall(self, request: Hashable) -> Answer | None:
         """An answer that may be served now, if there is one."""
+        answer = self._answers.find((self.settings.view, request))
+        return answer if answer is not None and self._may_serve(answer) else None
+
+    def _may_serve(self, answer: Answer) -> bool:
         answers = self._answers
-        key = (self.settings.view, request)
-        if key not in answers.kept:
-            return None
-        answer = answers.find(key)
-        if answer is None:
-            return None
         now = answers.clock()
-        if now < answers.vouched_until:
-            is_stale = answers.is_stale(answer, now)
-            if is_stale is None:
-                return None
-        elif now >= answers.reachable_until and answers.is_last_resort(answer, now):
-            is_stale = True
-        else:
-            return None
-        if is_stale and now < answers.vouched_until and key not in answers.flights.by_key:
+        if now >= answers.vouched_until:
+            return now >= answers.reachable_until and answers.is_last_resort(answer, now)
+        if now < answer.fresh_until:
+            return True
+        if now >= answer.stale_until:
+            return False
+        if answer.key not in answers.flights.by_key:
             self.renews = answer
-        return answer
+        return True
+
+    # --- shortcuts ---
+
+    def shortcut(self, request: Hashable) -> Shortcut | None:
+        """The way from the bytes of a whole group to an answer that may be served now, if there is one."""
+        shortcut = self._answers.shortcuts.by_key.get((self.settings.view, request))
+        if shortcut is None:
+            return None
+        answer = self._answers.find(shortcut.answer.key)
+        return shortcut if answer is shortcut.answer and self._may_serve(answer) else None
+
+    def shorten(self, request: Hashable, request_bytes: int, shortcut: Shortcut) -> None:
+        """The bytes of a whole group have been answered so."""
+        self._answers.shorten((self.settings.view, request), request_bytes, shortcut)
 
     def serve(self, answer: Answer, *, is_stale: bool | None = None) -> None:
         """It has been served."""
@@ -194,7 +206,7 @@ class Reader:
             self._is_counted = False
             return
         answers = self._answers
-        if not answers.policy.enabled:
+        if not answers.is_on:
             answers.disabled += 1
             why = "disabled"
         elif self.is_off:

@@ -89,6 +89,14 @@ class Store:
             self._small = deque(one for one in self._small if one.answers is not None)
             self._main = deque(one for one in self._main if one.answers is not None)
 
+    def grow(self, kept: Kept, size: int) -> None:
+        """It takes so many bytes more."""
+        kept.size += size
+        self.bytes += size
+        if not kept._is_main:
+            self._small_bytes += size
+        self._make_room()
+
     # --- what is being collected ---
 
     def reserve(self, size: int) -> bool:

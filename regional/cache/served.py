@@ -1,10 +1,10 @@
 """What has come of the queries of all edges, summed by configuration.
 
-Theory of operation: an edge says every few seconds what it has counted since it began. What a frame says beyond the
-one before it from the same edge is added to the sums, so nothing is counted twice, whatever links come and go, and the
-sums never fall. A counter that is lower than before has begun again, and counts from nothing. What an edge keeps is no
-counter: it is the edge's latest word, and goes with its link. Edges of which nothing was heard for long are forgotten,
-the longest silent first.
+Theory of operation: an edge says every few seconds what it has counted since it began, of the configurations where
+that has changed. What it says beyond its last word is added to the sums, so nothing is counted twice, whatever links
+come and go, and the sums never fall. A counter that is lower than before has begun again, and counts from nothing. What
+an edge keeps is no counter: it is the edge's latest word, and goes with its link. Edges of which nothing was heard for
+long are forgotten, the longest silent first.
 
 Reasons for which an answer is not kept are summed by class, the part in front of a colon: the rest may name anything.
 """
@@ -34,41 +34,31 @@ class _Sums:
     reasons: dict[str, int] = attrs.field(factory=dict)
 
 
-@attrs.define
-class _Edge:
-    """What an edge has said last, by configuration."""
-
-    said: dict[str, Statuses] = attrs.field(factory=dict)
-    is_linked: bool = True
-
-
 class Served:
     """The sums of one pool node."""
 
     def __init__(self) -> None:
-        self._edges: dict[str, _Edge] = {}  # whose word is the oldest comes first
+        # What each edge has said last, by configuration; whose word is the oldest comes first.
+        self._edges: dict[str, dict[str, Statuses]] = {}
         self._sums: dict[str, _Sums] = {}
         self._classes: set[str] = set()
 
     def take(self, edge_node: str, frame: ServedFrame) -> None:
         """An edge has said what it has counted so far."""
-        before = self._edges.pop(edge_node, None) or _Edge()
-        said = {}
+        said = self._edges.pop(edge_node, {})
         for statuses in frame.statuses:
             name = statuses.configuration
-            self._add(self._sums.setdefault(name, _Sums()), before.said.get(name, Statuses()), statuses)
+            self._add(self._sums.setdefault(name, _Sums()), said.get(name, Statuses()), statuses)
             said[name] = statuses
-        # A configuration that a frame leaves out may be in a later one, with its counters as they were.
-        left_out = {name: _keeping_nothing(past) for name, past in before.said.items() if name not in said}
-        self._edges[edge_node] = _Edge(left_out | said)
+        self._edges[edge_node] = said
         while len(self._edges) > MAX_EDGES:
             del self._edges[next(iter(self._edges))]
 
     def gone(self, edge_node: str) -> None:
         """The edge is not linked any more, so what it keeps is not served."""
-        edge = self._edges.get(edge_node)
-        if edge is not None:
-            edge.is_linked = False
+        said = self._edges.get(edge_node, {})
+        for name in said:
+            said[name] = _keeping_nothing(said[name])
 
     def totals(self) -> tuple[CacheStatus, ...]:
         """All configurations of which an edge has spoken, by name."""
@@ -91,7 +81,7 @@ class Served:
         return name
 
     def _status(self, name: str, sums: _Sums) -> CacheStatus:
-        kept = [edge.said[name] for edge in self._edges.values() if edge.is_linked and name in edge.said]
+        kept = [said[name] for said in self._edges.values() if name in said]
         answered = sums.counters["hits"] + sums.counters["stale"]
         asked = answered + sums.counters["misses"]
         return CacheStatus(

@@ -64,6 +64,7 @@ def test_it_is_a_request_once_it_is_executed() -> None:
         (bind(b"p", b"old", []),),
         (bind(b"", b"old", []), bind(b"", b"old", [])),
         (bind(b"", b"old", []), describe_statement(b"old")),
+        (parse(b"", SQL), bind(b"", b"old", [])),  # whatever stands under that name in another session
         (describe_statement(b"old"), describe_statement(b"old")),
         (describe_portal(b""),),
         (execute(),),

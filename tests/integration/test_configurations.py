@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -144,6 +145,20 @@ def test_a_purge_is_told_to_every_edge(house: House, origin: Origin) -> None:
     unknown = house.command("config", "purge", "never_made")
     assert unknown.returncode == 1
     assert "onetrip config list" in unknown.stderr
+
+
+def test_status_counts_what_edges_have_made_of_queries(house: House, origin: Origin) -> None:
+    target = target_of(house.create("counted", origin.url(), "--no-caching"))
+    with connect(target, autocommit=True) as session:
+        for _ in range(3):
+            session.execute("select 1")
+    deadline = time.monotonic() + 10
+    counted: dict[str, Any] = {}
+    while counted.get("disabled", 0) < 3 and time.monotonic() < deadline:
+        caches = {cache["configuration"]: cache for cache in shown(house, "status")["caches"]}
+        counted = caches.get("counted", {})
+    assert counted["disabled"] == 3
+    assert (counted["hits"], counted["misses"], counted["hit_rate"], counted["entries"]) == (0, 0, None, 0)
 
 
 def test_status_counts_links_and_pools(house: House, configuration: str) -> None:

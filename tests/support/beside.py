@@ -28,7 +28,20 @@ from edge.session import Session
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Begin, Cancel, Close, Frame, Hello, Open, Reason, Resolve, Resolved, Setting, State
+from protos.link.link_pb2 import (
+    Ask,
+    Begin,
+    Cancel,
+    Close,
+    Frame,
+    Hello,
+    Open,
+    Reason,
+    Resolve,
+    Resolved,
+    Setting,
+    State,
+)
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.parsers import data_row_of, error_fields
@@ -269,6 +282,8 @@ class Edge:
         self.clients: dict[int, Client] = {}
         self.frames: list[Frame] = []
         """Control frames of the link that this end got."""
+        self.heard: list[Frame] = []
+        """All frames, in order."""
         self.data_messages = [0, 0]
         """Messages with a session's frames: sent, received."""
         self._dictionary = DictionarySender()
@@ -333,6 +348,12 @@ class Edge:
             self.open(client)
         self.stream.mux.send_in_order(self._lanes[client.channel], Frame(channel=client.channel, begin=begin))
 
+    def ask(self, client: Client) -> None:
+        """May the answer to the client's next request be kept?"""
+        if not client.channel:
+            self.open(client)
+        self.stream.mux.send_in_order(self._lanes[client.channel], Frame(channel=client.channel, ask=Ask()))
+
     def consumed(self, client: Client, size: int) -> None:
         self.stream.mux.consumed(self._lanes[client.channel], size, time.monotonic())
 
@@ -342,6 +363,7 @@ class Edge:
         client.channel = 0
 
     def _on_frame(self, frame: Frame) -> None:
+        self.heard.append(frame)
         client = self.clients.get(frame.channel)
         if not frame.channel:
             self.frames.append(frame)

@@ -1,4 +1,4 @@
-"""The database of the labelled statements, and how statements are run there."""
+"""The database of the labelled statements and how statements are run there; tables that go through a pool node."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +36,26 @@ where c.relkind in ('r', 'p', 'm', 'v', 'f') and n.nspname !~ '^(pg_|information
 """
 
 Rows = list[list[bytes | None]]
+Oids = dict[str, int]
+
+SHOP: Final = """
+create schema shop;
+create table shop.orders (id int primary key, note text);
+create table shop.lines (id int primary key, order_id int references shop.orders on delete cascade);
+create table shop.prices (id int primary key, price int);
+create table shop.audited (id int primary key);
+create table shop.log (id int);
+create function shop.write_log() returns trigger language plpgsql as
+  'begin insert into shop.log values (new.id); return new; end';
+create trigger audit after insert on shop.audited for each row execute function shop.write_log();
+create function shop.save(n int) returns int language sql as 'insert into shop.log values (n) returning id';
+create procedure shop.save_twice(n int) language plpgsql as
+  'begin insert into shop.log values (n); commit; insert into shop.log values (n); end';
+insert into shop.orders values (1, 'one'), (2, 'two');
+insert into shop.prices values (1, 100), (2, 200);
+grant all on schema shop to by_scram;
+grant all on all tables in schema shop to by_scram;
+"""
 
 
 class RefusedError(Exception):
@@ -96,3 +116,13 @@ def labels(origin: Origin) -> Iterator[Labels]:
     labels = Labels(origin, frozenset(name for (name,) in available), names)
     with labels.connect():
         yield labels
+
+
+@pytest.fixture
+def shop(origin: Origin) -> Iterator[Oids]:
+    """The oids of the tables, by name."""
+    with origin.connect() as connection:
+        connection.execute(SHOP.encode())
+        rows = connection.execute("select relname, oid::int from pg_class where relnamespace = 'shop'::regnamespace")
+        yield dict(rows.fetchall())
+        connection.execute("drop schema if exists shop cascade")

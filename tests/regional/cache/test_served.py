@@ -83,13 +83,16 @@ def test_an_edge_that_began_again_counts_from_nothing() -> None:
     assert only(served).hits == 10
 
 
-def test_a_configuration_that_is_left_out_keeps_its_counters_and_no_entries() -> None:
+def test_a_configuration_that_is_left_out_is_as_it_was() -> None:
     served = Served()
     served.take("one", said("a", hits=5, entries=2, bytes=9))
     served.take("one", said("b", hits=1))
-    assert [(each.hits, each.entries, each.bytes) for each in served.totals()] == [(5, 0, 0), (1, 0, 0)]
+    assert [(each.hits, each.entries, each.bytes) for each in served.totals()] == [(5, 2, 9), (1, 0, 0)]
+    served.gone("one")
+    served.take("one", said("b", hits=2))
+    assert [(each.hits, each.entries) for each in served.totals()] == [(5, 0), (2, 0)], "its answers went with its link"
     served.take("one", said("a", hits=6, entries=1, bytes=4))
-    assert [(each.hits, each.entries) for each in served.totals()] == [(6, 1), (1, 0)]
+    assert [(each.hits, each.entries) for each in served.totals()] == [(6, 1), (2, 0)]
 
 
 def test_reasons_are_summed_by_class_the_most_frequent_first() -> None:

@@ -1,0 +1,110 @@
+"""What is known of an origin for the query cache: a snapshot of its catalogue, and which database it is.
+
+It is read with the catalogue that the proof of cleanness stands on, and forgotten with it. A snapshot that says the
+same as the one before changes nothing, so what the classifier remembers stays.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from protos.pg.parsers import error_fields
+from regional.cache.classifier import Classifier
+from regional.cache.reach import Reach
+from regional.cache.reach_query import REACH_QUERY
+from regional.exchange import Exchange
+
+if TYPE_CHECKING:
+    from regional.origin import Origin
+    from regional.tenant import Tenant
+
+log = structlog.get_logger(__name__)
+
+
+class Known:
+    """Of one tenant."""
+
+    def __init__(self, tenant: "Tenant") -> None:
+        self.classifier = Classifier()
+        """What statements read and write; it knows nothing while nobody caches."""
+        self.generation = 0
+        """Counts what the classifier has known: an answer is kept only if it is the same as when it was asked for."""
+        self.database = ""
+        """Which database this is, as far as is known for certain."""
+        self.is_wanted = False
+        """Whether it is to be read."""
+        self.on_news: Callable[[Tenant], None] = lambda tenant: None
+        """Called when something is known that concerns others."""
+        self._tenant = tenant
+        self._digest = ""  # of the last snapshot
+        self._exchange: Exchange | None = None  # the latest reading, until it is taken over
+
+    @property
+    def reach(self) -> Reach | None:
+        return self.classifier.reach
+
+    @property
+    def is_read_committed(self) -> bool:
+        """Whether the origin is known to give a transaction this isolation unless it asks for another."""
+        return self.reach is not None and self.reach.is_read_committed
+
+    def read(self, origin: "Origin", done: Callable[[], None]) -> None:
+        """Read it on this connection, if it is wanted; done hears when that is over, also if the connection is lost."""
+        self._exchange = None
+        if not self.is_wanted:
+            done()
+            return
+
+        def came(exchange: Exchange) -> None:
+            self._exchange = exchange
+            done()
+
+        origin.run(REACH_QUERY.encode(), came)
+
+    def take_read(self) -> bool:
+        """What was read last holds; whether it is another than before."""
+        exchange, self._exchange = self._exchange, None
+        return self.take(None if exchange is None else self._understood(exchange))
+
+    def _understood(self, exchange: Exchange) -> Reach | None:
+        name = self._tenant.configuration.name
+        if not exchange.status or exchange.error:
+            why = error_fields(exchange.error).get("M") if exchange.error else "the connection was lost"
+            log.warning("catalogue not read for the cache; nothing is kept", configuration=name, why=why)
+            return None
+        try:
+            return Reach.from_rows(exchange.rows)
+        except Exception:  # whatever the origin answers, the node lives on
+            log.exception("catalogue not understood for the cache; nothing is kept", configuration=name)
+            return None
+
+    def take(self, reach: Reach | None) -> bool:
+        """This holds from here on; whether it is known to be another than before."""
+        before, self._digest = self._digest, self._digest if reach is None else reach.digest
+        known = self.reach
+        is_same = reach is not None and known is not None and reach.digest == known.digest
+        if not is_same:
+            self.classifier.reach = reach
+            self.generation += 1
+        if reach is not None and not (is_same and self.database == reach.database):
+            self.database = reach.database
+            self.on_news(self._tenant)
+        return reach is not None and bool(before) and before != reach.digest
+
+    def forget(self) -> None:
+        """It may be wrong."""
+        self.take(None)
+
+    def forget_all(self) -> None:
+        """Likewise, and what is read next is no news."""
+        self.take(None)
+        self._digest = ""
+
+    def doubt_database(self) -> bool:
+        """A connection was lost: the server may be another, or may have been started again. Whether that is news."""
+        if not self.database:
+            return False
+        self.database = ""
+        self.on_news(self._tenant)
+        return True

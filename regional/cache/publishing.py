@@ -1,0 +1,112 @@
+"""What a tenant's leases have written, told to every edge that may have answers of the same database (rules 21).
+
+A connection that is lost with something unpublished counts as having committed it. It may do so only later, since the
+statement goes on at the origin. So until its backend is gone, which another connection is asked, what was read from
+those tables is not kept, and when it is gone it is published once more.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from protos.errors import ServiceError
+from protos.link.link_pb2 import Frame, Invalidate
+from regional.cache.neighbours import Neighbours
+from regional.cache.verdicts import Writing
+from regional.knowledge import borrow
+
+if TYPE_CHECKING:
+    from regional.origin import Origin
+    from regional.tenant import Tenant
+
+LOOK_AGAIN_S: Final = 0.5  # whether a backend is gone
+GIVE_UP_S: Final = 600.0
+
+log = structlog.get_logger(__name__)
+
+
+class Publishing:
+    """Of one tenant."""
+
+    def __init__(self, tenant: "Tenant") -> None:
+        self.neighbours = Neighbours()
+        self._tenant = tenant
+        self._version = -1  # of the neighbours that the audience was found among
+        self._audience: tuple[Tenant, ...] = ()
+        self._doubts: list[Writing] = []
+
+    @property
+    def audience(self) -> "tuple[Tenant, ...]":
+        """The configurations that hear of what is written here; none if nobody caches this database."""
+        if self._version != self.neighbours.version:
+            self._version = self.neighbours.version
+            self._audience = self.neighbours.that_cache(self._tenant)
+            if self._audience:
+                self._tenant.knowledge.hurry()
+        return self._audience
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether what is written and read here has to be known."""
+        return not self._tenant.configuration.caching.disabled or bool(self.audience)
+
+    def neighbours_changed(self) -> None:
+        """If somebody caches from now on, nobody has looked at what the leases that there are have done so far."""
+        for origin in self._tenant.pool.leased:
+            if origin.channel is not None and not origin.watching.is_on and self.audience:
+                origin.watching.doubt(origin.pipeline)
+
+    def publish(self, written: Writing) -> None:
+        """Tell every edge what has been written, or may have been."""
+        for tenant in self.audience:
+            tenant.publishing.purge(written)
+
+    def purge(self, written: Writing) -> None:
+        """Have every edge drop the answers of this configuration that were read from what was written."""
+        name = self._tenant.configuration.name
+        if written.everything:
+            invalidate = Invalidate(configuration=name, answers=True)
+        else:
+            invalidate = Invalidate(configuration=name, tables=sorted(written.tables))
+        self._tenant.knowledge.tell(Frame(invalidate=invalidate))
+
+    # --- lost connections ---
+
+    @property
+    def in_doubt(self) -> frozenset[int] | None:
+        """The tables that a lost connection may yet change; None for all."""
+        if any(doubt.everything for doubt in self._doubts):
+            return None
+        return frozenset().union(*(doubt.tables for doubt in self._doubts))
+
+    def lost(self, origin: "Origin", nursery: trio.Nursery) -> None:
+        """A connection is gone, and perhaps had written something."""
+        written = origin.watching.ledger.take_all()
+        if written is not None:
+            self.publish(written)
+            nursery.start_soon(self._await_end, origin.process_id, written)
+
+    async def _await_end(self, process_id: int, written: Writing) -> None:
+        """Cancellation: safe."""
+        doubting = [tenant.publishing for tenant in self.audience]
+        for one in doubting:
+            one._doubts.append(written)
+        try:
+            with trio.move_on_after(GIVE_UP_S) as scope:
+                while not await self._is_gone(process_id):  # noqa: ASYNC110 - only the origin knows
+                    await trio.sleep(LOOK_AGAIN_S)
+        finally:
+            for one in doubting:
+                one._doubts.remove(written)
+        self.publish(written)
+        if scope.cancelled_caught:
+            log.warning("a lost connection may be at work still", configuration=self._tenant.configuration.name)
+
+    async def _is_gone(self, process_id: int) -> bool:
+        sql = f"select from pg_catalog.pg_stat_activity where pid = {process_id}"
+        try:
+            exchange = await borrow(self._tenant, lambda origin, done: origin.run(sql.encode(), done))
+        except ServiceError:
+            return False
+        return not exchange.error and not exchange.rows

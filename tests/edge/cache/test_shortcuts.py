@@ -1,0 +1,136 @@
+"""Shortcuts: a group is answered by its bytes, by what its statement's name stands for, and as long as that is good."""
+
+import attrs
+import pytest
+
+from edge.cache.answers import Answers
+from edge.cache.store import Store
+from edge.early import Early
+from edge.memos import Settings
+from edge.session import Session
+from protos.link.link_pb2 import Caching, Invalidate, Verdict
+from protos.link.settings import KEEP
+from protos.pg.messages import (
+    bind,
+    bind_complete,
+    command_complete,
+    data_row,
+    describe_portal,
+    execute,
+    parse,
+    parse_complete,
+    query,
+    ready_for_query,
+    row_description,
+    sync,
+)
+
+SQL = b"select name from users where id = $1"
+READY = ready_for_query(ord("I"))
+ROWS = row_description(["name"])
+BODY = data_row([b"ann"]) + command_complete("SELECT 1")
+USE = bind(b"", b"s", [b"1"]) + describe_portal(b"") + execute() + sync()
+UNNAMED = parse(b"", SQL) + bind(b"", b"", [b"1"]) + describe_portal(b"") + execute() + sync()
+
+
+@attrs.define
+class House:
+    """Sessions of one configuration."""
+
+    answers: Answers = attrs.field(factory=lambda: Answers(Store(1 << 20), lambda: 10.0))
+
+    def __attrs_post_init__(self) -> None:
+        self.answers.allow(Caching(enabled=True))
+        self.answers.vouched_until = 100.0
+
+    def session(self, sql: bytes = SQL, view: bytes = b"view") -> Session:
+        """One that has the statement s."""
+        session = Session(Settings((), b"scope", b"state", view), Early(), self.answers)
+        assert session.feed(parse(b"s", sql) + sync())
+        session.answered(1, ord("I"))
+        return session
+
+    def teach(self, session: Session, request: bytes, answer: bytes) -> None:
+        assert session.feed(request)
+        session.here.reader.judged(Verdict(tables=[1], max_age_s=60))
+        session.heard(answer + READY)
+        session.answered(1, ord("I") | KEEP)
+
+
+def served(session: Session, request: bytes) -> bytes:
+    """Empty if it crosses."""
+    assert not session.here.to_client
+    crossed = session.feed(request)
+    answer, session.here.to_client = session.here.to_client, b""
+    assert bool(crossed) != bool(answer)
+    return answer
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.teach(house.session(), USE, bind_complete() + ROWS + BODY)
+    return house
+
+
+def test_the_short_way_gives_what_the_long_one_gives(house: House) -> None:
+    session = house.session()
+    long = served(session, USE)
+    assert len(house.answers.shortcuts) == 1
+    assert served(session, USE) == served(house.session(), USE) == long == bind_complete() + ROWS + BODY + READY
+    assert house.answers.hits == 3
+
+
+def test_a_name_that_stands_for_something_else_leads_nowhere(house: House) -> None:
+    served(house.session(), USE)
+    assert not served(house.session(b"select name from accounts where id = $1"), USE)
+    assert not served(house.session(view=b"other"), USE)
+
+
+def test_a_parse_on_the_way_takes_effect(house: House) -> None:
+    session = house.session()
+    assert served(session, UNNAMED)
+    other = house.session()
+    assert served(other, UNNAMED) == parse_complete() + bind_complete() + ROWS + BODY + READY
+    statement = other.statements.get(b"")
+    assert statement is not None
+    assert statement.name == session.statements.meaning_of(parse(b"", SQL)).name
+
+
+def test_what_a_name_of_the_sessions_stands_for_is_no_part_of_a_parse(house: House) -> None:
+    mixed = parse(b"", SQL) + bind(b"", b"s", [b"1"]) + execute() + sync()
+    session = house.session()
+    for _ in range(3):
+        assert not served(session, mixed)
+        session.answered(1, ord("I") | KEEP)
+    assert len(house.answers.shortcuts) == 0
+
+
+def test_an_invalidation_closes_the_short_way_too(house: House) -> None:
+    session = house.session()
+    served(session, USE)
+    house.answers.invalidate(Invalidate(tables=[1]))
+    assert not served(session, USE)
+    assert len(house.answers.shortcuts) == 0
+
+
+def test_nobody_takes_the_short_way_past_what_is_owed(house: House) -> None:
+    session = house.session()
+    served(session, USE)
+    assert session.feed(query(b"update users set name = 'x'"))
+    assert not served(session, USE)
+
+
+def test_bytes_that_come_in_pieces_take_the_long_way(house: House) -> None:
+    session = house.session()
+    served(session, USE)
+    assert not session.feed(USE[:20])
+    assert served(session, USE[20:])
+
+
+def test_what_they_take_is_counted(house: House) -> None:
+    before = house.answers.store.bytes
+    served(house.session(), USE)
+    assert house.answers.store.bytes == house.answers.bytes > before
+    house.answers.flush()
+    assert house.answers.store.bytes == house.answers.bytes == 0
