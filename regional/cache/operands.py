@@ -12,6 +12,7 @@ from regional.cache.admitted import TRANSPARENT
 from regional.cache.reach import Reach
 from regional.cache.reach_query import STRING
 from regional.grammar import Node
+from regional.nodes import names
 
 #: Names that expressions and functions give to columns by themselves (FigureColname in parse_target.c, OUT arguments).
 _GIVEN: Final = frozenset({
@@ -27,11 +28,11 @@ _BOOLEAN: Final = frozenset({
 class Operands:
     """Looks at expressions of one statement, once all of it has been walked."""
 
-    def __init__(self, reach: Reach, names: set[str], direct: set[int], *, has_open_names: bool) -> None:
-        """names: what the statement gives names to. direct: the relations that it names. has_open_names: some of its
+    def __init__(self, reach: Reach, given: set[str], direct: set[int], *, has_open_names: bool) -> None:
+        """given: what the statement gives names to. direct: the relations that it names. has_open_names: some of its
         columns have names that are not in its text."""
         self._reach = reach
-        self._names = names
+        self._given = given
         self._direct = direct
         self._has_open_names = has_open_names
         self._columns = reach.columns[STRING]
@@ -60,7 +61,7 @@ class Operands:
         if "String" not in last or self._has_open_names:
             return True
         name = last["String"]["sval"]
-        if name in self._names or name in _GIVEN or name.startswith("column"):
+        if name in self._given or name in _GIVEN or name.startswith("column"):
             return True
         if name not in self._reach.columns[STRING]:
             return True
@@ -110,6 +111,27 @@ class Operands:
         if any("A_Indices" not in item for item in node["indirection"]):
             return True
         return self._may_be(node["arg"])
+
+
+def name_given(wrapped: Node) -> str | None:
+    """The name that a column without an alias takes from inside its expression, as FigureColname does."""
+    ((kind, node),) = wrapped.items()
+    match kind:
+        case "TypeCast" | "CollateClause":
+            return name_given(node["arg"])
+        case "CaseExpr" if "defresult" in node:
+            return name_given(node["defresult"])
+        case "ColumnRef" | "A_Indirection":
+            found = names(node.get("fields", node.get("indirection", [])))
+            return found[-1] if found else name_given(node["arg"]) if "arg" in node else None
+        case "SubLink":
+            targets = node["subselect"]["SelectStmt"].get("targetList")
+            return (
+                None
+                if not targets
+                else targets[0]["ResTarget"].get("name") or name_given(targets[0]["ResTarget"]["val"])
+            )
+    return None
 
 
 _LOOKS: Final = {

@@ -155,7 +155,8 @@ by_object(class, object, function) AS MATERIALIZED (
 uses(relation, how, function) AS (
   SELECT p.polrelid, 'r', b.function FROM pg_policy p JOIN by_object b
     ON b.class = 'pg_policy'::regclass AND b.object = p.oid
-  UNION SELECT r.ev_class, 'r', b.function FROM pg_rewrite r JOIN by_object b
+  UNION SELECT r.ev_class, CASE WHEN c.relkind = 'm' THEN 'w' ELSE 'r' END, b.function
+        FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN by_object b
           ON b.class = 'pg_rewrite'::regclass AND b.object = r.oid AND r.ev_type = '1'
   UNION SELECT d.adrelid, 'w', b.function FROM pg_attrdef d JOIN by_object b
           ON b.class = 'pg_attrdef'::regclass AND b.object = d.oid

@@ -32,8 +32,9 @@ from regional.cache.allowed import (
     OWN_NAMES,
     SYSTEM_COLUMNS,
     WRITES,
+    RefusedError,
 )
-from regional.cache.operands import Operands
+from regional.cache.operands import Operands, name_given
 from regional.cache.reach import VERDICTS, Reach
 from regional.cache.reach_query import DATE, MAKES_TIME, REFUSED, STRING, TIME
 from regional.cache.verdicts import Reading
@@ -47,10 +48,6 @@ _Scope = frozenset[str]
 _NO_SCOPE: Final[_Scope] = frozenset()
 _JSON: Final = LATER_SYNTAX.keys() & BRANCHES
 _JSON_NAMES: Final = tuple(name for kind in _JSON for name in LATER_SYNTAX[kind])
-
-
-class RefusedError(Exception):
-    """A reason against; its text is the class and the detail."""
 
 
 class Read:
@@ -137,12 +134,13 @@ class Read:
         return inside
 
     def _name_target(self, target: Node) -> None:
-        """A name that is given to a column of a subquery, unless it is a column's own."""
-        name = target.get("name")
-        if name is not None:
-            column = target["val"].get("ColumnRef")
-            if column is None or column["fields"][-1].get("String", {}).get("sval") != name:
-                self._names.add(name)
+        """A column of a subquery has a name that is not a table's column's: by an alias, or out of an expression."""
+        value = target["val"]
+        column = value.get("ColumnRef")
+        own = None if column is None else column["fields"][-1].get("String", {}).get("sval")
+        name = target.get("name") or (name_given(value) if column is None else None)
+        if name is not None and name != own:
+            self._names.add(name)
 
     def _with(self, node: Node, scope: _Scope) -> _Scope:
         self._names.update(item["String"]["sval"] for item in node.get("aliascolnames", ()))
