@@ -10,7 +10,7 @@ from typing import Final
 
 from regional.cache.admitted import TRANSPARENT
 from regional.cache.reach import Reach
-from regional.cache.reach_query import STRING
+from regional.cache.reach_query import STRING, TIME
 from regional.grammar import Node
 from regional.nodes import names
 
@@ -18,7 +18,9 @@ from regional.nodes import names
 _GIVEN: Final = frozenset({
     "key", "value", "case", "coalesce", "greatest", "least", "array", "row", "nullif", "exists", "grouping",
 })  # fmt: skip
-_NO_STRINGS: Final = frozenset({"A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "GroupingFunc"})
+_CONSTANTS: Final = frozenset({"A_Const", "ParamRef"})
+_TYPED_CONSTANTS: Final = frozenset({"ival", "fval", "boolval", "bsval"})
+_NO_STRINGS: Final = frozenset({"BoolExpr", "NullTest", "BooleanTest", "GroupingFunc"})
 _BOOLEAN: Final = frozenset({
     "AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN", "AEXPR_LIKE", "AEXPR_ILIKE",
     "AEXPR_SIMILAR", "AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM",
@@ -33,10 +35,29 @@ class Operands:
         columns have names that are not in its text."""
         self._reach = reach
         self._given = given
+        self._harmless: set[str] = set()
+        self._are_constants_open = False
         self._direct = direct
         self._has_open_names = has_open_names
         self._columns = reach.columns[STRING]
         self._bits = STRING
+
+    def trust(self, targets: list[tuple[str, Node]]) -> None:
+        """Take back from the given names those of columns of subqueries that are neither strings nor times of day.
+
+        At first all are under suspicion, so what is taken back has been shown without what is still to be shown. A
+        constant or parameter gets its type from what it is united with, so as a column it may be anything.
+        """
+        self._are_constants_open = True
+        others = self._given
+        while True:
+            self._given = others | {name for name, _ in targets}
+            left = [each for each in targets if self.may_be(STRING, [each[1]]) or self.may_be(TIME, [each[1]])]
+            if len(left) == len(targets):
+                self._are_constants_open = False
+                return
+            self._harmless |= {name for name, _ in targets}
+            targets = left
 
     def may_be(self, wanted: int, operands: list[Node]) -> bool:
         """May one of them be of that bit of types?"""
@@ -48,6 +69,8 @@ class Operands:
         if not wrapped:
             return False  # an ELSE that is not there
         ((kind, node),) = wrapped.items()
+        if kind in _CONSTANTS:
+            return self._are_constants_open and not node.keys() & _TYPED_CONSTANTS
         if kind in _NO_STRINGS:
             return False
         look = _LOOKS.get(kind)
@@ -63,7 +86,7 @@ class Operands:
         name = last["String"]["sval"]
         if name in self._given or name in _GIVEN or name.startswith("column"):
             return True
-        if name not in self._reach.columns[STRING]:
+        if name not in self._reach.columns[STRING] and name not in self._harmless:
             return True
         return not self._columns.get(name, frozenset()).isdisjoint(self._direct)
 

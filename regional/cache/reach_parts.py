@@ -59,7 +59,7 @@ type_bit(oid, bit) AS (
   SELECT oid, 1 FROM pg_type
   WHERE oid < 16384 AND (typname LIKE 'reg%' AND oid <> 3734 OR typname IN ('timetz', 'aclitem'))
   UNION SELECT u.type, 1 FROM (
-          SELECT t.oid, code::oid FROM pg_type t, unnest(ARRAY[typinput, typoutput, typsend, typreceive]) code
+          SELECT t.oid, code::oid FROM pg_type t, unnest(ARRAY[typinput, typoutput]) code
           WHERE t.oid >= 16384 AND t.typtype = 'b' AND code >= 16384
         ) u(type, code) JOIN function f ON f.oid = u.code WHERE f.verdict > 0
   UNION SELECT r.rngtypid, 1 FROM pg_range r JOIN function f ON f.oid = r.rngcanonical
@@ -91,7 +91,7 @@ relation(oid, schema, name, kind, is_temporary, is_system) AS MATERIALIZED (
 col(relation, name, bits) AS MATERIALIZED (
   SELECT a.attrelid, a.attname, coalesce(b.bits, 0)
   FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid LEFT JOIN type_bits b ON b.oid = a.atttypid
-  WHERE NOT r.is_system AND r.kind <> 'S' AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE NOT r.is_system AND NOT r.is_temporary AND r.kind <> 'S' AND a.attnum > 0 AND NOT a.attisdropped
 ),
 col_bits(relation, bits) AS MATERIALIZED (
   SELECT relation, bit_or(bits) FROM col GROUP BY relation
