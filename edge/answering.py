@@ -22,12 +22,14 @@ from edge.statements import Statements
 from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
 from protos.pg.messages import command_complete, ready_for_query
+from protos.pg.parsers import error_fields
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend, TransactionStatus
 
 _GROUPED: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
 })  # fmt: skip
+_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 _NAME: Final = 5  # where that of a Parse's statement or a Bind's portal begins
 
 
@@ -88,12 +90,20 @@ class Answering:
     def interrupt(self) -> None:
         """Something crosses behind a request whose answer was to be remembered or kept, or nothing comes of it."""
         self.memory.interrupt()
-        self.reader.interrupt()
+        if not self.is_waiting:
+            self.reader.interrupt()
 
     def give_up(self) -> list[Piece]:
         """What has been gathered has to cross."""
         group, self._group = self._group, None
         return [] if group is None else group.pieces
+
+    def last_resort(self, error: bytes) -> bytes | None:
+        """What there is of an older answer to a read whose origin cannot be reached, as this error says."""
+        if error_fields(error).get("C") not in _UNREACHABLE:
+            return None
+        composed = self.reader.last_resort()
+        return None if composed is None else self.reader.take_words() + composed
 
     def open_transaction(self) -> Held | None:
         """Something crosses: what opens its transaction, if that was held here."""
@@ -126,7 +136,7 @@ class Answering:
         if piece.tag in (Frontend.SYNC, Frontend.FLUSH):
             self._group = None
             if self.reader.is_waiting:
-                self._waiting = group
+                self._wait(group)
             else:
                 self._settle_here(group, is_synced=piece.tag == Frontend.SYNC)
         return True
@@ -171,9 +181,14 @@ class Answering:
         if self._answer_otherwise(sql, is_idle=is_idle):
             return True
         if may_read and may_be_read(sql) and self.reader.expect(sql, sql, piece.data, _whole_body):
-            self._waiting = piece
+            self._wait(piece)
             return True
         return False
+
+    def _wait(self, request: Group | Piece) -> None:
+        """Somebody else's answer may be it; what comes next is not the answer to this."""
+        self._waiting = request
+        self.memory.interrupt()
 
     def _serve(self, answer: Answer) -> None:
         """The answer to a simple query."""

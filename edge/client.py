@@ -75,6 +75,8 @@ class Client:
     def _landed(self) -> None:
         """A read that has waited for somebody else's answer waits no longer."""
         if not self.connection.is_closed:
+            if self._passage.is_lost:  # our own word of it is still to come
+                self._forget_channel()
             self.connection.resume()
             try:
                 request = self._session.go_on()
@@ -227,8 +229,9 @@ class Client:
 
     def refused(self, error: bytes) -> None:
         """Nothing of what is owed was run; the session lives on."""
-        self._forget_channel()
+        self._passage.forget()
         self.connection.write(self._session.refuse(error))
+        self._session.channel_lost()
         self._hold_from_now()
         if self._ending is not None:
             self._end_if_quiet()
@@ -243,6 +246,8 @@ class Client:
 
     def link_lost(self) -> None:
         """The link is gone. A quiet session does not mind; any other one cannot go on (rules 1)."""
+        if not self._passage.is_lost:  # it has noticed, and goes on
+            return
         self._forget_channel()
         session = self._session
         if session.is_quiet:
@@ -268,8 +273,11 @@ class Client:
 
     def tick(self, now: float) -> None:
         """Look whether a transaction that is held has been idle for too long."""
-        if self.held_since and self._session.here.held is None:
+        here = self._session.here
+        if self.held_since and here.held is None:
             self.held_since = 0.0
+        if here.is_waiting:  # for an answer, so it is not idle
+            return
         limit_s = self.entry.idle_in_transaction_timeout_s
         if self.held_since and limit_s and now - self.held_since > limit_s:
             self.end(IdleInTransactionError.after(limit_s))

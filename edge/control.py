@@ -168,6 +168,14 @@ class Held:
     """Its first statement was refused before it came to the origin: what follows fails until the transaction ends."""
 
 
+def reads_committed(opening: Sequence[bytes], *, by_default: bool) -> bool:
+    """Whether each statement of a transaction that is opened so sees what is committed then; no savepoint is in it."""
+    shapes = opening[1:]
+    if any(not shape.startswith(_SHAPES) or b"ABLE" in shape for shape in shapes):
+        return False  # a savepoint; SERIALIZABLE, REPEATABLE READ, DEFERRABLE
+    return by_default or any(b"ISOLATION LEVEL" in shape for shape in shapes)
+
+
 @attrs.frozen
 class Outcome:
     """What becomes of a Control that is answered at the edge."""

@@ -31,7 +31,7 @@ from edge.meaning import Statement
 from edge.memory import Memory
 from edge.memos import Memo
 from edge.statements import Statements
-from edge.whole import Whole
+from edge.whole import Read, Whole
 from protos.errors import RemoteProtocolError
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, close_complete, command_complete, no_data, parse_complete
@@ -124,7 +124,9 @@ class Group:
         if not self._whole.request:
             return False
         self.effects = self._whole.parses
-        return self._read(self._whole) or self._recall(self._whole.request)
+        if self._recall_kept(self._whole) or self._recall(self._whole.request):
+            return True
+        return self._expect(self._whole)
 
     def _recall(self, request: Hashable) -> bool:
         self.memo = self._memory.recall(request, self._held, is_idle=self._is_idle)
@@ -132,15 +134,23 @@ class Group:
             self.answer = self.memo.answer
         return self.memo is not None
 
-    def _read(self, whole: Whole) -> bool:
-        """Whether the answer is kept, or is waited for."""
-        reader, read = self._reader, whole.read
-        if reader is None or read is None:
+    def _recall_kept(self, whole: Whole) -> bool:
+        read = self._read(whole)
+        answer = None if read is None or self._reader is None else self._reader.recall(read.key)
+        return answer is not None and self.take_answer(answer)
+
+    def _expect(self, whole: Whole) -> bool:
+        """Nobody has the answer; whether it is waited for."""
+        read = self._read(whole)
+        if read is None or self._reader is None:
             return False
-        answer = reader.recall(read.key)
-        if answer is not None and self.take_answer(answer):
-            return True
-        return reader.expect(read.key, read.statement.name, read.renewal, whole.compose)
+        return self._reader.expect(read.key, read.statement.name, read.renewal, whole.compose)
+
+    def _read(self, whole: Whole) -> Read | None:
+        """What is asked for, if its answer may be kept."""
+        read = None if self._reader is None else whole.read
+        # In a transaction what is left of a portal that has given only some of its rows must be at the origin.
+        return read if read is None or self._is_idle or read.max_rows == b"0" else None
 
     def take_answer(self, kept: Answer) -> bool:
         """Whether this is the answer to the whole."""
@@ -156,6 +166,9 @@ class Group:
     def shortcut(self) -> Shortcut | None:
         """From these bytes to this answer, if that is all that has come of them."""
         if self.kept is None or self.answer is None or self._whole is None or self._whole.described is not None:
+            return None
+        read = self._whole.read
+        if read is None or read.max_rows != b"0":  # it may not be served everywhere
             return None
         return Shortcut(self.kept, self.answer, sum(len(piece.data) for piece in self.effects))
 

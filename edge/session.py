@@ -39,7 +39,6 @@ from protos.errors import RemoteProtocolError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
 from protos.pg.messages import ready_for_query
-from protos.pg.parsers import error_fields
 from protos.pg.tags import Frontend, TransactionStatus
 
 # While a request is going on, CopyData and the rest of oversized messages pass through; everything else is looked at.
@@ -59,7 +58,6 @@ _NO_EARLY: Final = Early()
 _NO_ANSWERS: Final = Answers(Store(0), lambda: 0.0)
 _WHOLE_GROUPS: Final = frozenset({bytes([Frontend.BIND]), bytes([Frontend.PARSE])})
 _QUERIES: Final = frozenset({Frontend.EXECUTE, Frontend.FUNCTION_CALL, Frontend.QUERY})
-_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 _TEXTS: Final = frozenset({Frontend.PARSE, Frontend.QUERY})
 _BEGINS: Final = re.compile(rb"\b(?:begin|start)\b", re.IGNORECASE)
 
@@ -207,7 +205,10 @@ class Session:
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
-        instead = self._last_resort(response)
+        if self.is_quiet:  # it concerns nothing
+            return b""
+        is_alone = self.owed == 1 and not self.has_unsynced
+        instead = self.here.last_resort(response) if is_alone else None
         self.here.status = TransactionStatus.IDLE
         if instead is not None:
             self.here.hold(self._opened)
@@ -230,12 +231,6 @@ class Session:
         self.statements.refused()
         self.channel_lost()
         return answer
-
-    def _last_resort(self, response: bytes) -> bytes | None:
-        """What there is of an older answer to a read that its origin could not be asked."""
-        if self.owed != 1 or self.has_unsynced or error_fields(response).get("C") not in _UNREACHABLE:
-            return None
-        return self.here.reader.last_resort()
 
     def heard(self, data: bytes) -> None:
         """Learn from an answer, if there is something to be learnt from it."""
@@ -268,7 +263,9 @@ class Session:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in _ENDS
         if piece.tag in _QUERIES:
-            self.here.reader.crossed(self.status, is_alone=self.owed == (piece.tag != Frontend.EXECUTE))
+            was_at_rest = self._framer.whole is _WHOLE_BETWEEN  # else an answer may be on its way to the client
+            is_alone = was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE)
+            self.here.reader.crossed(self.status, is_alone=is_alone)
         out.append(taken)
 
     def _taken(self, tag: int, piece: bytes, whole: bool) -> bytes:  # noqa: FBT001 - a Piece

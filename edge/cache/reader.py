@@ -14,11 +14,13 @@ Whatever goes wrong (another request behind it, a refusal, a lost channel, no ro
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from edge.cache.answers import MAX_ANSWER_BYTES, Answer, Answers, Asked
+from edge.cache.answers import Answer, Answers, Asked
+from edge.cache.collecting import Collecting
 from edge.cache.flights import Flight
-from edge.cache.parts import READY_BYTES, Parts, is_settled, split
+from edge.cache.parts import READY_BYTES, Parts, fits, is_settled, split
 from edge.cache.shortcuts import Shortcut
 from edge.cache.switch import CACHE, Switch
+from edge.control import reads_committed
 from edge.memos import Settings
 from protos.link.link_pb2 import Verdict
 from protos.link.settings import KEEP
@@ -36,12 +38,11 @@ class Reader:
 
     __slots__ = (
         "_answers",
-        "_chunks",
+        "_collecting",
         "_compose",
         "_flight",
         "_is_counted",
         "_result",
-        "_size",
         "_wanted",
         "asks",
         "is_off",
@@ -73,8 +74,7 @@ class Reader:
         self._flight: Flight | None = None  # led, or waited for
         self._compose: Compose | None = None
         self._wanted: tuple[Hashable, Hashable, bytes] | None = None  # what it waits for
-        self._chunks: list[bytes] | None = None
-        self._size = 0
+        self._collecting = Collecting(answers.store)
         self._is_counted = False  # the request that crosses next
 
     def adopt(self, settings: Settings) -> None:
@@ -105,14 +105,9 @@ class Reader:
             return False
         if is_idle or opening is None:
             return is_idle
-        return self._answers.policy.in_transactions and self._reads_committed(opening)
-
-    def _reads_committed(self, opening: tuple[bytes, ...]) -> bool:
-        shapes = opening[1:]
-        if any(not shape.startswith(b"SET TRANSACTION ") or b"ABLE" in shape for shape in shapes):
-            return False  # a savepoint; SERIALIZABLE, REPEATABLE READ, DEFERRABLE
-        is_said = any(b"ISOLATION LEVEL" in shape for shape in shapes)
-        return is_said or (self._answers.policy.is_read_committed and not self.settings.sets_isolation)
+        policy = self._answers.policy
+        by_default = policy.is_read_committed and not self.settings.sets_isolation
+        return policy.in_transactions and reads_committed(opening, by_default=by_default)
 
     def recall(self, request: Hashable) -> Answer | None:
         """An answer that may be served now, if there is one."""
@@ -167,7 +162,7 @@ class Reader:
         """
         answers = self._answers
         self._is_counted = True
-        why = answers.reasons.get(statement)
+        why = "too long" if len(renewal) > MAX_REQUEST_BYTES else answers.reasons.get(statement)
         if why is not None:
             self._uncacheable(why)
             return False
@@ -233,23 +228,18 @@ class Reader:
             if not verdict.only_now:
                 self._answers.give_reason(flight.asked.statement, len(flight.asked.renewal), verdict.why)
             self._uncacheable(verdict.why)
+            self._answers.disown(flight.key)
             self._land(None)
             return
         self._answers.misses += 1
         self._report("miss")
         flight.verdict = verdict
-        self._chunks, self._size = [], 0
+        self._collecting.begin()
 
     def heard(self, data: bytes) -> None:
         """Bytes of the answer."""
-        if self._chunks is None:
-            return
-        size = len(data)
-        if self._size + size > MAX_ANSWER_BYTES or not self._answers.store.reserve(size):
+        if self._collecting.is_on and not self._collecting.add(data):
             self.interrupt()
-            return
-        self._size += size
-        self._chunks.append(data)
 
     def answered(self, settled: int, status: int) -> None:
         """Something has been answered, perhaps the request."""
@@ -257,14 +247,14 @@ class Reader:
         if flight is None or self.is_waiting:
             return
         answer = None
-        if settled == 1 and status & KEEP and self._chunks is not None and flight.verdict is not None:
-            answer = self._kept(flight, b"".join(self._chunks), flight.verdict)
+        if settled == 1 and status & KEEP and self._collecting.is_on and flight.verdict is not None:
+            answer = self._kept(flight, self._collecting.take(), flight.verdict)
         self._land(answer)
 
     def _kept(self, flight: Flight, data: bytes, verdict: Verdict) -> Answer | None:
         is_query = flight.asked.renewal[:1] == b"Q"
         parts = Parts(b"", b"", data[:-READY_BYTES]) if is_query else split(data)
-        if not is_settled(data) or parts is None:
+        if not is_settled(data) or parts is None or not fits(parts, flight.key):
             return None
         answer = Answer(self._answers, flight.key, flight.asked, verdict, parts)
         return answer if self._answers.keep(answer) else None
@@ -285,9 +275,7 @@ class Reader:
 
     def _land(self, answer: Answer | None) -> None:
         flight, self._flight = self._flight, None
-        if self._chunks is not None:
-            self._answers.store.release(self._size)
-            self._chunks, self._size = None, 0
+        self._collecting.drop()
         if flight is not None:
             self._answers.flights.land(flight, answer)
 
@@ -310,7 +298,7 @@ class Reader:
         """The flight is over that it has waited for."""
         answers = self._answers
         if answer is not None and answers.is_good(answer.number, answer.tables):
-            self._result = answer if answers.clock() < answers.vouched_until else None
+            self._result = answer if answers.clock() < min(answers.vouched_until, answer.stale_until) else None
         self._flight, self.is_waiting = None, False
         self.on_landed()
 

@@ -23,7 +23,7 @@ class Upkeep:
         self._directory = directory
         self._uplinks = uplinks
         self._route = route
-        self._reported: dict[str, tuple[Uplink, Statuses]] = {}
+        self._reported: dict[str, tuple[Uplink, int, Statuses]] = {}
         self._due = 0.0
 
     def vouch(self) -> None:
@@ -46,8 +46,9 @@ class Upkeep:
             if uplink is None:
                 continue
             statuses = entry.answers.statuses(entry.name)
-            if self._reported.get(entry.name) != (uplink, statuses):
-                self._reported[entry.name] = uplink, statuses
+            reported = uplink, uplink.stream_count, statuses  # a new link's pool node has heard nothing
+            if self._reported.get(entry.name) != reported:
+                self._reported[entry.name] = reported
                 frames.setdefault(uplink, []).append(statuses)
         for uplink, changed in frames.items():
             uplink.tell(Frame(served=Served(statuses=changed)))
