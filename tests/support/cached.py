@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from edge.cache.answers import Answers
 from protos.link.link_pb2 import Caching, Configuration, Frame, Group, Invalidate, Verdict
@@ -43,7 +43,7 @@ class Cached:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.now = time.monotonic()
+        self.now = time.monotonic() + 1000.0  # a link sends pings of its own, which must not count
 
     @property
     def pool(self) -> PlayedPool:
@@ -65,7 +65,6 @@ class Cached:
         pool.say(group=Group(nodes=group or [pool.node]))
         self.stage.settle()
         self.answers.clock = lambda: self.now
-        self.now = max(self.now, time.monotonic())  # a link begins with a ping of its own
         self.vouch(pool)
 
     def vouch(self, pool: PlayedPool | None = None) -> None:
@@ -93,14 +92,14 @@ class Cached:
         channel: PlayedChannel | None = None,
         status: int = IDLE,
         keep: bool = True,
-        **verdict: object,
+        **verdict: Any,
     ) -> None:
         """Judge, and answer what was asked; it may be kept."""
-        self.judge(channel, **verdict)  # type: ignore[arg-type]
+        self.judge(channel, **verdict)
         self.pool.answer(body + ready(status), status=status | (KEEP if keep else 0), channel=channel)
         self.stage.settle()
 
-    def kept(self, driver: Driver, request: bytes, body: bytes, **verdict: object) -> None:
+    def kept(self, driver: Driver, request: bytes, body: bytes, **verdict: Any) -> None:
         """Ask something, which is then kept."""
         driver.send(request)
         channel = self.pool.channel
