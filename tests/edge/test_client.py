@@ -8,7 +8,6 @@ from structlog.testing import capture_logs
 
 from edge.limits import LINGER_S, WRITE_TIMEOUT_S
 from edge.passage import MAX_BACKLOG_BYTES
-from edge.registry import MAX_SESSION_BYTES
 from protos.errors import DrainingError
 from protos.link.lane import INITIAL_CREDIT_BYTES
 from protos.link.link_pb2 import GoAway, Reason, Withdraw
@@ -739,15 +738,6 @@ def test_two_gigabytes_announced_are_neither_awaited_nor_sent_on(driver: Driver,
     driver.send(b"d\x80\0\0\0" + b"x" * 1000)
     assert driver.fields()["M"] == "invalid message length"
     assert pool.channels == []
-
-
-def test_a_session_over_its_statement_bound_ends_with_53200(driver: Driver) -> None:
-    big = b"x" * (1 << 19)
-    for number in range(MAX_SESSION_BYTES // len(big)):
-        driver.send(parse(b"s%d" % number, b"%d" % number + big))
-    fields = driver.fields()
-    assert fields["C"] == "53200"
-    assert fields["H"]
 
 
 def test_a_cancelled_key_of_a_session_is_free_again(stage: Stage, driver: Driver) -> None:

@@ -1,15 +1,41 @@
-"""Tables that are written and read through a pool node."""
+"""The database of the labelled statements, and how statements are run there; a shop that pool nodes work on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
+import attrs
+import psycopg
 import pytest
+from psycopg import pq, sql
 
+from tests.regional.conftest import Connection
 from tests.support.cluster import Origin
 
-Oids = dict[str, int]
+SCHEMA: Final = Path(__file__).with_name("schema.sql")
+NAME: Final = "labels"
+USER: Final = "by_scram"
+# Each session has its own; those of the session that holds the database open are what a snapshot sees.
+TEMPORARY: Final = "create temporary table scratch (id int)"
+_OUTSIDE: Final = """
+create extension file_fdw;
+create server files foreign data wrapper file_fdw;
+create foreign table outside (id int) server files options (program 'echo 1');
+create view outside_view as select id from outside;
+create table halves (id int) partition by range (id);
+create table halves_low partition of halves for values from (0) to (100);
+create foreign table halves_high partition of halves for values from (100) to (200)
+  server files options (program 'echo 100');
+grant all on outside, outside_view, halves to public;
+grant pg_execute_server_program to by_scram;
+"""
+_KINDS: Final = """
+select c.oid, n.nspname || '.' || c.relname, c.relkind::text
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'm', 'v', 'f') and n.nspname !~ '^(pg_|information_schema)'
+"""
 
-SCHEMA: Final = """
+SHOP: Final = """
 create schema shop;
 create table shop.orders (id int primary key, note text);
 create table shop.lines (id int primary key, order_id int references shop.orders on delete cascade);
@@ -28,12 +54,75 @@ grant all on schema shop to by_scram;
 grant all on all tables in schema shop to by_scram;
 """
 
+Rows = list[list[bytes | None]]
+Oids = dict[str, int]
+
+
+class RefusedError(Exception):
+    """PostgreSQL says no to a labelled statement."""
+
+
+@attrs.frozen
+class Labels:
+    """The database of `schema.sql`."""
+
+    origin: Origin
+    extensions: frozenset[str]
+    names: dict[int, tuple[str, str]]
+    """Each table and view of the user's by its oid: name with schema, and kind."""
+
+    def connect(self, *, user: str = USER) -> Connection:
+        origin = self.origin
+        connection = psycopg.connect(
+            host=origin.host, port=origin.port, user=user, password=origin.password, dbname=NAME, autocommit=True,
+            prepare_threshold=None,
+        )  # fmt: skip
+        connection.execute(TEMPORARY)
+        return connection
+
+    def of_kinds(self, oids: frozenset[int], kinds: str) -> frozenset[str]:
+        """The names of those tables that are of such a kind."""
+        return frozenset(name for name, kind in (self.names[oid] for oid in oids) if kind in kinds)
+
+
+def run(connection: Connection, statement: str, values: Sequence[str] = ()) -> Rows:
+    """Run it as its client would: the rows of its last answer, in text format."""
+    pgconn = connection.pgconn
+    if values:
+        result = pgconn.exec_params(statement.encode(), [value.encode() for value in values])
+    else:
+        result = pgconn.exec_(statement.encode())
+    if result.status == pq.ExecStatus.COPY_IN:
+        pgconn.put_copy_end()
+        result = pgconn.get_result() or result
+        assert pgconn.get_result() is None
+    if result.status not in {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY}:
+        raise RefusedError(result.get_error_message())
+    return [[result.get_value(row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
+
+
+@pytest.fixture(scope="session")
+def labels(origin: Origin) -> Iterator[Labels]:
+    with origin.connect("postgres") as connection:
+        connection.execute(
+            sql.SQL("create database {} encoding 'UTF8' template template0").format(sql.Identifier(NAME))
+        )
+    with origin.connect(NAME) as connection:
+        connection.execute(SCHEMA.read_bytes())
+        available = connection.execute("select name from pg_available_extensions where name = 'file_fdw'").fetchall()
+        if available:
+            connection.execute(_OUTSIDE)
+        names = {oid: (name, kind) for oid, name, kind in connection.execute(_KINDS)}
+    labels = Labels(origin, frozenset(name for (name,) in available), names)
+    with labels.connect():
+        yield labels
+
 
 @pytest.fixture
 def shop(origin: Origin) -> Iterator[Oids]:
     """The oids of the tables, by name."""
     with origin.connect() as connection:
-        connection.execute(SCHEMA.encode())
+        connection.execute(SHOP.encode())
         rows = connection.execute("select relname, oid::int from pg_class where relnamespace = 'shop'::regnamespace")
         yield dict(rows.fetchall())
         connection.execute("drop schema if exists shop cascade")
