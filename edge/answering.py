@@ -13,15 +13,17 @@ from typing import Final
 
 from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
+from edge.cache.switch import may_be_switch, resets_all
 from edge.control import Held, Outcome, Verb, control_of, outcome_of
 from edge.early import NOTHING, Early
 from edge.group import Group
 from edge.memory import Memory
 from edge.memos import Memo, Settings
 from edge.statements import Statements
+from protos.errors import QueryCancelledError
 from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
-from protos.pg.messages import command_complete, ready_for_query
+from protos.pg.messages import command_complete, data_row, ready_for_query, service_error
 from protos.pg.parsers import error_fields
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend, TransactionStatus
@@ -93,6 +95,16 @@ class Answering:
         if not self.is_waiting:
             self.reader.interrupt()
 
+    def cancel(self) -> None:
+        """The client does not want to wait any longer."""
+        if not isinstance(self._waiting, Group):
+            self._statements.queried_here()
+        self._waiting = None
+        self.reader.interrupt()
+        if self.held is not None:
+            self.hold(Held(self.held.opening, has_failed=True))
+        self.to_client += service_error(QueryCancelledError()) + ready_for_query(self.status)
+
     def give_up(self) -> list[Piece]:
         """What has been gathered has to cross."""
         group, self._group = self._group, None
@@ -118,7 +130,7 @@ class Answering:
         following: the tag of the message behind it, if that has come too.
         """
         early, group = self._early, self._group
-        if not (early.is_on or self.reader.is_on):
+        if not (early.is_on or self.reader.is_allowed or group is not None or may_be_switch(piece.data)):
             return False
         if piece.tag == Frontend.QUERY:
             return group is None and piece.whole and self._answer_query(piece)
@@ -179,6 +191,8 @@ class Answering:
                 self._serve(answer)
                 return True
         if self._answer_otherwise(sql, is_idle=is_idle):
+            if resets_all(piece.data):
+                self.reader.switches.reset()
             return True
         if may_read and may_be_read(sql) and self.reader.expect(sql, sql, piece.data, _whole_body):
             self._wait(piece)
@@ -203,7 +217,7 @@ class Answering:
         outcome = None if control is None else outcome_of(control, self.held, is_idle=is_idle)
         if outcome is not None:
             self._come_to(outcome)
-            answer = command_complete(outcome.tag)
+            answer = _described(outcome) + self._reply(outcome)
         else:
             may_recall = may_be_fact(sql) and command_of(sql) is None
             has_failed = self.held is not None and self.held.has_failed
@@ -232,6 +246,7 @@ class Answering:
                 statements.tell(name, description.digest)
         if group.outcome is not None:
             self._come_to(group.outcome)
+            group.replies[group.executed_at] = self._reply(group.outcome)
         if group.memo is not None:
             self._adopt(group.memo)
         self.to_client += b"".join(group.replies) if group.answer is None else self.reader.take_words() + group.answer
@@ -245,15 +260,26 @@ class Answering:
                 self.reader.shorten(request, len(data), shortcut)
 
     def _come_to(self, outcome: Outcome) -> None:
-        if outcome.switch is not None:
-            self.reader.turn(outcome.switch)
-        else:
+        if outcome.switch is None or outcome.switch.is_bad:
             self.hold(outcome.held)
+        else:
+            self.reader.switches.turn(outcome.switch)
+
+    def _reply(self, outcome: Outcome) -> bytes:
+        """What is said to the execution of a control statement."""
+        switch = outcome.switch
+        if switch is not None and switch.is_bad:
+            return service_error(switch.error, "ERROR")
+        row = data_row([self.reader.switches.value_of(switch.name)]) if switch is not None and switch.rows else b""
+        return row + command_complete(outcome.tag)
 
     def hold(self, held: Held | None) -> None:
         """The session's transaction is this one, or none."""
         self.held = held
-        self.status = TransactionStatus.IDLE if held is None else TransactionStatus.INTRANS
+        if held is None:
+            self.status = TransactionStatus.IDLE
+        else:
+            self.status = TransactionStatus.INERROR if held.has_failed else TransactionStatus.INTRANS
 
     def _may_run_here(self, parse: bytes) -> bool:
         """Whether a statement can be more than prepared at the edge."""
@@ -261,6 +287,10 @@ class Answering:
         end = parse.find(0, start)
         sql = parse[start:end]
         return may_be_fact(sql) or control_of(sql) is not None or (self.reader.is_on and may_be_read(sql))
+
+
+def _described(outcome: Outcome) -> bytes:
+    return b"" if outcome.switch is None else outcome.switch.rows
 
 
 def _whole_body(answer: Answer) -> bytes:

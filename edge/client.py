@@ -6,6 +6,7 @@ session lives through both as long as it is quiet (rules 1). While no pool node 
 after the wait timeout (`Limits`).
 """
 
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SECRET_BYTES_3_0: Final = 4  # with the process id 63 random bits (rules 16)
 SECRET_BYTES_3_2: Final = 32
+PATIENCE_S: Final = 0.5  # that others have with a client that takes nothing of an answer that is for them, too
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +54,7 @@ class Client:
         self._session = Session(settings, entry.early, entry.answers)
         reader = self._session.here.reader
         reader.on_landed = self._landed
-        for switch in switches_in(accepted.settings):
-            reader.turn(switch)
+        reader.switches.begin(switches_in(accepted.settings))
         self._present: list[Setting] = []
         self._passage = Passage(connection)
         self._held: list[bytes] = []
@@ -74,16 +75,27 @@ class Client:
 
     def _landed(self) -> None:
         """A read that has waited for somebody else's answer waits no longer."""
-        if not self.connection.is_closed:
-            if self._passage.is_lost:  # our own word of it is still to come
-                self._forget_channel()
-            self.connection.resume()
-            try:
-                request = self._session.go_on()
-            except ServiceError as error:
-                self.end(error)
-                return
-            self._react(request)
+        self._go_on(self._session.go_on)
+
+    def cancel(self) -> bool:
+        """The client asks to cancel; whether that was all: it waited for somebody else's answer."""
+        is_waiting = self._session.here.is_waiting
+        if is_waiting:
+            self._go_on(self._session.cancel)
+        return is_waiting
+
+    def _go_on(self, step: Callable[[], bytes]) -> None:
+        if self.connection.is_closed:
+            return
+        if self._passage.is_lost:  # our own word of it is still to come
+            self._forget_channel()
+        self.connection.resume()
+        try:
+            request = step()
+        except ServiceError as error:
+            self.end(error)
+            return
+        self._react(request)
 
     def _react(self, request: bytes) -> None:
         """The session core has taken in what the client sent."""
@@ -272,7 +284,10 @@ class Client:
     # --- the end ---
 
     def tick(self, now: float) -> None:
-        """Look whether a transaction that is held has been idle for too long."""
+        """Look whether a transaction that is held has been idle for too long, and whether somebody waits in vain."""
+        blocked_at = self.connection.blocked_at
+        if blocked_at and now - blocked_at > PATIENCE_S:
+            self._session.here.reader.let_go()
         here = self._session.here
         if self.held_since and here.held is None:
             self.held_since = 0.0

@@ -100,6 +100,8 @@ class Early:
     def told_of(self, name: bytes, sql: bytes) -> Description | None:
         """What a client may be told of a statement before the origin has seen it."""
         control = control_of(sql)
+        if control is not None and control.switch is not None and control.switch.rows:
+            return Description(NOTHING.parameters, control.switch.rows)
         if control is not None and (self.begin or control.verb is Verb.SWITCH):
             return NOTHING
         return self.description_of(name)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
 from edge.cache.answers import Answer
+from edge.cache.parts import result_formats, with_formats
 from edge.cache.reader import Reader
 from edge.cache.shortcuts import Shortcut
 from edge.control import Control, Held, Outcome, Verb, control_of, outcome_of
@@ -66,6 +67,8 @@ class Group:
         self.told: list[tuple[bytes, Description]] = []
         """Names of statements, and what the client is told of them."""
         self.outcome: Outcome | None = None
+        self.executed_at = 0
+        """The place of the reply to its Execute."""
         self.answer: bytes | None = None
         """That to the whole."""
         self.kept: Answer | None = None
@@ -81,6 +84,7 @@ class Group:
         self._is_idle = is_idle
         self._names: dict[bytes, Statement | None] = {}  # as they are in the group
         self._bound: Outcome | None = None
+        self._formats: list[int] = []
 
     def told_of_all(self) -> list[tuple[bytes, Description]]:
         """What the client is told of statements, in the answer to the whole too."""
@@ -94,7 +98,7 @@ class Group:
         """Whether this one, too, can be answered here. A Sync or Flush that can be ends the group."""
         try:
             taken = piece.whole and (self._take(piece) or self._take_whole(piece))
-        except RemoteProtocolError:  # PostgreSQL says what is wrong with it
+        except (RemoteProtocolError, IndexError):  # PostgreSQL says what is wrong with it
             taken = False
         if taken:
             self.pieces.append(piece)
@@ -196,8 +200,9 @@ class Group:
         if kind != _STATEMENT:
             if name or self._bound is None:
                 return False
-            self.replies.append(no_data())
-            return True
+            rows = b"" if self._bound.switch is None else self._bound.switch.rows
+            self.replies.append(with_formats(rows, self._formats) if rows else no_data())
+            return bool(self.replies[-1])
         statement = self._statement(name)
         if statement is None or statement.script is not None:
             return False
@@ -219,6 +224,7 @@ class Group:
         self._bound = None if control is None else outcome_of(control, self._held, is_idle=self._is_idle)
         if self._bound is None:
             return False
+        self._formats = result_formats(rest, 0)
         self.replies.append(bind_complete())
         return True
 
@@ -227,6 +233,7 @@ class Group:
         if portal or self._bound is None:
             return False
         self.outcome, self._bound = self._bound, None
+        self.executed_at = len(self.replies)
         self.replies.append(command_complete(self.outcome.tag))
         return True
 

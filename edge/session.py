@@ -30,6 +30,7 @@ from typing import Final
 from edge.answering import Answering
 from edge.cache.answers import Answers
 from edge.cache.store import Store
+from edge.cache.switch import resets_all
 from edge.control import Held
 from edge.early import Early
 from edge.learning import Learning
@@ -158,6 +159,11 @@ class Session:
         pieces, self._deferred = self._deferred, []
         return self._feed(pieces, out)
 
+    def cancel(self) -> bytes:
+        """A read does not want to wait any longer; likewise, for what has come behind it."""
+        self.here.cancel()
+        return self.go_on()
+
     def _feed(self, pieces: list[Piece], out: list[bytes]) -> bytes:
         here = self.here
         for index, piece in enumerate(pieces, 1):
@@ -262,10 +268,11 @@ class Session:
         if held is not None:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in _ENDS
+        if piece.tag in _TEXTS and resets_all(piece.data):
+            self.here.reader.switches.reset()
         if piece.tag in _QUERIES:
             was_at_rest = self._framer.whole is _WHOLE_BETWEEN  # else an answer may be on its way to the client
-            is_alone = was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE)
-            self.here.reader.crossed(self.status, is_alone=is_alone)
+            self.here.reader.crossed(self.status, is_alone=was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE))
         out.append(taken)
 
     def _taken(self, tag: int, piece: bytes, whole: bool) -> bytes:  # noqa: FBT001 - a Piece

@@ -19,7 +19,7 @@ from edge.cache.collecting import Collecting
 from edge.cache.flights import Flight
 from edge.cache.parts import READY_BYTES, Parts, fits, is_settled, split
 from edge.cache.shortcuts import Shortcut
-from edge.cache.switch import CACHE, Switch
+from edge.cache.switch import Switches
 from edge.control import reads_committed
 from edge.memos import Settings
 from protos.link.link_pb2 import Verdict
@@ -45,22 +45,18 @@ class Reader:
         "_result",
         "_wanted",
         "asks",
-        "is_off",
         "is_waiting",
         "on_landed",
         "renews",
-        "reports",
         "settings",
+        "switches",
         "to_client",
     )  # fmt: skip
 
     def __init__(self, answers: Answers, settings: Settings) -> None:
         self._answers = answers
         self.settings = settings
-        self.is_off = False
-        """The session wants no answer from here (SET onetrip.cache = off)."""
-        self.reports = False
-        """It wants to know what has come of each query (SET onetrip.cache_status = on)."""
+        self.switches = Switches()
         self.asks = False
         """An Ask has to go in front of what crosses next; the caller takes it."""
         self.renews: Answer | None = None
@@ -81,27 +77,25 @@ class Reader:
         """The session has these settings now."""
         self.settings = settings
         for switch in settings.switches:
-            self.turn(switch)
-
-    def turn(self, switch: Switch) -> None:
-        """The session says something of the cache."""
-        if switch.name == CACHE:
-            self.is_off = not switch.value
-        else:
-            self.reports = bool(switch.value)
+            self.switches.turn(switch)
 
     # --- a request comes ---
 
     @property
+    def is_allowed(self) -> bool:
+        """Whether the configuration caches, whatever the session says."""
+        return self._answers.is_on
+
+    @property
     def is_on(self) -> bool:
-        return self._answers.is_on and not self.is_off
+        return self._answers.is_on and not self.switches.is_off
 
     def may_read(self, opening: tuple[bytes, ...] | None, *, is_idle: bool) -> bool:
         """Whether the session is where answers may be served: outside of a transaction, or in a held one.
 
         opening: what opens a transaction that is held; None if there is none, or it has failed.
         """
-        if not self._answers.is_on or self.is_off:
+        if not self._answers.is_on or self.switches.is_off:
             return False
         if is_idle or opening is None:
             return is_idle
@@ -145,7 +139,7 @@ class Reader:
         """It has been served."""
         answers = self._answers
         answer.uses += 1
-        if self.reports or is_stale or answers.clock() >= answer.fresh_until:
+        if self.switches.reports or is_stale or answers.clock() >= answer.fresh_until:
             is_stale = is_stale or answers.clock() >= answer.fresh_until
             answers.stale += is_stale
             answers.hits += not is_stale
@@ -204,7 +198,7 @@ class Reader:
         if not answers.is_on:
             answers.disabled += 1
             why = "disabled"
-        elif self.is_off:
+        elif self.switches.is_off:
             answers.bypassed += 1
             why = "bypassed"
         elif status != TransactionStatus.IDLE:
@@ -214,7 +208,7 @@ class Reader:
             why = "not a read" if is_alone else "not alone"
             answers.uncacheable[why] += 1
             why = f"uncacheable ({why})"
-        if self.reports and is_alone:
+        if self.switches.reports and is_alone:
             self._report(why)
 
     # --- its answer comes ---
@@ -279,6 +273,11 @@ class Reader:
         if flight is not None:
             self._answers.flights.land(flight, answer)
 
+    def let_go(self) -> None:
+        """Those who wait for what this one has asked for need not; it takes too long to pass on."""
+        if self._flight is not None and not self.is_waiting:
+            self._answers.flights.land(self._flight, None)
+
     def last_resort(self) -> bytes | None:
         """What a client may get whose read came to nothing because its origin cannot be reached."""
         answers, flight, compose = self._answers, self._flight, self._compose
@@ -319,7 +318,7 @@ class Reader:
         self._report(f"uncacheable ({why})")
 
     def _report(self, what: str, age_s: float | None = None) -> None:
-        if self.reports:
+        if self.switches.reports:
             fields = {"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": f"onetrip cache: {what}"}
             if age_s is not None:
                 fields["D"] = f"The answer is {age_s:.1f} s old."

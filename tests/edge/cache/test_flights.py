@@ -1,13 +1,17 @@
 """One request for all who ask the same at the same time: who joins, what they get, and that nobody waits for ever."""
 
+import time
 from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
+from edge.cache.flights import MAX_WAIT_S
 from edge.cache.vouching import LEASE_S
+from edge.client import PATIENCE_S
 from protos.errors import DrainingError
 from protos.link.link_pb2 import Reason
+from protos.link.settings import KEEP
 from protos.pg.messages import (
     bind,
     bind_complete,
@@ -21,8 +25,8 @@ from protos.pg.messages import (
     sync,
     terminate,
 )
-from tests.support.cached import MAX_AGE_S, TABLE, Cached, cached, row, rows
-from tests.support.stage import Driver, done, ready
+from tests.support.cached import MAX_AGE_S, TABLE, Cached, cached, caching, row, rows
+from tests.support.stage import FAILED, IN_TRANSACTION, Driver, done, ready
 
 READ: Final = query(b"select v from t")
 WHOLE: Final = parse(b"", b"select v from t") + bind(b"", b"", []) + describe_portal(b"") + execute() + sync()
@@ -227,3 +231,94 @@ def test_the_notice_of_a_miss_stands_in_front_of_its_answer(cache: Cached) -> No
     driver.send(READ)
     cache.answer(row(b"1"))
     assert driver.tags() == "NTDCZ"
+
+
+# --- nobody waits for ever ---
+
+
+def cancel(cache: Cached, number: int) -> None:
+    """A cancel request for the client that came as this one."""
+    keys = [channel.opening.process_id for channel in cache.pool.channels]
+    client = next(one for one in cache.stage.edge.clients if one.process_id == keys[number])
+    cache.stage.edge.cancel(client.process_id, client.secret_key, "192.0.2.1")
+    cache.stage.settle()
+
+
+@pytest.mark.parametrize("request_", [READ, WHOLE], ids=["simple", "extended"])
+def test_a_cancel_ends_the_wait(cache: Cached, request_: bytes) -> None:
+    _, (follower,) = led(cache, request_, followers=1)
+    behind = query(b"insert into t values (1)")
+    follower.send(behind)
+    cancel(cache, 1)
+    error, last = follower.messages()
+    assert error_fields(error)["C"] == "57014"
+    assert last == ready()
+    assert cache.pool.channels[1].take() == behind, "what was sent behind it goes on"
+    assert "cancel" not in [frame.WhichOneof("control") for frame in cache.pool.heard]
+    cache.answer(row(b"1"), channel=cache.pool.channels[0])
+    assert follower.read() == b""
+
+
+def test_a_cancel_fails_the_transaction_that_is_held() -> None:
+    pushed = caching(in_transactions=True)
+    pushed.early.begin = True
+    with cached(pushed) as cache:
+        leader = cache.stage.connect()
+        leader.send(READ)
+        (before,) = cache.stage.edge.clients
+        follower = cache.stage.connect()
+        follower.send(query(b"begin") + READ)
+        assert follower.read() == done("BEGIN", IN_TRANSACTION)
+        (client,) = cache.stage.edge.clients - {before}
+        cache.stage.edge.cancel(client.process_id, client.secret_key, "192.0.2.1")
+        assert follower.messages()[-1] == ready(FAILED)
+        follower.send(query(b"rollback"))
+        assert follower.read() == done("ROLLBACK")
+
+
+def test_a_cancel_of_the_leader_goes_to_its_pool_node(cache: Cached) -> None:
+    led(cache)
+    cancel(cache, 0)
+    assert "cancel" in [frame.WhichOneof("control") for frame in cache.pool.heard]
+
+
+def test_a_leader_whose_client_takes_nothing_keeps_nobody_waiting(cache: Cached) -> None:
+    leader, (follower,) = led(cache, followers=1)
+    client = next(c for c in cache.stage.edge.clients if c.process_id == cache.pool.channels[0].opening.process_id)
+    cache.judge(cache.pool.channels[0])
+    client.connection.blocked_at = time.monotonic() - PATIENCE_S - 0.1
+    cache.stage.pass_time(0.0)
+    assert cache.pool.channels[1].take() == READ
+    client.connection.blocked_at = 0.0
+    cache.pool.answer(row(b"1") + ready(), status=ord("I") | KEEP, channel=cache.pool.channels[0])
+    assert leader.read() == ANSWER
+    cache.pool.answer(row(b"2") + ready(), channel=cache.pool.channels[1])
+    assert follower.read() == row(b"2") + ready()
+    leader.send(READ)
+    assert leader.read() == ANSWER, "it was kept all the same"
+
+
+def test_nobody_waits_longer_than_that(cache: Cached) -> None:
+    _, (follower,) = led(cache, followers=1)
+    cache.now += MAX_WAIT_S - 0.1
+    cache.stage.pass_time(0.0)
+    assert not cache.pool.channels[1].take()
+    cache.now += 0.1
+    cache.stage.pass_time(0.0)
+    assert cache.pool.channels[1].take() == READ
+    assert follower.read() == b""
+
+
+def test_a_transaction_whose_read_waits_is_not_idle() -> None:
+    pushed = caching(in_transactions=True)
+    pushed.early.begin = True
+    pushed.idle_in_transaction_timeout_s = 5.0
+    with cached(pushed) as cache:
+        leader = cache.stage.connect()
+        leader.send(READ)
+        follower = cache.stage.connect()
+        follower.send(query(b"begin") + READ)
+        assert follower.tags() == "CZ"
+        cache.stage.pass_time(6.0)
+        cache.answer(row(b"1"), channel=cache.pool.channels[0])
+        assert follower.read() == row(b"1") + ready(IN_TRANSACTION)
