@@ -36,10 +36,14 @@ class Node:
     name: str
     vault: Vault
     told: list[Group] = attrs.field(factory=list)
+    missed: list[int] = attrs.field(factory=list)
+    """How often it had told something when edges had to drop what they keep."""
     membership: Membership = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.membership = Membership(self.vault, self.name, self.told.append)
+        self.membership = Membership(
+            self.vault, self.name, self.told.append, lambda: self.missed.append(len(self.told))
+        )
 
     @property
     def group(self) -> tuple[tuple[str, ...], bool]:
@@ -86,8 +90,10 @@ async def test_two_nodes_find_each_other_and_part(url: str) -> None:
         assert trio.current_time() - begun >= SOON_S
         assert one.group == (("a", "b"), False), "it has told its edges before the other one serves"
         assert other.group == (("a", "b"), False)
+        one.missed.clear()
         await other.membership.leave()
         await until_told(one, "a")
+        assert one.missed == [len(one.told) - 1], "what the other one said last may have been missed"
         await trio.sleep(0.1)
         assert list(one.told[-1].nodes) == ["a"], "it does not come back"
         nursery.cancel_scope.cancel()
@@ -109,8 +115,10 @@ async def test_without_its_store_a_node_says_that_it_does_not_know(
             connection.execute("alter database group_store allow_connections false")
             connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'group_store'")
             await until_told(one, "a", unknown=True)
+            one.missed.clear()
             connection.execute("alter database group_store allow_connections true")
         await until_told(one, "a")
+        assert one.missed, "who came and went meanwhile nobody knows"
         nursery.cancel_scope.cancel()
     one.vault.close()
 
@@ -138,7 +146,7 @@ def test_a_row_that_nobody_renews_grows_old(url: str, origin: Origin) -> None:
 
 async def test_a_store_of_one_machine_has_a_group_of_one() -> None:
     told: list[Group] = []
-    alone = Membership(open_vault("sqlite://:memory:"), "a", told.append)
+    alone = Membership(open_vault("sqlite://:memory:"), "a", told.append, told.clear)
     async with trio.open_nursery() as nursery:
         await nursery.start(alone.run)
     await alone.leave()
