@@ -53,7 +53,7 @@ class Client:
         settings = entry.settings_of(self._settings, self._settings)
         self._session = Session(settings, entry.early, entry.answers)
         reader = self._session.here.reader
-        reader.on_landed = self._landed
+        reader.on_landed = lambda: self._go_on(self._session.go_on)
         reader.switches.begin(switches_in(accepted.settings))
         self._present: list[Setting] = []
         self._passage = Passage(connection)
@@ -73,10 +73,6 @@ class Client:
             return
         self._react(request)
 
-    def _landed(self) -> None:
-        """A read that has waited for somebody else's answer waits no longer."""
-        self._go_on(self._session.go_on)
-
     def cancel(self) -> bool:
         """The client asks to cancel; whether that was all: it waited for somebody else's answer."""
         is_waiting = self._session.here.is_waiting
@@ -85,6 +81,7 @@ class Client:
         return is_waiting
 
     def _go_on(self, step: Callable[[], bytes]) -> None:
+        """A read that has waited for somebody else's answer waits no longer."""
         if self.connection.is_closed:
             return
         if self._passage.is_lost:  # our own word of it is still to come
@@ -127,7 +124,7 @@ class Client:
         self.held_since = monotonic() if self._session.here.held is not None else 0.0
 
     def secured(self) -> None:
-        """TLS was up before the session; never called."""
+        """Never called: TLS was up before."""
 
     def drained(self) -> None:
         """The client takes its answers again; what it took gives the pool node credit."""

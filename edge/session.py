@@ -34,6 +34,7 @@ from edge.cache.switch import resets_all
 from edge.control import Held
 from edge.early import Early
 from edge.learning import Learning
+from edge.looked_at import ENDS, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN
 from edge.memos import Settings
 from edge.statements import Statements
 from protos.errors import RemoteProtocolError, ServiceError
@@ -42,19 +43,6 @@ from protos.pg.framer import FRONTEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import ready_for_query
 from protos.pg.tags import Frontend, TransactionStatus
 
-# While a request is going on, CopyData and the rest of oversized messages pass through; everything else is looked at.
-_WHOLE: Final = frozenset({
-    Frontend.BIND, Frontend.CLOSE, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.DESCRIBE, Frontend.EXECUTE,
-    Frontend.FLUSH, Frontend.FUNCTION_CALL, Frontend.PARSE, Frontend.PASSWORD, Frontend.QUERY, Frontend.SYNC,
-    Frontend.TERMINATE,
-})  # fmt: skip
-# Between requests these mean nothing (a COPY has failed, and its client goes on sending): PostgreSQL ignores them, and
-# we must not borrow a connection for them. So CopyData is looked at then, and a run is the rest of one message.
-_VOID_BETWEEN: Final = frozenset({Frontend.COPY_DATA, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FLUSH})
-_WHOLE_BETWEEN: Final = _WHOLE | _VOID_BETWEEN
-_ENDS: Final = frozenset({
-    Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
-})  # fmt: skip
 _NO_EARLY: Final = Early()
 _NO_ANSWERS: Final = Answers(Store(0), lambda: 0.0)
 _WHOLE_GROUPS: Final = frozenset({bytes([Frontend.BIND]), bytes([Frontend.PARSE])})
@@ -74,7 +62,7 @@ class Session:
 
     def __init__(self, settings: Settings, early: Early = _NO_EARLY, answers: Answers = _NO_ANSWERS) -> None:
         """answers: those that are kept for its configuration."""
-        self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
+        self._framer = Framer(FRONTEND_LIMITS, WHOLE)
         self._deferred: list[Piece] = []  # what comes behind a read that waits
         self.statements = Statements(settings.scope)
         self.here = Answering(self.statements, early, answers, settings)
@@ -147,7 +135,7 @@ class Session:
         here = self.here
         if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
             return b""
-        framer.whole = _WHOLE if self.owed or self.has_unsynced else _WHOLE_BETWEEN
+        framer.whole = WHOLE if self.owed or self.has_unsynced else WHOLE_BETWEEN
         try:
             pieces = framer.feed(data)
         except FramingError as error:
@@ -211,7 +199,7 @@ class Session:
         self.is_uncertain = bool(status & UNCERTAIN)
         if not self.owed:
             self._may_have_begun = False
-        self.learning.settled(is_certain=self._is_certain and not self.owed)
+        self.learning.settled(is_certain=not (self.owed or self.is_uncertain or self.is_pinned))
         self.here.status = status & 0xFF
         self._opened = None
 
@@ -256,12 +244,7 @@ class Session:
         """Learn from an answer, if there is something to be learnt from it."""
         self.here.memory.heard(data)
         self.here.reader.heard(data)
-        self.learning.heard(data, is_certain=self._is_certain)
-
-    @property
-    def _is_certain(self) -> bool:
-        """Whether statements mean what they mean elsewhere."""
-        return not (self.is_uncertain or self.is_pinned)
+        self.learning.heard(data, is_certain=not (self.is_uncertain or self.is_pinned))
 
     def channel_lost(self) -> None:
         """What was sent went nowhere, or is done: the rest of a message in the middle must not go to another origin."""
@@ -281,20 +264,20 @@ class Session:
         held = self.here.open_transaction()
         if held is not None:
             self.opening = self._opened = held
-        self.is_at_end = piece.whole and piece.tag in _ENDS
+        self.is_at_end = piece.whole and piece.tag in ENDS
         if piece.tag in _TEXTS and resets_all(piece.data):
             self.here.reader.switches.reset()
         if piece.tag in _QUERIES:
-            was_at_rest = self._framer.whole is _WHOLE_BETWEEN  # else an answer may be on its way to the client
+            was_at_rest = self._framer.whole is WHOLE_BETWEEN  # else an answer may be on its way to the client
             self.here.reader.crossed(self.status, is_alone=was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE))
         out.append(taken)
 
     def _taken(self, tag: int, piece: bytes, whole: bool) -> bytes:  # noqa: FBT001 - a Piece
         if tag:
-            self._is_dropping = tag in _VOID_BETWEEN and not self.owed and not self.has_unsynced
+            self._is_dropping = tag in VOID_BETWEEN and not self.owed and not self.has_unsynced
         if self._is_dropping:
             return b""
-        if tag == 0 or tag in _VOID_BETWEEN:
+        if tag == 0 or tag in VOID_BETWEEN:
             return piece
         if tag == Frontend.QUERY:
             return self._take_query(piece, whole=whole)

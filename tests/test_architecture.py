@@ -35,6 +35,7 @@ TESTED_IN: Final = {
     "edge/certificate.py": "tests/edge/test_node.py",
     "edge/dialling.py": "tests/edge/test_uplink.py",
     "edge/learning.py": "tests/edge/test_session.py",
+    "edge/looked_at.py": "tests/edge/test_session.py",
     "edge/owner.py": "tests/edge/test_uplink.py",
     "edge/passage.py": "tests/edge/test_client.py",
     "regional/departure.py": "tests/regional/test_channel.py",

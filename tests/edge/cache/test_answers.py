@@ -142,7 +142,7 @@ class AnswersMachine(RuleBasedStateMachine):
         key, left_at = self.left_at[number]
         why = "no" if outcome in ("negative", "only now") else ""
         ages = {} if why else {"max_age_s": MAX_AGE_S, "stale_while_revalidate_s": STALE_S}
-        verdict = Verdict(why=why, only_now=outcome == "only now", tables=KEYS[key], **ages)  # type: ignore[arg-type]
+        verdict = Verdict(why=why, only_now=outcome == "only now", tables=KEYS[key], **ages)
         if outcome != "no verdict":
             self.links[0].queue.append(("verdict", number, verdict))
         body = b"%d" % len(self.bodies)
