@@ -7,7 +7,21 @@ from typing import Any
 
 import click
 
-from bench import differential, drivers, idle, leak, lease, local, size, statements, storm, stream, throughput, wan
+from bench import (
+    classifier,
+    differential,
+    drivers,
+    idle,
+    leak,
+    lease,
+    local,
+    size,
+    statements,
+    storm,
+    stream,
+    throughput,
+    wan,
+)
 from bench.driver_list import BY_NAME
 from bench.driver_scripts.stage import SCRIPTS
 from bench.longlink import LinkShape, refuse_without_means
@@ -167,6 +181,14 @@ def storm_command(**_: object) -> None:
 def lease_command(**_: object) -> None:
     """CPU of the pool node for lending a connection to one query and taking it back, step by step."""
     lease.run(lease.LeaseOptions(**_given()))
+
+
+@main.command("classifier")
+@click.option("--statements", type=click.IntRange(5, 1_000_000), default=2000, help="Statements of each size.")
+@json_option
+def classifier_command(**_: object) -> None:
+    """CPU of finding out what a statement reads and writes, when it is not remembered."""
+    classifier.run(classifier.ClassifierOptions(**_given()))
 
 
 @main.command("differential")

@@ -19,8 +19,18 @@ _tokens: Final = re.compile(rb"'[^']*'|\"[^\"]*\"|--[^\n\r]*|" + _NUMBER).sub
 _not_plain: Final = re.compile(rb"\\|/\*|\$(?!\d)|&['\"]").search
 
 
+_last: tuple[bytes, bytes] = (b"", b"")
+
+
 def fold(sql: bytes) -> bytes:
-    """Return the text under which the verdict on SQL may be kept."""
+    """Return the text under which the verdict on SQL may be kept. Several ask about one text in turn."""
+    global _last  # noqa: PLW0603 - the last one is all that is worth keeping
+    if _last[0] != sql:
+        _last = (sql, _folded(sql))
+    return _last[1]
+
+
+def _folded(sql: bytes) -> bytes:
     if b"'" in sql or b'"' in sql:
         return sql if _not_plain(sql) else _tokens(_token, sql)
     # Without quotes nothing hides a number but a comment, which means nothing.
