@@ -13,8 +13,8 @@ from typing import Final
 from edge.in_flight import Change, InFlight
 from edge.meaning import Statement, sql_statement_of, statement_of
 from protos.errors import StatementMemoryError
+from protos.pg.description import NAME_BYTES
 
-MAX_SESSION_BYTES: Final = 16 << 20  # of statement text (rules 12)
 SALT_BYTES: Final = 16
 
 Alternative = tuple[int, int, Statement | None]
@@ -105,6 +105,10 @@ class Registry:
 
     # --- changes ---
 
+    def has_room(self, message: bytes) -> bool:
+        """Whether the statement of a Parse may be kept beside the others."""
+        return self._bytes + len(message) + NAME_BYTES <= StatementMemoryError.BOUND
+
     def made(self, name: bytes, message: bytes) -> Statement:
         """A Parse of this name goes out."""
         statement = statement_of(message, self.scope, self.salt)
@@ -138,11 +142,8 @@ class Registry:
 
     def _change(self, name: bytes, after: Statement | None) -> None:
         before = self._named.get(name)
-        if after is not None and self._bytes + len(after.parse) > MAX_SESSION_BYTES:
-            raise StatementMemoryError(
-                detail=f"It has {self._bytes} bytes in {len(self._named)} statements; {MAX_SESSION_BYTES} are allowed.",
-                hint="Close statements that are not used any more, or use unnamed ones.",
-            )
+        if after is not None and self._bytes + len(after.parse) > StatementMemoryError.BOUND:
+            raise StatementMemoryError.over_bound()
         self.in_flight.note(Change(self.asked, self.place, name, before))
         self._set(name, after)
 

@@ -35,11 +35,10 @@ from edge.early import Early
 from edge.learning import Learning
 from edge.memos import Settings
 from edge.statements import Statements
-from protos.errors import RemoteProtocolError
+from protos.errors import RemoteProtocolError, ServiceError
 from protos.link.settings import SETTLING, UNCERTAIN
-from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
+from protos.pg.framer import FRONTEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import ready_for_query
-from protos.pg.parsers import error_fields
 from protos.pg.tags import Frontend, TransactionStatus
 
 # While a request is going on, CopyData and the rest of oversized messages pass through; everything else is looked at.
@@ -59,7 +58,6 @@ _NO_EARLY: Final = Early()
 _NO_ANSWERS: Final = Answers(Store(0), lambda: 0.0)
 _WHOLE_GROUPS: Final = frozenset({bytes([Frontend.BIND]), bytes([Frontend.PARSE])})
 _QUERIES: Final = frozenset({Frontend.EXECUTE, Frontend.FUNCTION_CALL, Frontend.QUERY})
-_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 _TEXTS: Final = frozenset({Frontend.PARSE, Frontend.QUERY})
 _BEGINS: Final = re.compile(rb"\b(?:begin|start)\b", re.IGNORECASE)
 
@@ -70,7 +68,7 @@ class Session:
     __slots__ = (
         "_deferred", "_framer", "_is_dropping", "_is_skipping", "_may_have_begun", "_opened", "has_unsynced", "here",
         "is_at_end", "is_pinned", "is_settling", "is_uncertain", "learning", "opening", "owed", "statements",
-        "terminated",
+        "terminated", "violation",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, early: Early = _NO_EARLY, answers: Answers = _NO_ANSWERS) -> None:
@@ -93,6 +91,8 @@ class Session:
         """What can be learnt from its answers."""
         self.is_at_end = True
         """What `feed` returned last ends a request: what comes next begins another."""
+        self.violation: ServiceError | None = None
+        """What the session ends with as soon as nothing is owed to it."""
         self.terminated = False
         """The client said Terminate."""
         self.opening: Held | None = None
@@ -139,14 +139,18 @@ class Session:
     def feed(self, data: bytes) -> bytes:
         """Take in bytes of the client; what to send to the origin for them.
 
-        Raises RemoteProtocolError for garbage and StatementMemoryError; either ends the session.
+        Raises RemoteProtocolError for garbage and StatementMemoryError; either ends the session. While something is
+        owed to it that is its `violation`, and ends it later: what came before is done, as by PostgreSQL.
         """
         framer = self._framer
         here = self.here
         if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
             return b""
         framer.whole = _WHOLE if self.owed or self.has_unsynced else _WHOLE_BETWEEN
-        pieces = framer.feed(data)
+        try:
+            pieces = framer.feed(data)
+        except FramingError as error:
+            pieces, self.violation = error.pieces, error
         if self.here.is_waiting:
             self._deferred += pieces
             return b""
@@ -161,6 +165,17 @@ class Session:
         return self._feed(pieces, out)
 
     def _feed(self, pieces: list[Piece], out: list[bytes]) -> bytes:
+        try:
+            self._take_all(pieces, out)
+        except ServiceError as error:
+            self.violation = error
+        if self.violation is not None and not (self.owed or self.here.is_waiting):
+            raise self.violation
+        if self.here.reader.to_client:
+            self.here.to_client += self.here.reader.take_words()
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _take_all(self, pieces: list[Piece], out: list[bytes]) -> None:
         here = self.here
         for index, piece in enumerate(pieces, 1):
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
@@ -178,9 +193,6 @@ class Session:
                 if piece.tag in _TEXTS and _BEGINS.search(piece.data):
                     self._may_have_begun = True
                 self._take(piece, out)
-        if here.reader.to_client:
-            here.to_client += here.reader.take_words()
-        return out[0] if len(out) == 1 else b"".join(out)
 
     def answered(self, settled: int, status: int) -> None:
         """The origin has answered this many sync points; status is that of the last, perhaps with flags."""
@@ -207,7 +219,8 @@ class Session:
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
-        instead = self._last_resort(response)
+        is_alone = self.owed == 1 and not self.has_unsynced
+        instead = self.here.reader.last_resort(response) if is_alone else None
         self.here.status = TransactionStatus.IDLE
         if instead is not None:
             self.here.hold(self._opened)
@@ -230,12 +243,6 @@ class Session:
         self.statements.refused()
         self.channel_lost()
         return answer
-
-    def _last_resort(self, response: bytes) -> bytes | None:
-        """What there is of an older answer to a read that its origin could not be asked."""
-        if self.owed != 1 or self.has_unsynced or error_fields(response).get("C") not in _UNREACHABLE:
-            return None
-        return self.here.reader.last_resort()
 
     def heard(self, data: bytes) -> None:
         """Learn from an answer, if there is something to be learnt from it."""

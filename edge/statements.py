@@ -8,7 +8,8 @@ node prepares a statement where it is missing from the text that travelled over 
 Whether a Parse or Close takes effect is known a crossing later. Until then it is taken for done (`registry`), and what
 a later group uses meanwhile goes out under a token, with its alternatives beside it (`Choice`). A Parse of a name that
 is in use goes out under the name USED, which is in use on every origin connection: so PostgreSQL itself says 42P05, at
-its place, and the client's name is put into its words (`asides`).
+its place, and the client's name is put into its words (`asides`). A Parse for which the session has no room any more
+goes out as a Bind of a statement that is nowhere; the pool node words the error (53200).
 
 The unnamed statement of a session is given to the origin as it is while Parse and Bind stand in one group up to a Sync.
 A Bind in a later group may be served by another connection, so from there on it goes by its shared name too.
@@ -25,6 +26,7 @@ is streamed; it is good until its lease ends.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from edge.asides import Asides
 from edge.meaning import Script, Statement, end_of, renamed, script_of
@@ -32,9 +34,12 @@ from edge.registry import Registry
 from protos.link.link_pb2 import Choice, Failed
 from protos.pg.description import qualified
 from protos.pg.framer import Piece
-from protos.pg.names import GONE, MISSING, PREFIX, TOKEN, USED, cut
+from protos.pg.messages import bind
+from protos.pg.names import FULL, GONE, MISSING, PREFIX, TOKEN, USED, cut
 from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
+
+_FULL: Final = bind(b"", FULL)
 
 
 class Statements:
@@ -151,6 +156,10 @@ class Statements:
             self._streamed.add(name)
             return renamed(message, 5, _hidden(name))
         self._streamed.discard(name)
+        return self._named(name, message, end) if registry.has_room(message) else _FULL
+
+    def _named(self, name: bytes, message: bytes, end: int) -> bytes:
+        registry = self.registry
         if registry.is_in_doubt(name):
             choice = self.asides.choose(name)
             choice.use = registry.made(name, message).name

@@ -130,6 +130,15 @@ class StatementMemoryError(ServiceError):
     fault = Fault.CLIENT
     severity = "ERROR"
     public_message = "this session holds too many prepared statements"
+    #: Of their text, in bytes (rules 12).
+    BOUND: ClassVar[int] = 16 << 20
+
+    @classmethod
+    def over_bound(cls) -> "StatementMemoryError":
+        return cls(
+            detail=f"A session's prepared statements may have {cls.BOUND} bytes of text together.",
+            hint="Close statements that are not used any more, or use unnamed ones.",
+        )
 
 
 class CheckoutTimeoutError(ServiceError):

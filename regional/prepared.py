@@ -15,10 +15,10 @@ import re
 from collections import deque
 from typing import Final
 
-from protos.errors import RemoteProtocolError
+from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.pg.framer import Piece
-from protos.pg.messages import close_statement, parse, parse_complete
-from protos.pg.names import MISSING, PREFIX, USED, with_name
+from protos.pg.messages import close_statement, parse, parse_complete, service_error
+from protos.pg.names import FULL, MISSING, PREFIX, USED, with_name
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.copies import Copies
@@ -33,6 +33,7 @@ _SETS_LOCALLY: Final = re.compile(
 )
 _USED_TEXT: Final = parse(USED, b"")
 _NO_STATEMENT: Final = b'Mprepared statement "%s" does not exist\0' % MISSING
+_FULL: Final = b'Mprepared statement "%s" does not exist\0' % FULL
 _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 
 
@@ -232,8 +233,15 @@ def name_in(message: bytes, start: int) -> bytes:
 
 
 def with_own_words(error: Piece) -> Piece:
-    """An ErrorResponse as PostgreSQL words it where the unnamed statement is missing: our name for that is nobody's."""
-    if _NO_STATEMENT not in error.data or not error.whole:
+    """An ErrorResponse as PostgreSQL words it where the unnamed statement is missing: our name for that is nobody's.
+
+    Where the session has no room for another statement, it is that which is said.
+    """
+    if not error.whole or PREFIX not in error.data:
+        return error
+    if _FULL in error.data:
+        return Piece(error.tag, service_error(StatementMemoryError.over_bound(), "ERROR"), whole=True)
+    if _NO_STATEMENT not in error.data:
         return error
     body = error.data[5:].replace(_NO_STATEMENT, _NO_UNNAMED_STATEMENT)
     return Piece(error.tag, error.data[:1] + (len(body) + 4).to_bytes(4, "big") + body, whole=True)

@@ -57,13 +57,12 @@ def relay(origin: "Origin", channel: "Channel", pieces: list[Piece]) -> list[Pie
 
 
 def _answer(origin: "Origin", channel: "Channel", out: list[bytes], settled: int, *, settles: bool = False) -> None:
-    if origin.watching.listens:
-        publish(origin, origin.watching.take_due())
-    status = _status(origin, settled, settles=settles) if settled else 0
+    has_told_meaning = origin.watching.listens and publish(origin, origin.watching.take_due())
+    status = _status(origin, settled, settles=settles, tells_meaning=not has_told_meaning) if settled else 0
     channel.answer(b"".join(out), settled, status, last=origin.pipeline.is_idle)
 
 
-def _status(origin: "Origin", settled: int, *, settles: bool) -> int:
+def _status(origin: "Origin", settled: int, *, settles: bool, tells_meaning: bool) -> int:
     """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""
     scrutiny, status = origin.scrutiny, origin.pipeline.status
     early = origin.tenant.configuration.early
@@ -76,16 +75,17 @@ def _status(origin: "Origin", settled: int, *, settles: bool) -> int:
     if status != TransactionStatus.IDLE:
         is_uncertain = origin.kept or scrutiny.is_uncertain
         return status | UNCERTAIN if is_uncertain else status | flags
-    if origin.residue.makes_catalog_stale:
+    if tells_meaning and origin.residue.makes_catalog_stale:
         origin.tenant.knowledge.ddl_seen()
     return status | flags | SETTLING if settles else status | flags
 
 
-def publish(origin: "Origin", due: Writing | None) -> None:
-    """Tell every edge what no longer holds."""
+def publish(origin: "Origin", due: Writing | None) -> bool:
+    """Tell every edge what no longer holds; whether that was the meaning of statements, and so all answers."""
     if due is None:
-        return
+        return False
     if due.everything and origin.residue.makes_catalog_stale:
         origin.tenant.knowledge.ddl_seen()
-    else:
-        origin.tenant.publishing.publish(due)
+        return True
+    origin.tenant.publishing.publish(due)
+    return False

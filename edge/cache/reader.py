@@ -23,12 +23,13 @@ from edge.memos import Settings
 from protos.link.link_pb2 import Verdict
 from protos.link.settings import KEEP
 from protos.pg.messages import notice_response
+from protos.pg.parsers import error_fields
 from protos.pg.tags import TransactionStatus
 
 Compose = Callable[[Answer], bytes | None]
 """Puts the answer to a request together, without ReadyForQuery; None if something is missing."""
 
-MAX_REQUEST_BYTES: Final = 64 << 10
+_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 
 
 class Reader:
@@ -291,10 +292,12 @@ class Reader:
         if flight is not None:
             self._answers.flights.land(flight, answer)
 
-    def last_resort(self) -> bytes | None:
-        """What a client may get whose read came to nothing because its origin cannot be reached."""
+    def last_resort(self, error: bytes) -> bytes | None:
+        """What a client may get whose read came to nothing with this error, if its origin cannot be reached."""
         answers, flight, compose = self._answers, self._flight, self._compose
         if flight is None or compose is None or not answers.policy.stale_if_unreachable_s:
+            return None
+        if error_fields(error).get("C") not in _UNREACHABLE:
             return None
         answer = answers.find(flight.key)
         if answer is None or not answers.is_last_resort(answer, answers.clock()):

@@ -157,9 +157,11 @@ class Mux:
         """The next message for the link, serialized, or None while there is nothing to send or no room for it."""
         batch = Batch()
         self._add_urgent(batch)
-        carries_data, prompt_bytes = self._add_prompt(batch)
-        before_bulk = len(batch.frames)
-        bulk_bytes = self._add_bulk(batch, self.window.room(now) - prompt_bytes)
+        carries_data, prompt_bytes, before_bulk, bulk_bytes = False, 0, len(batch.frames), 0
+        if not self._urgent:  # an answer must not overtake what was said before it: an invalidation, say
+            carries_data, prompt_bytes = self._add_prompt(batch)
+            before_bulk = len(batch.frames)
+            bulk_bytes = self._add_bulk(batch, self.window.room(now) - prompt_bytes)
         if not batch.frames and self.received_bytes - self._acknowledged_bytes < ACKNOWLEDGE_BYTES:
             return None
         if self.received_bytes != self._acknowledged_bytes:

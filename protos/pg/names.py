@@ -21,6 +21,9 @@ USED: Final = PREFIX + b"used"
 #: Never prepared: it stands where a session was told another description than the present one.
 STALE: Final = PREFIX + b"stale"
 
+#: Never prepared: it stands where a session would have more statements than it may.
+FULL: Final = PREFIX + b"full"
+
 #: With a number: which statement is meant is said beside the message.
 TOKEN: Final = PREFIX + b"?"
 

@@ -8,7 +8,6 @@ from structlog.testing import capture_logs
 
 from edge.limits import LINGER_S, WRITE_TIMEOUT_S
 from edge.passage import MAX_BACKLOG_BYTES
-from edge.registry import MAX_SESSION_BYTES
 from protos.errors import DrainingError
 from protos.link.lane import INITIAL_CREDIT_BYTES
 from protos.link.link_pb2 import GoAway, Reason, Withdraw
@@ -741,13 +740,15 @@ def test_two_gigabytes_announced_are_neither_awaited_nor_sent_on(driver: Driver,
     assert pool.channels == []
 
 
-def test_a_session_over_its_statement_bound_ends_with_53200(driver: Driver) -> None:
-    big = b"x" * (1 << 19)
-    for number in range(MAX_SESSION_BYTES // len(big)):
-        driver.send(parse(b"s%d" % number, b"%d" % number + big))
-    fields = driver.fields()
-    assert fields["C"] == "53200"
-    assert fields["H"]
+def test_what_came_before_garbage_is_answered_and_then_the_session_ends(driver: Driver, pool: PlayedPool) -> None:
+    driver.send(query(b"insert into t values (1)") + b"!\0\0\0\4")
+    assert pool.channel.take() == query(b"insert into t values (1)")
+    assert not driver.is_closed
+    pool.answer(messages.command_complete("INSERT 0 1") + messages.ready_for_query(IDLE))
+    *answer, error = driver.messages()
+    assert b"".join(answer) == messages.command_complete("INSERT 0 1") + messages.ready_for_query(IDLE)
+    assert messages.error_fields(error)["C"] == "08P01"
+    assert driver.is_closed
 
 
 def test_a_cancelled_key_of_a_session_is_free_again(stage: Stage, driver: Driver) -> None:

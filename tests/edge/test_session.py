@@ -13,9 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge.early import Early
 from edge.meaning import statement_of
 from edge.memos import Settings
-from edge.registry import MAX_SESSION_BYTES
 from edge.session import Session
-from protos.errors import RemoteProtocolError, StatementMemoryError
+from protos.errors import RemoteProtocolError
 from protos.pg import messages
 from protos.pg.framer import MAX_WHOLE_BYTES
 from protos.pg.messages import (
@@ -406,11 +405,13 @@ def test_what_comes_before_terminate_crosses_and_what_comes_after_does_not() -> 
     ],
 )
 def test_garbage_ends_the_session_in_postgresql_s_words(data: bytes, message: str) -> None:
-    session = Session(SETTINGS)
-    session.feed(query(b"select 1"))
     with pytest.raises(RemoteProtocolError) as caught:
-        session.feed(data)
+        Session(SETTINGS).feed(data)
     assert caught.value.public_message == message
+    session = Session(SETTINGS)
+    assert session.feed(query(b"select 1") + data) == query(b"select 1"), "what came before is done first"
+    assert session.violation is not None
+    assert session.violation.public_message == message
 
 
 @given(st.binary(min_size=1, max_size=200))
@@ -419,15 +420,6 @@ def test_garbage_raises_only_the_protocol_error(data: bytes) -> None:
     with suppress(RemoteProtocolError):
         session.feed(data)
         session.feed(data)
-
-
-def test_a_session_over_its_statement_bound_raises_53200() -> None:
-    session = Session(SETTINGS)
-    big = b"x" * (1 << 19)
-    for number in range(MAX_SESSION_BYTES // len(big) - 1):
-        session.feed(parse(b"s%d" % number, b"%d" % number + big))
-    with pytest.raises(StatementMemoryError):
-        session.feed(parse(b"one more", big))
 
 
 def test_a_statement_bound_often_in_a_row_is_named_once() -> None:

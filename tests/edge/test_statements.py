@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.meaning import Statement, statement_of
-from edge.registry import MAX_SESSION_BYTES
 from edge.statements import Statements
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.link.link_pb2 import Failed, Worded
@@ -24,7 +23,7 @@ from protos.pg.messages import (
     parse,
     query,
 )
-from protos.pg.names import GONE, MISSING, PREFIX, USED
+from protos.pg.names import FULL, GONE, MISSING, PREFIX, USED
 
 SCOPE: Final = b"scope"
 SQL: Final = b"select $1::int"
@@ -345,14 +344,14 @@ def test_an_execute_has_its_statement_made_and_changes_nothing() -> None:
 # --- bounds ---
 
 
-def test_a_session_over_its_bound_is_told_so_and_how_to_mend_it() -> None:
+def test_a_parse_beyond_the_bound_fails_and_is_not_kept() -> None:
     statements = Statements(SCOPE)
-    for number in range(MAX_SESSION_BYTES // (1 << 19) - 1):
+    for number in range(StatementMemoryError.BOUND // (1 << 19) - 1):
         parsed(statements, b"s%d" % number, b"%d" % number + b"x" * (1 << 19))
-    with pytest.raises(StatementMemoryError) as caught:
-        parsed(statements, b"one more", b"x" * (1 << 19))
-    assert caught.value.hint is not None
-    assert str(MAX_SESSION_BYTES) in str(caught.value.detail)
+    assert statements.parse(parse(b"one more", b"x" * (1 << 19)), whole=True) == bind(b"", FULL)
+    assert statements.get(b"one more") is None
+    parsed(statements, b"small", b"x")
+    assert statements.get(b"small") is not None
 
 
 def test_what_is_closed_makes_room() -> None:

@@ -4,13 +4,15 @@ import gc
 import tracemalloc
 
 from edge import meaning
+from protos.errors import StatementMemoryError
 from protos.link.dictionary import DICTIONARY_BYTES
 from protos.pg.messages import bind, close_statement, describe_statement, execute, parse, sync
+from protos.pg.parsers import error_fields
 from regional.cleanness import MAX_MEMO_BYTES
 from regional.prepared import MAX_STATEMENTS
 from tests.support.beside import PoolSide, beside
 from tests.support.cluster import Origin
-from tests.support.two_tiers import two_tiers
+from tests.support.two_tiers import READY, two_tiers
 
 SESSIONS = 20
 ROUNDS = 10
@@ -67,3 +69,21 @@ async def test_names_of_64_kib_are_names_by_their_first_63_bytes(side: PoolSide,
         assert b"C26000\0" in error
         assert b'"' + missing + b'"' in error
         assert tags(await driver.ask(close_statement(long[:64]), bind(b"", long[:63]), sync())) == "3EZ"
+
+
+@beside
+async def test_a_parse_beyond_the_bound_fails_with_53200_and_the_session_goes_on(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        text = b"select 1 -- " + b"x" * (1 << 19)
+        for number in range(StatementMemoryError.BOUND // len(text)):
+            assert tags(await driver.ask(parse(b"s%d" % number, text + b"%d" % number), sync())) == "1Z"
+        error, ready = await driver.ask(parse(b"more", text), bind(b"", b"more"), execute(), sync())
+        fields = error_fields(error)
+        assert (fields["S"], fields["C"]) == ("ERROR", "53200")
+        assert fields["H"]
+        assert ready == READY
+        assert tags(await driver.ask(bind(b"", b"s0"), execute(), sync())) == "2DCZ"
+        assert tags(await driver.ask(close_statement(b"s0"), parse(b"more", text), sync())) == "31Z"

@@ -17,6 +17,7 @@ from protos.link.link_pb2 import (
     Configuration,
     Credit,
     Frame,
+    Invalidate,
     Open,
     Ping,
     Reason,
@@ -161,6 +162,16 @@ def test_control_goes_ahead_of_everything(ends: tuple[End, End]) -> None:
     edge.mux.send(edge.open(1), b"x" * 10)
     edge.mux.send_control(Frame(ping=Ping(id=1)))
     assert frames_of(batches(edge))[0].HasField("ping")
+
+
+def test_an_answer_waits_until_all_control_has_gone_however_much_there_is(ends: tuple[End, End]) -> None:
+    edge, _ = ends
+    for number in range(40):
+        edge.mux.send_control(Frame(invalidate=Invalidate(configuration="x" * 100_000, tables=[number + 1])))
+    edge.mux.send(edge.open(1), b"x" * 10)
+    frames = frames_of(batches(edge))
+    assert all(frame.HasField("invalidate") for frame in frames[:40])
+    assert [frame.data for frame in frames[40:]] == [b"", b"x" * 10]
 
 
 def test_a_channel_becomes_bulk_after_its_first_bytes_and_prompt_again_with_the_next_exchange(

@@ -265,6 +265,42 @@ async def test_while_the_catalogue_is_unknown_a_write_is_everything(side: PoolSi
     assert told(edge)[-2:] == ["all", "Z"]
 
 
+@beside
+async def test_what_a_write_changes_elsewhere_is_told_too(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    edge, client = await ready(side, origin)
+    await client.ask(query(b"delete from shop.orders where id = 1"))
+    cascaded = " ".join(map(str, sorted((shop["orders"], shop["lines"]))))
+    assert told(edge) == [cascaded, "Z"]
+    edge.heard.clear()
+    await client.ask(query(b"insert into shop.audited values (1)"))
+    written = told(edge)[0]
+    assert written == "all" or {str(shop["audited"]), str(shop["log"])} <= set(written.split())
+    edge.heard.clear()
+    await client.ask(query(b"select shop.save(1)"))
+    written = told(edge)[0]
+    assert written == "all" or str(shop["log"]) in written.split()
+
+
+@beside
+async def test_a_procedure_that_commits_is_told_before_its_reply(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    edge, client = await ready(side, origin)
+    await client.ask(query(b"call shop.save_twice(1)"))
+    assert told(edge)[-2:] == ["all", "Z"]
+
+
+@beside
+async def test_a_statement_prepared_before_is_known_by_its_name(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    edge, client = await ready(side, origin)
+    await client.ask(parse(b"s", b"update shop.prices set price = $1"), sync())
+    await side.quiet()
+    edge.heard.clear()
+    await client.ask(bind(b"", b"s", [b"5"]), execute(), sync())
+    assert told(edge)[-2:] == [str(shop["prices"]), "Z"]
+    edge.heard.clear()
+    await client.ask(parse(b"t", b"delete from shop.orders"), sync())
+    assert set(told(edge)) == {"Z"}, "what is only parsed writes nothing"
+
+
 # --- the end of a connection, a client, an edge ---
 
 

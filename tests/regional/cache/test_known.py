@@ -1,0 +1,112 @@
+"""What is known of an origin for the cache: when it is news, and when it is forgotten."""
+
+import pytest
+
+from protos.pg.messages import query
+from tests.regional.cache.conftest import Oids
+from tests.support.beside import PoolSide, beside, configuration_for, turns, until
+from tests.support.cluster import Origin
+
+
+async def known(side: PoolSide) -> None:
+    side.tick(40)
+    await until(lambda: side.tenant.knowledge.cache.reach is not None)
+    await side.quiet()
+
+
+@beside
+async def test_the_same_again_changes_nothing(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    cache = side.tenant.knowledge.cache
+    reach, generation = cache.reach, cache.generation
+    edge.heard.clear()
+    await known(side)
+    assert cache.reach is reach
+    assert cache.generation == generation
+    assert not [frame for frame in edge.heard if frame.HasField("invalidate")]
+
+
+@beside
+async def test_ddl_that_went_another_way_is_noticed(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    cache = side.tenant.knowledge.cache
+    generation = cache.generation
+    with origin.connect() as connection:
+        connection.execute("create trigger again after delete on shop.orders execute function shop.write_log()")
+    edge.heard.clear()
+    await known(side)
+    assert cache.generation == generation + 1
+    await until(lambda: any(frame.invalidate.meaning for frame in edge.heard))
+
+
+@beside
+async def test_after_ddl_of_its_own_nothing_is_known_and_what_is_read_then_is_no_news(
+    side: PoolSide, origin: Origin, shop: Oids
+) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    cache = side.tenant.knowledge.cache
+    await edge.client().ask(query(b"create table shop.fresh (id int)"))
+    assert cache.reach is None
+    assert cache.classifier.reading(b"select 1 from shop.orders").why == "catalogue unknown"
+    side.tenant.knowledge.others_ddl_seen()
+    await turns()
+    edge.heard.clear()
+    await known(side)
+    assert not [frame for frame in edge.heard if frame.HasField("invalidate")]
+
+
+@beside
+async def test_what_cannot_be_read_again_is_forgotten_in_the_end(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    side.serve(origin)
+    await side.known()
+    side.tenant.retire(lambda connected: True)
+    side.tick(70)
+    assert side.tenant.knowledge.cache.reach is None
+
+
+@beside
+async def test_what_makes_no_sense_is_not_known(
+    side: PoolSide, origin: Origin, shop: Oids, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regional.cache.known.REACH_QUERY", "select 1")
+    side.serve(origin)
+    await side.known()
+    assert side.tenant.knowledge.cache.reach is None
+    assert side.tenant.knowledge.judge.catalog is not None
+
+
+@beside
+async def test_the_database_is_not_certain_after_a_connection_was_lost(
+    side: PoolSide, origin: Origin, shop: Oids
+) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    cache = side.tenant.knowledge.cache
+    database = cache.database
+    assert database
+    side.tenant.pool.idle[0].lost("the server has gone")
+    assert cache.database == ""
+    assert cache.reach is not None
+    await edge.client().ask(query(b"select 1"))
+    side.tick()
+    await until(lambda: cache.database == database)
+
+
+@beside
+async def test_edges_are_told_what_the_origin_gives_a_transaction(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    edge = side.serve(origin)
+    await until(lambda: any(frame.HasField("configuration") for frame in edge.heard))
+    pushed = [frame.configuration.caching for frame in edge.heard if frame.HasField("configuration")]
+    assert pushed[-1].enabled
+    assert not pushed[-1].is_read_committed
+    await side.known()
+    await until(
+        lambda: [f.configuration.caching for f in edge.heard if f.HasField("configuration")][-1].is_read_committed
+    )
+    number = sum(frame.HasField("configuration") for frame in edge.heard)
+    await known(side)
+    side.put(configuration_for(origin, version=2))
+    await until(lambda: sum(frame.HasField("configuration") for frame in edge.heard) == number + 1)

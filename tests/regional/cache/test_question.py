@@ -1,0 +1,46 @@
+"""The core of a question: transactions by their BEGIN, the ages of tables, and which frame is the answer."""
+
+import pytest
+
+from regional.cache.classifier import Classifier
+from regional.cache.question import Circumstances, Question, isolation_of
+from regional.configuration import Caching
+
+
+@pytest.mark.parametrize(
+    ("sql", "level"),
+    [
+        (b"begin", ""),
+        (b"START TRANSACTION", ""),
+        (b"begin work read only", ""),
+        (b"begin isolation level READ COMMITTED, read write", "read committed"),
+        (b"begin isolation level repeatable read", "repeatable read"),
+        (b"begin transaction deferrable, isolation level serializable", "serializable"),
+        (b"set local work_mem = '1MB'", None),
+        (b"savepoint a", None),
+        (b"begin; select 1", None),
+        (b"not sql", None),
+        (b"", None),
+    ],
+)
+def test_the_isolation_of_a_begin(sql: bytes, level: str | None) -> None:
+    assert isolation_of(sql) == level
+
+
+def met(*, why_not: str = "", disabled: bool = False) -> Circumstances:
+    caching = Caching(disabled=disabled)
+    return Circumstances(caching, Classifier(), is_utf8=True, why_not=why_not, leaves_something=False)
+
+
+def test_without_a_catalogue_nothing_is_kept() -> None:
+    question = Question()
+    question.begins(4, is_quiet=True, is_in_transaction=False)
+    question.executes(b"select 1 from t")
+    verdict = question.verdict(met(), 7)
+    assert (verdict.why, verdict.only_now) == ("catalogue unknown", True)
+    assert not question.keeps(1, 5, 7)
+
+
+def test_a_configuration_that_does_not_cache_says_so_whatever_is_asked() -> None:
+    verdict = Question().verdict(met(disabled=True, why_not="standby"), 7)
+    assert (verdict.why, verdict.only_now) == ("disabled", False)

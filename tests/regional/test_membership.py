@@ -1,0 +1,145 @@
+"""The group of pool nodes of one store, over a real PostgreSQL: who is in it, and when somebody may serve."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+import psycopg
+import pytest
+import trio
+
+from protos.link.link_pb2 import Group
+from regional import membership
+from regional.membership import GONE_S, KNOWN_S, LEASE_S, WAIT_S, Membership, at_work
+from regional.secrets import KEY_BYTES, SecretBox
+from regional.store import Member, StoreError
+from regional.store_postgres import PostgresStore
+from regional.vault import Vault, open_vault
+from tests.support.cluster import Origin
+
+SOON_S: Final = 0.3
+
+
+def test_a_new_node_waits_longer_than_an_edge_may_serve_without_having_heard_of_it() -> None:
+    assert WAIT_S > KNOWN_S + LEASE_S
+
+
+def test_who_was_silent_for_long_is_no_member() -> None:
+    members = [Member("a", 0.1), Member("b", GONE_S - 1), Member("c", GONE_S + 1)]
+    assert at_work("me", members) == {"me", "a", "b"}
+
+
+@attrs.define(eq=False)
+class Node:
+    """A member, and what it tells its edges."""
+
+    name: str
+    vault: Vault
+    told: list[Group] = attrs.field(factory=list)
+    membership: Membership = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.membership = Membership(self.vault, self.name, self.told.append)
+
+    @property
+    def group(self) -> tuple[tuple[str, ...], bool]:
+        return tuple(self.told[-1].nodes), self.told[-1].unknown
+
+
+@pytest.fixture
+def url(origin: Origin) -> Iterator[str]:
+    with origin.connect("postgres") as connection:
+        connection.execute("create database group_store owner by_scram")
+    yield origin.url(database="group_store")
+    with origin.connect("postgres") as connection:
+        connection.execute("drop database group_store with (force)")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PERIOD_S", "LOOK_S"):
+        monkeypatch.setattr(membership, name, 0.02)
+    monkeypatch.setattr(membership, "WAIT_S", SOON_S)
+
+
+def node(url: str, name: str) -> Node:
+    return Node(name, Vault(PostgresStore(url), SecretBox(bytes(KEY_BYTES))))
+
+
+async def until_told(one: Node, *names: str, unknown: bool = False) -> None:
+    with trio.fail_after(5):
+        while not one.told or one.group != (names, unknown):  # noqa: ASYNC110 - it is told by a thread's answer
+            await trio.sleep(0.005)
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("quick")
+async def test_two_nodes_find_each_other_and_part(url: str) -> None:
+    one, other = node(url, "a"), node(url, "b")
+    async with trio.open_nursery() as nursery:
+        begun = trio.current_time()
+        await nursery.start(one.membership.run)
+        assert trio.current_time() - begun < SOON_S, "alone it has nobody to wait for"
+        await until_told(one, "a")
+        begun = trio.current_time()
+        await nursery.start(other.membership.run)
+        assert trio.current_time() - begun >= SOON_S
+        assert one.group == (("a", "b"), False), "it has told its edges before the other one serves"
+        assert other.group == (("a", "b"), False)
+        await other.membership.leave()
+        await until_told(one, "a")
+        await trio.sleep(0.1)
+        assert list(one.told[-1].nodes) == ["a"], "it does not come back"
+        nursery.cancel_scope.cancel()
+    for member in (one, other):
+        member.vault.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("quick")
+async def test_without_its_store_a_node_says_that_it_does_not_know(
+    url: str, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "KNOWN_S", 0.3)
+    one = node(url, "a")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(one.membership.run)
+        await until_told(one, "a")
+        with origin.connect("postgres") as connection:
+            connection.execute("alter database group_store allow_connections false")
+            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'group_store'")
+            await until_told(one, "a", unknown=True)
+            connection.execute("alter database group_store allow_connections true")
+        await until_told(one, "a")
+        nursery.cancel_scope.cancel()
+    one.vault.close()
+
+
+@pytest.mark.postgres
+def test_a_row_that_nobody_renews_grows_old(url: str, origin: Origin) -> None:
+    store = PostgresStore(url)
+    (member,) = store.renew("a")
+    assert member.node == "a"
+    assert 0 <= member.renewed_s < 1
+    with psycopg.connect(origin.url(database="group_store"), autocommit=True) as connection:
+        connection.execute("update onetrip.node set seen_at = seen_at - interval '70 s'")
+    ages = {member.node: member.renewed_s for member in store.renew("b")}
+    assert ages["a"] > GONE_S
+    assert ages["b"] < 1
+    store.leave("b")
+    store.leave("b")
+    assert [member.node for member in store.renew("c")] == ["a", "c"]
+    store.close()
+    with psycopg.connect(origin.url(database="group_store"), autocommit=True) as connection:
+        connection.execute("drop table onetrip.node")
+    with pytest.raises(StoreError):
+        store.renew("a")
+
+
+async def test_a_store_of_one_machine_has_a_group_of_one() -> None:
+    told: list[Group] = []
+    alone = Membership(open_vault("sqlite://:memory:"), "a", told.append)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(alone.run)
+    await alone.leave()
+    assert not told, "the group that a link begins with is right"
