@@ -11,6 +11,7 @@ from bench import (
     cache,
     cachehit,
     cacheload,
+    classifier,
     differential,
     drivers,
     idle,
@@ -226,6 +227,14 @@ def storm_command(**_: object) -> None:
 def lease_command(**_: object) -> None:
     """CPU of the pool node for lending a connection to one query and taking it back, step by step."""
     lease.run(lease.LeaseOptions(**_given()))
+
+
+@main.command("classifier")
+@click.option("--statements", type=click.IntRange(5, 1_000_000), default=2000, help="Statements of each size.")
+@json_option
+def classifier_command(**_: object) -> None:
+    """CPU of finding out what a statement reads and writes, when it is not remembered."""
+    classifier.run(classifier.ClassifierOptions(**_given()))
 
 
 @main.command("differential")

@@ -13,8 +13,10 @@ from typing import Final
 _NUMBER: Final = rb"[0-9](?<![A-Za-z0-9_$.\x80-\xff][0-9])[0-9]*(?:\.[0-9]+)?(?![A-Za-z0-9_$.\x80-\xff])"
 _numbers: Final = re.compile(_NUMBER).sub
 
-# In their order: whichever begins first is the token, so a quote inside one of the others begins nothing.
-_tokens: Final = re.compile(rb"'[^']*'|\"[^\"]*\"|--[^\n\r]*|" + _NUMBER).sub
+# In their order: whichever begins first is the token, so a quote inside one of the others begins nothing. Quoted names
+# with nothing between them that could begin another token are one.
+_NAMES: Final = rb"\"[^\"]*\"(?:[^'\"0-9-]*\"[^\"]*\")*"
+_tokens: Final = re.compile(rb"'[^']*'|" + _NAMES + rb"|--[^\n\r]*|" + _NUMBER).sub
 
 _not_plain: Final = re.compile(rb"\\|/\*|\$(?!\d)|&['\"]").search
 

@@ -95,7 +95,7 @@ def parse(sql: bytes, *, escapes: bool = False) -> list[Node] | None:
 
     Several ask about one text in turn, so the last tree is kept: nobody may change it.
     """
-    if len(sql) > _MAX_KEPT_BYTES:
+    if _library is None or len(sql) > _MAX_KEPT_BYTES:
         return _parsed(sql, escapes=escapes)
     global _last  # noqa: PLW0603 - one tree is all that is worth keeping
     if _last[0] != sql or _last[1] != escapes:

@@ -12,7 +12,7 @@ from regional.cache.bypass import is_bypassed
 from regional.cache.reach import Reach
 from regional.cache.reach_query import REFUSED, TIME
 from regional.cache.reading import MAX_BYTES, read
-from regional.cache.verdicts import Reading, Writing
+from regional.cache.verdicts import NOTHING, Reading, Writing
 from regional.cache.words import has_date_word
 from regional.cache.writing import written
 from regional.folding import fold
@@ -97,12 +97,7 @@ class Classifier:
             return _NO_CATALOGUE
         if not (sql.isascii() or (is_utf8 and reach.is_utf8)):
             return _NOT_UTF8
-        key = sql if _hangs_on_constants(sql) else fold(sql)
-        found = self._readings.get(key)
-        if found is None:
-            found = read(sql, reach)
-            self._readings.keep(key, found)
-        reading, calls_timezone = found
+        reading, calls_timezone = self._readings.get(sql) or self._read(sql, reach)
         if len(types_raw) > 2 and reading.is_cacheable:
             return _with_types(reading, types_raw, reach, calls_timezone=calls_timezone)
         return reading
@@ -113,10 +108,24 @@ class Classifier:
             return _TOO_LONG_WRITE
         if not (sql.isascii() or (is_utf8 and (self._reach is None or self._reach.is_utf8))):
             return _TOO_LONG_WRITE
+        return self._writings.get(sql) or self._written(sql)
+
+    def _read(self, sql: bytes, reach: Reach) -> tuple[Reading, bool]:
+        key = sql if _hangs_on_constants(sql) else fold(sql)
+        found = self._readings.get(key)
+        if found is None:
+            found = read(sql, reach)
+            self._readings.keep(key, found)
+        return found
+
+    def _written(self, sql: bytes) -> Writing:
         key = fold(sql)
         found = self._writings.get(key)
         if found is None:
-            found = written(sql, self._reach)
+            read_before = self._readings.get(key)
+            # What may be kept calls nothing that writes.
+            is_known = read_before is not None and read_before[0].is_cacheable
+            found = NOTHING if is_known else written(sql, self._reach)
             self._writings.keep(key, found)
         return found
 

@@ -14,8 +14,7 @@ reason against. A statement is of the first class that is found, with a detail b
 
 Types decide, not names. A function or operator passes if all of its overloads with that many arguments pass. That a
 user's function is IMMUTABLE is believed. A cast to a date passes if what it casts is shown to be no string, for else
-the date parser runs on data, where 'now' may stand (`operands.py`). A time of day becomes one with a zone without being
-asked, whose offset is today's: so `AT TIME ZONE` passes where no such time can be.
+the date parser runs on data, where 'now' may stand (`operands.py`); so does AT TIME ZONE of what is no time of day.
 """
 
 from collections.abc import Callable

@@ -8,13 +8,19 @@ range or row a backslash or a quote may stand inside the word; both are taken ou
 import re
 from typing import Final
 
-_has_word: Final = re.compile(rb"(?<![a-z])(?:now|today|tomorrow|yesterday)(?![a-z])", re.IGNORECASE).search
+_has_word: Final = re.compile(rb"(?<![a-z])(?:now|today|tomorrow|yesterday)(?![a-z])").search
+
+
+def _may_have(lowered: bytes) -> bool:
+    return b"now" in lowered or b"today" in lowered or b"tomorrow" in lowered or b"yesterday" in lowered
 
 
 def has_date_word(values: bytes) -> bool:
     """May one of the values of a Bind, or a constant, be read as a date that depends on the clock?"""
-    if _has_word(values):
+    lowered = values.lower()
+    if _may_have(lowered) and _has_word(lowered):
         return True
     if b"\\" not in values and b'"' not in values:
         return False
-    return _has_word(values.replace(b"\\", b"").replace(b'"', b"")) is not None
+    lowered = lowered.replace(b"\\", b"").replace(b'"', b"")
+    return _may_have(lowered) and _has_word(lowered) is not None

@@ -18,7 +18,7 @@ from regional.cache.effects import Effects
 from regional.cache.reach import Reach
 from regional.cache.verdicts import EVERYTHING, NOTHING, Writing
 from regional.grammar import Node, parse
-from regional.nodes import LATER_SYNTAX, LEAVES, TYPED, names, parts
+from regional.nodes import LATER_SYNTAX, LEAVES, TYPED, names
 
 _OPAQUE: Final = Writing(everything=True)
 _HARMLESS: Final = frozenset({
@@ -37,6 +37,13 @@ _ENDS: Final = frozenset({"TRANS_STMT_COMMIT", "TRANS_STMT_PREPARE", "TRANS_STMT
 
 #: Functions behind syntax that older servers read in another way.
 _PUT_IN: Final = frozenset({"extract", "is_normalized", "normalize", "similar_to_escape", "system_user", "timezone"})
+
+_NAMING: Final = frozenset({
+    "RangeVar", "FuncCall", "TypeName", "A_Expr", "SubLink", "SortBy", "A_Indirection",
+})  # fmt: skip
+#: Fields of a statement that are looked at where they stand, and such as hold names only.
+_LOOKED_AT: Final = frozenset({"withClause", "relation", "intoClause"})
+_NAMES: Final = frozenset({"funcname", "name", "operName", "useOp", "names"})
 
 _Scope = frozenset[str]
 _NO_SCOPE: Final[_Scope] = frozenset()
@@ -180,36 +187,48 @@ _LOOKS: Final[dict[str, Callable[[Node, Reach | None], Writing]]] = {
 
 
 class _Walk:
-    """Follows each node of a query once, with its own stack."""
+    """Follows each node of a query once."""
 
     def __init__(self, reach: Reach, effects: Effects) -> None:
         self._reach = reach
         self._effects = effects
-        self._todo: list[tuple[str, Node, _Scope]] = []
 
     def follow(self, kind: str, node: Node) -> None:
-        self._todo.append((kind, node, _NO_SCOPE))
-        while self._todo and not self._effects.everything:
-            self._visit(*self._todo.pop())
+        self._visit(kind, node, _NO_SCOPE)
 
     def _visit(self, kind: str, node: Node, scope: _Scope) -> None:
-        for name in LATER_SYNTAX.get(kind, ()):
-            self._effects.call_named(name)
         if kind == "ColumnRef":
             for name in names(node["fields"][1:]):
                 self._effects.call_named(name)
-        if kind in LEAVES:
+        elif kind in LATER_SYNTAX:
+            for name in LATER_SYNTAX[kind]:
+                self._effects.call_named(name)
+        if kind in LEAVES or self._effects.everything:
             return
         if kind not in TYPED:
             self._effects.know_nothing()
             return
-        without: tuple[str, ...] = ()
-        if kind.endswith("Stmt"):
+        is_statement = kind.endswith("Stmt")
+        if is_statement:
             scope = self._enter(kind, node, scope)
-            without = ("withClause", "relation", "intoClause")
-        else:
+        elif kind in _NAMING:
             self._look(kind, node, scope)
-        self._todo += [(part, inner, scope) for part, inner in parts(kind, node, without=without)]
+        self._descend(kind, node, scope, _LOOKED_AT if is_statement else _NAMES)
+
+    def _descend(self, kind: str, node: Node, scope: _Scope, without: frozenset[str]) -> None:
+        typed = TYPED[kind]
+        for field, value in node.items():
+            if value.__class__ is list:
+                if field not in without:
+                    for item in value:
+                        for inner in item:
+                            self._visit(inner, item[inner], scope)
+            elif value.__class__ is dict and field not in without:
+                if field in typed:
+                    self._visit(typed[field], value, scope)
+                else:
+                    for inner in value:
+                        self._visit(inner, value[inner], scope)
 
     def _enter(self, kind: str, node: Node, scope: _Scope) -> _Scope:
         """Count what a statement writes, follow its WITH clause, and return the names that its body sees."""
@@ -226,7 +245,7 @@ class _Walk:
         inside = scope | {query["ctename"] for query in queries}
         visible = inside if clause.get("recursive") else scope
         for query in queries:
-            self._todo.append(("CommonTableExpr", query, visible))
+            self._visit("CommonTableExpr", query, visible)
             visible |= {query["ctename"]}
         return inside
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regional import grammar
-from regional.grammar import IS_AVAILABLE, parse
+from regional.grammar import COMMENTS, IS_AVAILABLE, parse, scan
 
 
 def _kinds(sql: bytes, *, escapes: bool = False) -> list[str] | None:
@@ -47,9 +47,36 @@ def test_any_depth_is_survived(sql: bytes) -> None:
     assert parse(sql) is None
 
 
+def test_the_last_tree_is_kept_with_its_reading() -> None:
+    sql = rb"select 'a\\' from t"
+    assert parse(sql) is parse(sql)
+    assert parse(sql) is not parse(sql, escapes=True)
+    assert parse(b"select 1") is not parse(b"select 2")
+
+
+def test_tokens_stand_where_they_stand() -> None:
+    sql = b'/* a */ select "B", $$c$$ -- d'
+    found = scan(sql)
+    assert found is not None
+    assert [sql[token.start : token.end] for token in found] == [
+        b"/* a */", b"select", b'"B"', b",", b"$$c$$", b"-- d",
+    ]  # fmt: skip
+    assert [token.kind in COMMENTS for token in found] == [True, False, False, False, False, True]
+    assert scan(b"select 'open") is None
+    assert scan(b"a\0b") is None
+    assert scan(b"") == []
+    assert len(scan(b"a " * 5000) or ()) == 5000
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_may_be_scanned(data: bytes) -> None:
+    scan(data)
+
+
 def test_without_the_library_nothing_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grammar, "_library", None)
     assert parse(b"select 1") is None
+    assert scan(b"select 1") is None
 
 
 @given(st.binary(max_size=200).filter(lambda data: b"\0" not in data))
