@@ -13,21 +13,25 @@ from typing import Final
 
 from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
+from edge.cache.switch import may_be_switch, resets_all
 from edge.control import Held, Outcome, Verb, control_of, outcome_of
 from edge.early import NOTHING, Early
 from edge.group import Group
 from edge.memory import Memory
 from edge.memos import Memo, Settings
 from edge.statements import Statements
+from protos.errors import QueryCancelledError
 from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
-from protos.pg.messages import command_complete, ready_for_query
+from protos.pg.messages import command_complete, data_row, ready_for_query, service_error
+from protos.pg.parsers import error_fields
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend, TransactionStatus
 
 _GROUPED: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
 })  # fmt: skip
+_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 _NAME: Final = 5  # where that of a Parse's statement or a Bind's portal begins
 
 
@@ -88,12 +92,30 @@ class Answering:
     def interrupt(self) -> None:
         """Something crosses behind a request whose answer was to be remembered or kept, or nothing comes of it."""
         self.memory.interrupt()
+        if not self.is_waiting:
+            self.reader.interrupt()
+
+    def cancel(self) -> None:
+        """The client does not want to wait any longer."""
+        if not isinstance(self._waiting, Group):
+            self._statements.queried_here()
+        self._waiting = None
         self.reader.interrupt()
+        if self.held is not None:
+            self.hold(Held(self.held.opening, has_failed=True))
+        self.to_client += service_error(QueryCancelledError()) + ready_for_query(self.status)
 
     def give_up(self) -> list[Piece]:
         """What has been gathered has to cross."""
         group, self._group = self._group, None
         return [] if group is None else group.pieces
+
+    def last_resort(self, error: bytes) -> bytes | None:
+        """What there is of an older answer to a read whose origin cannot be reached, as this error says."""
+        if error_fields(error).get("C") not in _UNREACHABLE:
+            return None
+        composed = self.reader.last_resort()
+        return None if composed is None else self.reader.take_words() + composed
 
     def open_transaction(self) -> Held | None:
         """Something crosses: what opens its transaction, if that was held here."""
@@ -108,7 +130,7 @@ class Answering:
         following: the tag of the message behind it, if that has come too.
         """
         early, group = self._early, self._group
-        if not (early.is_on or self.reader.is_on):
+        if not (early.is_on or self.reader.is_allowed or group is not None or may_be_switch(piece.data)):
             return False
         if piece.tag == Frontend.QUERY:
             return group is None and piece.whole and self._answer_query(piece)
@@ -126,7 +148,7 @@ class Answering:
         if piece.tag in (Frontend.SYNC, Frontend.FLUSH):
             self._group = None
             if self.reader.is_waiting:
-                self._waiting = group
+                self._wait(group)
             else:
                 self._settle_here(group, is_synced=piece.tag == Frontend.SYNC)
         return True
@@ -169,11 +191,18 @@ class Answering:
                 self._serve(answer)
                 return True
         if self._answer_otherwise(sql, is_idle=is_idle):
+            if resets_all(piece.data):
+                self.reader.switches.reset()
             return True
         if may_read and may_be_read(sql) and self.reader.expect(sql, sql, piece.data, _whole_body):
-            self._waiting = piece
+            self._wait(piece)
             return True
         return False
+
+    def _wait(self, request: Group | Piece) -> None:
+        """Somebody else's answer may be it; what comes next is not the answer to this."""
+        self._waiting = request
+        self.memory.interrupt()
 
     def _serve(self, answer: Answer) -> None:
         """The answer to a simple query."""
@@ -188,7 +217,7 @@ class Answering:
         outcome = None if control is None else outcome_of(control, self.held, is_idle=is_idle)
         if outcome is not None:
             self._come_to(outcome)
-            answer = command_complete(outcome.tag)
+            answer = _described(outcome) + self._reply(outcome)
         else:
             may_recall = may_be_fact(sql) and command_of(sql) is None
             has_failed = self.held is not None and self.held.has_failed
@@ -217,6 +246,7 @@ class Answering:
                 statements.tell(name, description.digest)
         if group.outcome is not None:
             self._come_to(group.outcome)
+            group.replies[group.executed_at] = self._reply(group.outcome)
         if group.memo is not None:
             self._adopt(group.memo)
         self.to_client += b"".join(group.replies) if group.answer is None else self.reader.take_words() + group.answer
@@ -230,15 +260,26 @@ class Answering:
                 self.reader.shorten(request, len(data), shortcut)
 
     def _come_to(self, outcome: Outcome) -> None:
-        if outcome.switch is not None:
-            self.reader.turn(outcome.switch)
-        else:
+        if outcome.switch is None or outcome.switch.is_bad:
             self.hold(outcome.held)
+        else:
+            self.reader.switches.turn(outcome.switch)
+
+    def _reply(self, outcome: Outcome) -> bytes:
+        """What is said to the execution of a control statement."""
+        switch = outcome.switch
+        if switch is not None and switch.is_bad:
+            return service_error(switch.error, "ERROR")
+        row = data_row([self.reader.switches.value_of(switch.name)]) if switch is not None and switch.rows else b""
+        return row + command_complete(outcome.tag)
 
     def hold(self, held: Held | None) -> None:
         """The session's transaction is this one, or none."""
         self.held = held
-        self.status = TransactionStatus.IDLE if held is None else TransactionStatus.INTRANS
+        if held is None:
+            self.status = TransactionStatus.IDLE
+        else:
+            self.status = TransactionStatus.INERROR if held.has_failed else TransactionStatus.INTRANS
 
     def _may_run_here(self, parse: bytes) -> bool:
         """Whether a statement can be more than prepared at the edge."""
@@ -246,6 +287,10 @@ class Answering:
         end = parse.find(0, start)
         sql = parse[start:end]
         return may_be_fact(sql) or control_of(sql) is not None or (self.reader.is_on and may_be_read(sql))
+
+
+def _described(outcome: Outcome) -> bytes:
+    return b"" if outcome.switch is None else outcome.switch.rows
 
 
 def _whole_body(answer: Answer) -> bytes:

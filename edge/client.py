@@ -6,6 +6,7 @@ session lives through both as long as it is quiet (rules 1). While no pool node 
 after the wait timeout (`Limits`).
 """
 
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SECRET_BYTES_3_0: Final = 4  # with the process id 63 random bits (rules 16)
 SECRET_BYTES_3_2: Final = 32
+PATIENCE_S: Final = 0.5  # that others have with a client that takes nothing of an answer that is for them, too
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +54,7 @@ class Client:
         self._session = Session(settings, entry.early, entry.answers)
         reader = self._session.here.reader
         reader.on_landed = self._landed
-        for switch in switches_in(accepted.settings):
-            reader.turn(switch)
+        reader.switches.begin(switches_in(accepted.settings))
         self._present: list[Setting] = []
         self._passage = Passage(connection)
         self._held: list[bytes] = []
@@ -74,14 +75,27 @@ class Client:
 
     def _landed(self) -> None:
         """A read that has waited for somebody else's answer waits no longer."""
-        if not self.connection.is_closed:
-            self.connection.resume()
-            try:
-                request = self._session.go_on()
-            except ServiceError as error:
-                self.end(error)
-                return
-            self._react(request)
+        self._go_on(self._session.go_on)
+
+    def cancel(self) -> bool:
+        """The client asks to cancel; whether that was all: it waited for somebody else's answer."""
+        is_waiting = self._session.here.is_waiting
+        if is_waiting:
+            self._go_on(self._session.cancel)
+        return is_waiting
+
+    def _go_on(self, step: Callable[[], bytes]) -> None:
+        if self.connection.is_closed:
+            return
+        if self._passage.is_lost:  # our own word of it is still to come
+            self._forget_channel()
+        self.connection.resume()
+        try:
+            request = step()
+        except ServiceError as error:
+            self.end(error)
+            return
+        self._react(request)
 
     def _react(self, request: bytes) -> None:
         """The session core has taken in what the client sent."""
@@ -229,8 +243,9 @@ class Client:
 
     def refused(self, error: bytes) -> None:
         """Nothing of what is owed was run; the session lives on."""
-        self._forget_channel()
+        self._passage.forget()
         self.connection.write(self._session.refuse(error))
+        self._session.channel_lost()
         self._hold_from_now()
         if self._session.violation is not None:
             self.end(self._session.violation)
@@ -247,6 +262,8 @@ class Client:
 
     def link_lost(self) -> None:
         """The link is gone. A quiet session does not mind; any other one cannot go on (rules 1)."""
+        if not self._passage.is_lost:  # it has noticed, and goes on
+            return
         self._forget_channel()
         session = self._session
         if session.is_quiet:
@@ -271,9 +288,15 @@ class Client:
     # --- the end ---
 
     def tick(self, now: float) -> None:
-        """Look whether a transaction that is held has been idle for too long."""
-        if self.held_since and self._session.here.held is None:
+        """Look whether a transaction that is held has been idle for too long, and whether somebody waits in vain."""
+        blocked_at = self.connection.blocked_at
+        if blocked_at and now - blocked_at > PATIENCE_S:
+            self._session.here.reader.let_go()
+        here = self._session.here
+        if self.held_since and here.held is None:
             self.held_since = 0.0
+        if here.is_waiting:  # for an answer, so it is not idle
+            return
         limit_s = self.entry.idle_in_transaction_timeout_s
         if self.held_since and limit_s and now - self.held_since > limit_s:
             self.end(IdleInTransactionError.after(limit_s))

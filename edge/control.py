@@ -7,7 +7,7 @@ semicolons around it.
     COMMIT | END [WORK | TRANSACTION] [AND [NO] CHAIN]
     ROLLBACK | ABORT [WORK | TRANSACTION] [AND [NO] CHAIN]
     SAVEPOINT name                                     RELEASE [SAVEPOINT] name
-    SET | RESET onetrip.cache, onetrip.cache_status    (edge/cache/switch.py)
+    SET | RESET | SHOW onetrip.cache, onetrip.cache_status    (edge/cache/switch.py)
 
 Modes: ISOLATION LEVEL …, READ ONLY, READ WRITE, [NOT] DEFERRABLE, with or without commas between them. A savepoint is
 one that nothing has been done in: it is opened with its transaction, or released before that. All else (a comment,
@@ -31,7 +31,7 @@ _SHAPES: Final = b"SET TRANSACTION "
 _WORDS: Final = re.compile(rb"[a-z]+|,|[^ \t\n\r\f]", re.IGNORECASE)
 _BLANKS_AND_ENDS: Final = b" \t\n\r\f;"
 _FIRST: Final = re.compile(
-    rb"[ \t\n\r\f]*(?:begin|start|commit|end|rollback|abort|set|reset|savepoint|release)\b", re.IGNORECASE
+    rb"[ \t\n\r\f]*(?:begin|start|commit|end|rollback|abort|set|reset|show|savepoint|release)\b", re.IGNORECASE
 )
 # A name without quotes has a digit here: then it is no word of PostgreSQL's.
 _SAVEPOINT: Final = re.compile(
@@ -93,7 +93,7 @@ def _parsed(sql: bytes) -> Control | None:
 
 def _switch(sql: bytes) -> Control | None:
     switch = switch_of(sql)
-    return None if switch is None or switch.value is None else Control(Verb.SWITCH, switch.tag, switch=switch)
+    return None if switch is None else Control(Verb.SWITCH, switch.tag, switch=switch)
 
 
 def _savepoint(sql: bytes) -> Control | None:
@@ -168,6 +168,14 @@ class Held:
     """Its first statement was refused before it came to the origin: what follows fails until the transaction ends."""
 
 
+def reads_committed(opening: Sequence[bytes], *, by_default: bool) -> bool:
+    """Whether each statement of a transaction that is opened so sees what is committed then; no savepoint is in it."""
+    shapes = opening[1:]
+    if any(not shape.startswith(_SHAPES) or b"ABLE" in shape for shape in shapes):
+        return False  # a savepoint; SERIALIZABLE, REPEATABLE READ, DEFERRABLE
+    return by_default or any(b"ISOLATION LEVEL" in shape for shape in shapes)
+
+
 @attrs.frozen
 class Outcome:
     """What becomes of a Control that is answered at the edge."""
@@ -175,7 +183,7 @@ class Outcome:
     tag: str
     held: Held | None
     switch: Switch | None = None
-    """What is said of the cache; it changes nothing about transactions."""
+    """What is said of the cache; it changes nothing about transactions, unless it is bad."""
 
 
 def outcome_of(control: Control, held: Held | None, *, is_idle: bool) -> Outcome | None:
@@ -183,13 +191,23 @@ def outcome_of(control: Control, held: Held | None, *, is_idle: bool) -> Outcome
 
     The warnings of a BEGIN in a transaction (25001) and of a COMMIT outside of one (25P01) are the origin's.
     """
-    if control.verb is Verb.SWITCH:
-        return None if held is not None and held.has_failed else Outcome(control.tag, held, control.switch)
+    if control.switch is not None:
+        return _switched(control.tag, control.switch, held, is_idle=is_idle)
     if held is None:
         return Outcome(control.tag, Held(control.opening)) if is_idle and control.verb is Verb.BEGIN else None
     if control.verb in (Verb.COMMIT, Verb.ROLLBACK):
         return _ended(control, held)
     return None if held.has_failed else _went_on(control, held)
+
+
+def _switched(tag: str, switch: Switch, held: Held | None, *, is_idle: bool) -> Outcome | None:
+    if held is not None and held.has_failed:
+        return None
+    if not switch.is_bad:
+        return Outcome(tag, held, switch)
+    if held is not None:
+        return Outcome(tag, Held(held.opening, has_failed=True), switch)
+    return Outcome(tag, None, switch) if is_idle else None  # a transaction that is open there cannot fail here
 
 
 def _ended(control: Control, held: Held) -> Outcome | None:

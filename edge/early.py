@@ -13,6 +13,7 @@ import attrs
 
 from edge.control import Verb, control_of
 from edge.memos import Memos
+from protos.bounded import Bounded
 from protos.pg.description import digest_of, split_description
 from protos.pg.messages import no_data, parameter_description
 
@@ -50,8 +51,7 @@ class Early:
         self.remember = remember
         """Some answers are remembered; the pool node says which."""
         self.memos = Memos()
-        self._descriptions: dict[bytes, Description] = {}  # least recently used first
-        self._bytes = 0
+        self._descriptions: Bounded[bytes, Description] = Bounded(MAX_DESCRIPTION_BYTES)
 
     def __len__(self) -> int:
         return len(self._descriptions)
@@ -67,18 +67,11 @@ class Early:
 
     def description_of(self, name: bytes) -> Description | None:
         """By the statement's shared name."""
-        description = self._descriptions.pop(name, None) if self.prepare else None
-        if description is not None:
-            self._descriptions[name] = description
-        return description
+        return self._descriptions.get(name) if self.prepare else None
 
     def learn(self, name: bytes, description: Description) -> None:
         """What the origin has said of a statement."""
-        self.forget(name)
-        self._descriptions[name] = description
-        self._bytes += len(description) + OVERHEAD_BYTES
-        while self._bytes > MAX_DESCRIPTION_BYTES:
-            self.forget(next(iter(self._descriptions)))
+        self._descriptions.put(name, description, len(description) + OVERHEAD_BYTES)
 
     def told(self, name: bytes, messages: bytes) -> None:
         """A pool node says how a statement is described now; nothing means that nobody knows."""
@@ -87,19 +80,18 @@ class Early:
             self.learn(name, Description(*split_description(messages)))
 
     def forget(self, name: bytes) -> None:
-        old = self._descriptions.pop(name, None)
-        if old is not None:
-            self._bytes -= len(old) + OVERHEAD_BYTES
+        self._descriptions.forget(name)
 
     def forget_all(self) -> None:
         """The catalogue has changed, or the origin is another."""
         self.memos.forget_all()
         self._descriptions.clear()
-        self._bytes = 0
 
     def told_of(self, name: bytes, sql: bytes) -> Description | None:
         """What a client may be told of a statement before the origin has seen it."""
         control = control_of(sql)
+        if control is not None and control.switch is not None and control.switch.rows:
+            return Description(NOTHING.parameters, control.switch.rows)
         if control is not None and (self.begin or control.verb is Verb.SWITCH):
             return NOTHING
         return self.description_of(name)

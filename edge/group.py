@@ -22,6 +22,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
 from edge.cache.answers import Answer
+from edge.cache.parts import result_formats, with_formats
 from edge.cache.reader import Reader
 from edge.cache.shortcuts import Shortcut
 from edge.control import Control, Held, Outcome, Verb, control_of, outcome_of
@@ -31,7 +32,7 @@ from edge.meaning import Statement
 from edge.memory import Memory
 from edge.memos import Memo
 from edge.statements import Statements
-from edge.whole import Whole
+from edge.whole import Read, Whole
 from protos.errors import RemoteProtocolError
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, close_complete, command_complete, no_data, parse_complete
@@ -66,6 +67,8 @@ class Group:
         self.told: list[tuple[bytes, Description]] = []
         """Names of statements, and what the client is told of them."""
         self.outcome: Outcome | None = None
+        self.executed_at = 0
+        """The place of the reply to its Execute."""
         self.answer: bytes | None = None
         """That to the whole."""
         self.kept: Answer | None = None
@@ -81,6 +84,7 @@ class Group:
         self._is_idle = is_idle
         self._names: dict[bytes, Statement | None] = {}  # as they are in the group
         self._bound: Outcome | None = None
+        self._formats: list[int] = []
 
     def told_of_all(self) -> list[tuple[bytes, Description]]:
         """What the client is told of statements, in the answer to the whole too."""
@@ -94,7 +98,7 @@ class Group:
         """Whether this one, too, can be answered here. A Sync or Flush that can be ends the group."""
         try:
             taken = piece.whole and (self._take(piece) or self._take_whole(piece))
-        except RemoteProtocolError:  # PostgreSQL says what is wrong with it
+        except (RemoteProtocolError, IndexError):  # PostgreSQL says what is wrong with it
             taken = False
         if taken:
             self.pieces.append(piece)
@@ -124,7 +128,9 @@ class Group:
         if not self._whole.request:
             return False
         self.effects = self._whole.parses
-        return self._read(self._whole) or self._recall(self._whole.request)
+        if self._recall_kept(self._whole) or self._recall(self._whole.request):
+            return True
+        return self._expect(self._whole)
 
     def _recall(self, request: Hashable) -> bool:
         self.memo = self._memory.recall(request, self._held, is_idle=self._is_idle)
@@ -132,15 +138,23 @@ class Group:
             self.answer = self.memo.answer
         return self.memo is not None
 
-    def _read(self, whole: Whole) -> bool:
-        """Whether the answer is kept, or is waited for."""
-        reader, read = self._reader, whole.read
-        if reader is None or read is None:
+    def _recall_kept(self, whole: Whole) -> bool:
+        read = self._read(whole)
+        answer = None if read is None or self._reader is None else self._reader.recall(read.key)
+        return answer is not None and self.take_answer(answer)
+
+    def _expect(self, whole: Whole) -> bool:
+        """Nobody has the answer; whether it is waited for."""
+        read = self._read(whole)
+        if read is None or self._reader is None:
             return False
-        answer = reader.recall(read.key)
-        if answer is not None and self.take_answer(answer):
-            return True
-        return reader.expect(read.key, read.statement.name, read.renewal, whole.compose)
+        return self._reader.expect(read.key, read.statement.name, read.renewal, whole.compose)
+
+    def _read(self, whole: Whole) -> Read | None:
+        """What is asked for, if its answer may be kept."""
+        read = None if self._reader is None else whole.read
+        # In a transaction what is left of a portal that has given only some of its rows must be at the origin.
+        return read if read is None or self._is_idle or read.max_rows == b"0" else None
 
     def take_answer(self, kept: Answer) -> bool:
         """Whether this is the answer to the whole."""
@@ -156,6 +170,9 @@ class Group:
     def shortcut(self) -> Shortcut | None:
         """From these bytes to this answer, if that is all that has come of them."""
         if self.kept is None or self.answer is None or self._whole is None or self._whole.described is not None:
+            return None
+        read = self._whole.read
+        if read is None or read.max_rows != b"0":  # it may not be served everywhere
             return None
         return Shortcut(self.kept, self.answer, sum(len(piece.data) for piece in self.effects))
 
@@ -183,8 +200,9 @@ class Group:
         if kind != _STATEMENT:
             if name or self._bound is None:
                 return False
-            self.replies.append(no_data())
-            return True
+            rows = b"" if self._bound.switch is None else self._bound.switch.rows
+            self.replies.append(with_formats(rows, self._formats) if rows else no_data())
+            return bool(self.replies[-1])
         statement = self._statement(name)
         if statement is None or statement.script is not None:
             return False
@@ -206,6 +224,7 @@ class Group:
         self._bound = None if control is None else outcome_of(control, self._held, is_idle=self._is_idle)
         if self._bound is None:
             return False
+        self._formats = result_formats(rest, 0)
         self.replies.append(bind_complete())
         return True
 
@@ -214,6 +233,7 @@ class Group:
         if portal or self._bound is None:
             return False
         self.outcome, self._bound = self._bound, None
+        self.executed_at = len(self.replies)
         self.replies.append(command_complete(self.outcome.tag))
         return True
 

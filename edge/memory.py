@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from edge.control import Held
-from edge.memos import MAX_ANSWER_BYTES, Memo, Memos, Settings
+from edge.memos import MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, Memo, Memos, Settings, size_of
 from protos.link.settings import CATALOG, FACT, SETTLING
 from protos.pg.parsers import HEADER_BYTES, end_of_message
 from protos.pg.tags import Backend, TransactionStatus
@@ -26,7 +26,18 @@ _UNFIT: Final = frozenset({
 class Memory:
     """Of one session."""
 
-    __slots__ = ("_data", "_flags", "_generation", "_key", "_memos", "_opened_at", "_opening", "_size", "state")
+    __slots__ = (
+        "_data",
+        "_flags",
+        "_generation",
+        "_key",
+        "_memos",
+        "_opened_at",
+        "_opening",
+        "_request_bytes",
+        "_size",
+        "state",
+    )
 
     def __init__(self, memos: Memos, state: bytes) -> None:
         self.state = state
@@ -38,6 +49,7 @@ class Memory:
         self._key: Hashable = None  # of the request whose answer is recorded
         self._data: list[bytes] = []
         self._size = 0
+        self._request_bytes = 0
         self._flags = 0
         self._generation = 0
 
@@ -47,12 +59,14 @@ class Memory:
         is_idle: the session is in no transaction, held or other.
         """
         opening = () if is_idle else self._opening if held is None else held.opening
-        if opening is None:
+        request_bytes = size_of(request)
+        if opening is None or request_bytes > MAX_REQUEST_BYTES:
             return None
         key = (self.state, opening, request)
         memo = self._memos.get(key)
         if memo is None:
             self._key, self._data, self._size, self._flags = key, [], 0, 0
+            self._request_bytes = request_bytes
             # A transaction may go on seeing what was there when it was opened.
             self._generation = self._memos.generation if is_idle or held is not None else self._opened_at
         return memo
@@ -98,7 +112,10 @@ class Memory:
     def _keep(self, status: int, settings: Settings | None) -> None:
         answer = b"".join(self._data)
         if self._generation == self._memos.generation and _is_whole(answer):
-            self._memos.keep(self._key, answer[:-READY_BYTES], settings, ages=bool(status & CATALOG))
+            self._memos.keep(
+                self._key, answer[:-READY_BYTES], settings,
+                ages=bool(status & CATALOG), request_bytes=self._request_bytes,
+            )  # fmt: skip
         self.interrupt()
 
 

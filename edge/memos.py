@@ -12,12 +12,14 @@ from typing import Final
 import attrs
 
 from edge.cache.switch import Switch
+from protos.bounded import Bounded
 from protos.link.link_pb2 import Setting
 
 MAX_BYTES: Final = 4 << 20  # per configuration
 MAX_ANSWER_BYTES: Final = 256 << 10
 CATALOG_AGE_S: Final = 30.0
-OVERHEAD_BYTES: Final = 500  # of one that is kept, beside its answer
+MAX_REQUEST_BYTES: Final = 8 << 10
+OVERHEAD_BYTES: Final = 500  # of one that is kept, beside its request and its answer
 
 
 @attrs.frozen
@@ -37,6 +39,13 @@ class Settings:
     """What they say of the cache."""
 
 
+def size_of(request: Hashable) -> int:
+    """The bytes of a request: those of a simple query, or of the parts of a group."""
+    if isinstance(request, tuple):
+        return sum(map(size_of, request))
+    return len(request) if isinstance(request, bytes) else 0
+
+
 @attrs.frozen
 class Memo:
     """What a request is answered with, and leaves."""
@@ -53,8 +62,7 @@ class Memos:
     """Of one configuration at this edge."""
 
     def __init__(self) -> None:
-        self._memos: dict[Hashable, Memo] = {}  # least recently used first
-        self._bytes = 0
+        self._memos: Bounded[Hashable, Memo] = Bounded(MAX_BYTES)
         self._now = 0.0
         self.generation = 0
         """Grows whenever all are dropped: an answer that was asked for before is older than what has changed."""
@@ -68,29 +76,19 @@ class Memos:
 
     def get(self, key: Hashable) -> Memo | None:
         """The answer to a request; its key tells the session's settings as well."""
-        memo = self._memos.pop(key, None)
-        if memo is None:
+        memo = self._memos.get(key)
+        if memo is not None and memo.expires_at and memo.expires_at <= self._now:
+            self._memos.forget(key)
             return None
-        if memo.expires_at and memo.expires_at <= self._now:
-            self._bytes -= len(memo.answer) + OVERHEAD_BYTES
-            return None
-        self._memos[key] = memo
         return memo
 
-    def keep(self, key: Hashable, answer: bytes, settings: Settings | None, *, ages: bool) -> None:
+    def keep(
+        self, key: Hashable, answer: bytes, settings: Settings | None, *, ages: bool, request_bytes: int = 0
+    ) -> None:
         """Remember an answer; ages: it is about the catalogue."""
-        self._forget(key)
-        self._memos[key] = Memo(answer, settings, self._now + CATALOG_AGE_S if ages else 0.0)
-        self._bytes += len(answer) + OVERHEAD_BYTES
-        while self._bytes > MAX_BYTES:
-            self._forget(next(iter(self._memos)))
-
-    def _forget(self, key: Hashable) -> None:
-        old = self._memos.pop(key, None)
-        if old is not None:
-            self._bytes -= len(old.answer) + OVERHEAD_BYTES
+        memo = Memo(answer, settings, self._now + CATALOG_AGE_S if ages else 0.0)
+        self._memos.put(key, memo, request_bytes + len(answer) + OVERHEAD_BYTES)
 
     def forget_all(self) -> None:
         self._memos.clear()
-        self._bytes = 0
         self.generation += 1

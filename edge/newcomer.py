@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from edge.cache.switch import bad_switch_in
 from edge.client import Client
 from edge.directory import Entry, RefusedSettingError
 from edge.handshake import Accepted, Action, Cancel, CheckPassword, Close, Refuse, Send, StartTls, Wait
@@ -139,6 +140,10 @@ class Newcomer:
 
     def _welcome_when_known(self, accepted: Accepted, entry: Entry) -> None:
         """Go on when all of the session's settings are known; ask the origin about those that are not (rules 6)."""
+        bad = bad_switch_in(accepted.settings)
+        if bad is not None:
+            self.end(bad.error)
+            return
         unknown = entry.unknown(accepted.settings)
         uplink = self._edge.route(entry.name)
         if not unknown and entry.parameters:

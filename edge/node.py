@@ -153,6 +153,8 @@ class Edge:
     def cancel(self, process_id: int, secret_key: bytes, peer: str) -> None:
         """Any edge understands any cancel key: the pool node that has the channel knows it."""
         is_ours = hmac.compare_digest(self._cancel_keys.get(process_id, b""), secret_key)
+        if is_ours and any(client.process_id == process_id and client.cancel() for client in list(self.clients)):
+            return
         if not is_ours and not self.throttle.may_cancel(peer, time.monotonic()):
             log.info("cancel request dropped: too many of unknown sessions", peer=peer)
             return
@@ -244,7 +246,7 @@ class Edge:
                 log.info("client takes nothing of its answer", peer=client.peer)
                 client.connection.close()
                 client.ended("write timeout")
-            elif client.held_since:
+            elif blocked_at or client.held_since:
                 client.tick(now)
 
     async def drain(self, timeout_s: float) -> None:

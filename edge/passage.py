@@ -36,6 +36,11 @@ class Passage:
         """Whether its pool node goes away."""
         return self._uplink is not None and self._uplink.is_leaving
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its link is gone; perhaps its owner has not been told yet."""
+        return self.lane is not None and self._uplink is not None and self._uplink.stream is None
+
     def open(self, uplink: "Uplink", owner: ChannelOwner, opening: Open) -> None:
         self._uplink = uplink
         self.lane = uplink.open(owner, opening)

@@ -30,6 +30,7 @@ from typing import Final
 from edge.answering import Answering
 from edge.cache.answers import Answers
 from edge.cache.store import Store
+from edge.cache.switch import resets_all
 from edge.control import Held
 from edge.early import Early
 from edge.learning import Learning
@@ -164,6 +165,11 @@ class Session:
         pieces, self._deferred = self._deferred, []
         return self._feed(pieces, out)
 
+    def cancel(self) -> bytes:
+        """A read does not want to wait any longer; likewise, for what has come behind it."""
+        self.here.cancel()
+        return self.go_on()
+
     def _feed(self, pieces: list[Piece], out: list[bytes]) -> bytes:
         try:
             self._take_all(pieces, out)
@@ -219,8 +225,10 @@ class Session:
 
     def refuse(self, response: bytes) -> bytes:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
+        if self.is_quiet:  # it concerns nothing
+            return b""
         is_alone = self.owed == 1 and not self.has_unsynced
-        instead = self.here.reader.last_resort(response) if is_alone else None
+        instead = self.here.last_resort(response) if is_alone else None
         self.here.status = TransactionStatus.IDLE
         if instead is not None:
             self.here.hold(self._opened)
@@ -274,8 +282,11 @@ class Session:
         if held is not None:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in _ENDS
+        if piece.tag in _TEXTS and resets_all(piece.data):
+            self.here.reader.switches.reset()
         if piece.tag in _QUERIES:
-            self.here.reader.crossed(self.status, is_alone=self.owed == (piece.tag != Frontend.EXECUTE))
+            was_at_rest = self._framer.whole is _WHOLE_BETWEEN  # else an answer may be on its way to the client
+            self.here.reader.crossed(self.status, is_alone=was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE))
         out.append(taken)
 
     def _taken(self, tag: int, piece: bytes, whole: bool) -> bytes:  # noqa: FBT001 - a Piece

@@ -17,7 +17,7 @@ from edge.meaning import Statement
 from edge.statements import Statements
 from protos.pg.description import split_description
 from protos.pg.framer import Piece
-from protos.pg.messages import bind_complete, describe_portal, execute, parse_complete, sync
+from protos.pg.messages import bind_complete, describe_statement, execute, parse_complete, sync
 from protos.pg.names import cut, with_name
 from protos.pg.parsers import bind_names_of, execute_of, parse_of, target_of
 from protos.pg.tags import Frontend
@@ -45,10 +45,10 @@ class Read:
 
     @property
     def renewal(self) -> bytes:
-        """What asks for the same without a statement or portal of a name."""
+        """What asks for the same without a statement or portal of a name, and how it is described now."""
         parse = self.statement.parse
         return b"".join((
-            with_name(parse, 5, parse.index(0, 5), b""), _unnamed(self.bind), describe_portal(b""),
+            with_name(parse, 5, parse.index(0, 5), b""), describe_statement(b""), _unnamed(self.bind),
             execute(b"", int(self.max_rows)), sync(),
         ))  # fmt: skip
 

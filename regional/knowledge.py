@@ -143,8 +143,8 @@ class Knowledge:
         self._due = 0.0
 
     def hurry(self) -> None:
-        """Read again soon, for more is wanted than is known."""
-        if self.cache.reach is None:
+        """Read again soon, for more is wanted than is known, or is being read."""
+        if self.cache.reach is None and not (self._is_loading and self.cache.is_wanted):
             self._due = 0.0
 
     def lost(self) -> None:

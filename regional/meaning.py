@@ -16,6 +16,8 @@ connections. A Bind without a Parse is never healed by this. Whoever was told a 
 
 from typing import Final
 
+from protos.bounded import Bounded
+
 MAX_DOUBTED: Final = 1000  # statements; beyond that all are in doubt
 MAX_DESCRIPTION_BYTES: Final = 4 << 20
 _ENTRY_BYTES: Final = 200
@@ -24,14 +26,13 @@ _ENTRY_BYTES: Final = 200
 class Meaning:
     """Of one configuration."""
 
-    __slots__ = ("_bytes", "_changed", "_descriptions", "_doubted", "now")
+    __slots__ = ("_changed", "_descriptions", "_doubted", "now")
 
     def __init__(self) -> None:
         self.now = 0
         self._changed = 0  # the last moment that concerns every statement
         self._doubted: dict[bytes, int] = {}  # later moments, by the statement that they concern
-        self._descriptions: dict[bytes, bytes] = {}  # by statement, the one learnt first in front
-        self._bytes = 0
+        self._descriptions: Bounded[bytes, bytes] = Bounded(MAX_DESCRIPTION_BYTES)  # by statement
 
     def changed(self) -> None:
         """The catalogue is another one, or may be."""
@@ -39,13 +40,12 @@ class Meaning:
         self._changed = self.now
         self._doubted.clear()
         self._descriptions.clear()
-        self._bytes = 0
 
     def doubt(self, name: bytes) -> None:
         """This statement has another description now than it had somewhere."""
         self.now += 1
         self._doubted[name] = self.now
-        self._forget(name)
+        self._descriptions.forget(name)
         if len(self._doubted) > MAX_DOUBTED:
             self.changed()
 
@@ -55,17 +55,8 @@ class Meaning:
 
     def description_of(self, name: bytes) -> bytes:
         """How a statement is described now; empty if that is not known."""
-        return self._descriptions.get(name, b"")
+        return self._descriptions.get(name) or b""
 
     def learn(self, name: bytes, description: bytes) -> None:
         """This was said of a statement that is current."""
-        self._forget(name)
-        self._descriptions[name] = description
-        self._bytes += len(description) + _ENTRY_BYTES
-        while self._bytes > MAX_DESCRIPTION_BYTES:
-            self._forget(next(iter(self._descriptions)))
-
-    def _forget(self, name: bytes) -> None:
-        description = self._descriptions.pop(name, None)
-        if description is not None:
-            self._bytes -= len(description) + _ENTRY_BYTES
+        self._descriptions.put(name, description, len(description) + _ENTRY_BYTES)

@@ -32,7 +32,6 @@ TESTED_IN: Final = {
     "deploy/__main__.py": "tests/integration/test_psql.py",
     "protos/link/tls.py": "tests/deploy/test_node_commands.py",
     "regional/control_here.py": "tests/integration/test_configurations.py",
-    "edge/answering.py": "tests/edge/test_session.py",
     "edge/certificate.py": "tests/edge/test_node.py",
     "edge/dialling.py": "tests/edge/test_uplink.py",
     "edge/learning.py": "tests/edge/test_session.py",

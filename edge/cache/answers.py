@@ -25,7 +25,6 @@ from edge.cache.shortcuts import Shortcut, Shortcuts
 from edge.cache.store import OVERHEAD_BYTES, Kept, Store
 from protos.link.link_pb2 import Caching, Invalidate, Statuses, Verdict
 
-MAX_ANSWER_BYTES: Final = 50_000_000
 MAX_REASONS: Final = 5_000
 MAX_REASON_BYTES: Final = 2_000  # a longer statement is asked about each time
 MAX_TABLES: Final = 100_000
@@ -123,8 +122,9 @@ class Answers:
         return all(invalidated.get(table, 0) <= number for table in tables)
 
     def is_last_resort(self, answer: Answer, now: float) -> bool:
-        """Whether it may be served where its origin cannot be reached."""
-        return now < answer.fresh_until + self.policy.stale_if_unreachable_s
+        """Whether it may be served where its origin cannot be reached: never, unless that was asked for."""
+        allowed_s = self.policy.stale_if_unreachable_s
+        return allowed_s > 0 and now < answer.fresh_until + allowed_s
 
     # --- keeping ---
 
@@ -155,6 +155,12 @@ class Answers:
         if self.kept.get(answer.key) is answer:
             self.evicted(answer.key)
         self.store.drop(answer)
+
+    def disown(self, key: Hashable) -> None:
+        """Answers to this request are not kept any more."""
+        answer = self.kept.get(key)
+        if answer is not None:
+            self.drop(answer)
 
     def evicted(self, key: Hashable) -> None:
         """The store has no room for it."""

@@ -8,12 +8,15 @@ the verdict only, which comes ahead of the answer.
 """
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from protos.link.link_pb2 import Verdict
 
 if TYPE_CHECKING:
     from edge.cache.answers import Answer, Answers, Asked
+
+
+MAX_WAIT_S: Final = 10.0  # a client's own limits hold only for what has crossed
 
 
 class Follower(Protocol):
@@ -60,6 +63,14 @@ class Flights:
         if self.by_key.get(flight.key) is flight:
             del self.by_key[flight.key]
         self.release(flight, answer)
+
+    def expire(self, before: float) -> None:
+        """Nobody waits any longer for what was asked for before that."""
+        while self.by_key:
+            flight = next(iter(self.by_key.values()))
+            if flight.asked.sent_at > before:
+                return
+            self.land(flight, None)
 
     def release(self, flight: Flight, answer: "Answer | None" = None) -> None:
         """Those who wait need not do so any longer."""

@@ -5,8 +5,10 @@ to the portal (its RowDescription, in the formats of the Bind) and to the Execut
 later is put together of these. The answer to a simple query stays whole.
 """
 
+from collections.abc import Hashable
 from typing import Final, NamedTuple
 
+from protos.pg.description import digest_of, split_description
 from protos.pg.parsers import end_of_message
 from protos.pg.tags import Backend
 
@@ -48,6 +50,14 @@ def split(answer: bytes) -> Parts | None:
     if start >= end or answer[start] not in (Backend.DATA_ROW, Backend.COMMAND_COMPLETE):
         return None
     return Parts(description, rows, answer[start:end])
+
+
+def fits(parts: Parts, key: Hashable) -> bool:
+    """Whether these rows are what the clients of a key were told of, as far as the answer says (rules 10)."""
+    match key:
+        case (_, (_, bytes(told), _, _)) if told and parts.description:
+            return digest_of(*split_description(parts.description)) == told
+    return True
 
 
 def with_formats(rows: bytes, formats: list[int]) -> bytes:

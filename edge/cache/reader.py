@@ -14,22 +14,23 @@ Whatever goes wrong (another request behind it, a refusal, a lost channel, no ro
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from edge.cache.answers import MAX_ANSWER_BYTES, Answer, Answers, Asked
+from edge.cache.answers import Answer, Answers, Asked
+from edge.cache.collecting import Collecting
 from edge.cache.flights import Flight
-from edge.cache.parts import READY_BYTES, Parts, is_settled, split
+from edge.cache.parts import READY_BYTES, Parts, fits, is_settled, split
 from edge.cache.shortcuts import Shortcut
-from edge.cache.switch import CACHE, Switch
+from edge.cache.switch import Switches
+from edge.control import reads_committed
 from edge.memos import Settings
 from protos.link.link_pb2 import Verdict
 from protos.link.settings import KEEP
 from protos.pg.messages import notice_response
-from protos.pg.parsers import error_fields
 from protos.pg.tags import TransactionStatus
 
 Compose = Callable[[Answer], bytes | None]
 """Puts the answer to a request together, without ReadyForQuery; None if something is missing."""
 
-_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
+MAX_REQUEST_BYTES: Final = 64 << 10
 
 
 class Reader:
@@ -37,30 +38,25 @@ class Reader:
 
     __slots__ = (
         "_answers",
-        "_chunks",
+        "_collecting",
         "_compose",
         "_flight",
         "_is_counted",
         "_result",
-        "_size",
         "_wanted",
         "asks",
-        "is_off",
         "is_waiting",
         "on_landed",
         "renews",
-        "reports",
         "settings",
+        "switches",
         "to_client",
     )  # fmt: skip
 
     def __init__(self, answers: Answers, settings: Settings) -> None:
         self._answers = answers
         self.settings = settings
-        self.is_off = False
-        """The session wants no answer from here (SET onetrip.cache = off)."""
-        self.reports = False
-        """It wants to know what has come of each query (SET onetrip.cache_status = on)."""
+        self.switches = Switches()
         self.asks = False
         """An Ask has to go in front of what crosses next; the caller takes it."""
         self.renews: Answer | None = None
@@ -74,46 +70,38 @@ class Reader:
         self._flight: Flight | None = None  # led, or waited for
         self._compose: Compose | None = None
         self._wanted: tuple[Hashable, Hashable, bytes] | None = None  # what it waits for
-        self._chunks: list[bytes] | None = None
-        self._size = 0
+        self._collecting = Collecting(answers.store)
         self._is_counted = False  # the request that crosses next
 
     def adopt(self, settings: Settings) -> None:
         """The session has these settings now."""
         self.settings = settings
         for switch in settings.switches:
-            self.turn(switch)
-
-    def turn(self, switch: Switch) -> None:
-        """The session says something of the cache."""
-        if switch.name == CACHE:
-            self.is_off = not switch.value
-        else:
-            self.reports = bool(switch.value)
+            self.switches.turn(switch)
 
     # --- a request comes ---
 
     @property
+    def is_allowed(self) -> bool:
+        """Whether the configuration caches, whatever the session says."""
+        return self._answers.is_on
+
+    @property
     def is_on(self) -> bool:
-        return self._answers.is_on and not self.is_off
+        return self._answers.is_on and not self.switches.is_off
 
     def may_read(self, opening: tuple[bytes, ...] | None, *, is_idle: bool) -> bool:
         """Whether the session is where answers may be served: outside of a transaction, or in a held one.
 
         opening: what opens a transaction that is held; None if there is none, or it has failed.
         """
-        if not self._answers.is_on or self.is_off:
+        if not self._answers.is_on or self.switches.is_off:
             return False
         if is_idle or opening is None:
             return is_idle
-        return self._answers.policy.in_transactions and self._reads_committed(opening)
-
-    def _reads_committed(self, opening: tuple[bytes, ...]) -> bool:
-        shapes = opening[1:]
-        if any(not shape.startswith(b"SET TRANSACTION ") or b"ABLE" in shape for shape in shapes):
-            return False  # a savepoint; SERIALIZABLE, REPEATABLE READ, DEFERRABLE
-        is_said = any(b"ISOLATION LEVEL" in shape for shape in shapes)
-        return is_said or (self._answers.policy.is_read_committed and not self.settings.sets_isolation)
+        policy = self._answers.policy
+        by_default = policy.is_read_committed and not self.settings.sets_isolation
+        return policy.in_transactions and reads_committed(opening, by_default=by_default)
 
     def recall(self, request: Hashable) -> Answer | None:
         """An answer that may be served now, if there is one."""
@@ -151,7 +139,7 @@ class Reader:
         """It has been served."""
         answers = self._answers
         answer.uses += 1
-        if self.reports or is_stale or answers.clock() >= answer.fresh_until:
+        if self.switches.reports or is_stale or answers.clock() >= answer.fresh_until:
             is_stale = is_stale or answers.clock() >= answer.fresh_until
             answers.stale += is_stale
             answers.hits += not is_stale
@@ -168,7 +156,7 @@ class Reader:
         """
         answers = self._answers
         self._is_counted = True
-        why = answers.reasons.get(statement)
+        why = "too long" if len(renewal) > MAX_REQUEST_BYTES else answers.reasons.get(statement)
         if why is not None:
             self._uncacheable(why)
             return False
@@ -210,7 +198,7 @@ class Reader:
         if not answers.is_on:
             answers.disabled += 1
             why = "disabled"
-        elif self.is_off:
+        elif self.switches.is_off:
             answers.bypassed += 1
             why = "bypassed"
         elif status != TransactionStatus.IDLE:
@@ -220,7 +208,7 @@ class Reader:
             why = "not a read" if is_alone else "not alone"
             answers.uncacheable[why] += 1
             why = f"uncacheable ({why})"
-        if self.reports and is_alone:
+        if self.switches.reports and is_alone:
             self._report(why)
 
     # --- its answer comes ---
@@ -234,23 +222,18 @@ class Reader:
             if not verdict.only_now:
                 self._answers.give_reason(flight.asked.statement, len(flight.asked.renewal), verdict.why)
             self._uncacheable(verdict.why)
+            self._answers.disown(flight.key)
             self._land(None)
             return
         self._answers.misses += 1
         self._report("miss")
         flight.verdict = verdict
-        self._chunks, self._size = [], 0
+        self._collecting.begin()
 
     def heard(self, data: bytes) -> None:
         """Bytes of the answer."""
-        if self._chunks is None:
-            return
-        size = len(data)
-        if self._size + size > MAX_ANSWER_BYTES or not self._answers.store.reserve(size):
+        if self._collecting.is_on and not self._collecting.add(data):
             self.interrupt()
-            return
-        self._size += size
-        self._chunks.append(data)
 
     def answered(self, settled: int, status: int) -> None:
         """Something has been answered, perhaps the request."""
@@ -258,14 +241,14 @@ class Reader:
         if flight is None or self.is_waiting:
             return
         answer = None
-        if settled == 1 and status & KEEP and self._chunks is not None and flight.verdict is not None:
-            answer = self._kept(flight, b"".join(self._chunks), flight.verdict)
+        if settled == 1 and status & KEEP and self._collecting.is_on and flight.verdict is not None:
+            answer = self._kept(flight, self._collecting.take(), flight.verdict)
         self._land(answer)
 
     def _kept(self, flight: Flight, data: bytes, verdict: Verdict) -> Answer | None:
         is_query = flight.asked.renewal[:1] == b"Q"
         parts = Parts(b"", b"", data[:-READY_BYTES]) if is_query else split(data)
-        if not is_settled(data) or parts is None:
+        if not is_settled(data) or parts is None or not fits(parts, flight.key):
             return None
         answer = Answer(self._answers, flight.key, flight.asked, verdict, parts)
         return answer if self._answers.keep(answer) else None
@@ -286,18 +269,19 @@ class Reader:
 
     def _land(self, answer: Answer | None) -> None:
         flight, self._flight = self._flight, None
-        if self._chunks is not None:
-            self._answers.store.release(self._size)
-            self._chunks, self._size = None, 0
+        self._collecting.drop()
         if flight is not None:
             self._answers.flights.land(flight, answer)
 
-    def last_resort(self, error: bytes) -> bytes | None:
-        """What a client may get whose read came to nothing with this error, if its origin cannot be reached."""
+    def let_go(self) -> None:
+        """Those who wait for what this one has asked for need not; it takes too long to pass on."""
+        if self._flight is not None and not self.is_waiting:
+            self._answers.flights.land(self._flight, None)
+
+    def last_resort(self) -> bytes | None:
+        """What a client may get whose read came to nothing because its origin cannot be reached."""
         answers, flight, compose = self._answers, self._flight, self._compose
         if flight is None or compose is None or not answers.policy.stale_if_unreachable_s:
-            return None
-        if error_fields(error).get("C") not in _UNREACHABLE:
             return None
         answer = answers.find(flight.key)
         if answer is None or not answers.is_last_resort(answer, answers.clock()):
@@ -313,7 +297,7 @@ class Reader:
         """The flight is over that it has waited for."""
         answers = self._answers
         if answer is not None and answers.is_good(answer.number, answer.tables):
-            self._result = answer if answers.clock() < answers.vouched_until else None
+            self._result = answer if answers.clock() < min(answers.vouched_until, answer.stale_until) else None
         self._flight, self.is_waiting = None, False
         self.on_landed()
 
@@ -334,7 +318,7 @@ class Reader:
         self._report(f"uncacheable ({why})")
 
     def _report(self, what: str, age_s: float | None = None) -> None:
-        if self.reports:
+        if self.switches.reports:
             fields = {"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": f"onetrip cache: {what}"}
             if age_s is not None:
                 fields["D"] = f"The answer is {age_s:.1f} s old."

@@ -7,6 +7,7 @@ REPORT_S the pool node that a configuration's queries go to hears what has come 
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from edge.cache.flights import MAX_WAIT_S
 from edge.cache.vouching import vouched_until
 from edge.directory import Directory
 from edge.uplink import Uplink
@@ -23,7 +24,7 @@ class Upkeep:
         self._directory = directory
         self._uplinks = uplinks
         self._route = route
-        self._reported: dict[str, tuple[Uplink, Statuses]] = {}
+        self._reported: dict[str, tuple[Uplink, int, Statuses]] = {}
         self._due = 0.0
 
     def vouch(self) -> None:
@@ -35,6 +36,8 @@ class Upkeep:
             entry.answers.reachable_until = max((voucher.until for voucher in serving), default=0.0)
 
     def tick(self, now: float) -> None:
+        for entry in self._directory:
+            entry.answers.flights.expire(entry.answers.clock() - MAX_WAIT_S)
         if now >= self._due:
             self._due = now + REPORT_S
             self._report()
@@ -46,8 +49,9 @@ class Upkeep:
             if uplink is None:
                 continue
             statuses = entry.answers.statuses(entry.name)
-            if self._reported.get(entry.name) != (uplink, statuses):
-                self._reported[entry.name] = uplink, statuses
+            reported = uplink, uplink.stream_count, statuses  # a new link's pool node has heard nothing
+            if self._reported.get(entry.name) != reported:
+                self._reported[entry.name] = reported
                 frames.setdefault(uplink, []).append(statuses)
         for uplink, changed in frames.items():
             uplink.tell(Frame(served=Served(statuses=changed)))

@@ -4,7 +4,7 @@ import pytest
 
 from edge.control import Held
 from edge.memory import Memory
-from edge.memos import MAX_ANSWER_BYTES, Memos, Settings
+from edge.memos import MAX_ANSWER_BYTES, MAX_BYTES, MAX_REQUEST_BYTES, Memos, Settings
 from protos.link.settings import CATALOG, FACT, SETTLING
 from protos.pg.messages import command_complete, parameter_status, portal_suspended, ready_for_query
 
@@ -130,3 +130,20 @@ def test_an_old_snapshot_teaches_nothing() -> None:
     memory.heard(ANSWER + READY)
     memory.answered(1, ord("T") | FACT)
     assert len(memos) == 0
+
+
+def test_a_long_request_is_not_remembered_and_a_short_one_counts() -> None:
+    memos = Memos()
+    values = b"x" * MAX_REQUEST_BYTES
+    for request in (values + b"x", ((1, b"name", b""), (2, b"", values))):
+        memory = Memory(memos, b"state")
+        memory.recall(request, None, is_idle=True)
+        memory.heard(ANSWER + READY)
+        memory.answered(1, IDLE | FACT)
+    assert not len(memos)
+    for number in range(2 * MAX_BYTES // MAX_REQUEST_BYTES):
+        memory = Memory(memos, b"state")
+        memory.recall(b"%0*d" % (MAX_REQUEST_BYTES, number), None, is_idle=True)
+        memory.heard(ANSWER + READY)
+        memory.answered(1, IDLE | FACT)
+    assert 0 < len(memos) < MAX_BYTES // MAX_REQUEST_BYTES

@@ -122,6 +122,9 @@ class PlayedChannel:
     texts: dict[bytes, bytes] = attrs.field(factory=dict)
     reason: int = Reason.REASON_UNSPECIFIED
     """How the edge closed it."""
+    received_bytes: int = 0
+    asks: list[int] = attrs.field(factory=list)
+    """In front of which of these bytes it was asked whether the answer may be kept."""
 
     def take(self) -> bytes:
         data = bytes(self.data)
@@ -139,6 +142,8 @@ class PlayedPool:
         """All that were ever opened on this link, in order."""
         self.heard: list[Frame] = []
         """Control frames that concern no channel."""
+        self.node = uplink.name
+        """What it calls itself; a pool node that has started again has another name."""
         self.takes = True
         """Whether what comes is consumed, and so gives the edge new credit."""
         self._open: dict[int, PlayedChannel] = {}
@@ -188,9 +193,12 @@ class PlayedPool:
         elif kind == "close":
             self._open.pop(frame.channel).reason = frame.close.reason
             self.mux.forget_lane(frame.channel)
+        elif kind == "ask":
+            self._open[frame.channel].asks.append(self._open[frame.channel].received_bytes)
         elif kind is None:
             if frame.channel in self._open:
                 self._open[frame.channel].data += frame.data
+                self._open[frame.channel].received_bytes += len(frame.data)
                 if self.takes:
                     self.mux.consumed(self._open[frame.channel].lane, len(frame.data), time.monotonic())
         else:
@@ -204,7 +212,8 @@ class PlayedPool:
     def welcome(self, *configurations: Configuration, announced: int | None = None) -> None:
         """Say how many configurations there are, and tell these."""
         number = len(configurations) if announced is None else announced
-        self.say(welcome=Welcome(version=PROTOCOL_VERSION, mock_secret=b"mock", configurations=number))
+        welcome = Welcome(version=PROTOCOL_VERSION, mock_secret=b"mock", configurations=number, node=self.node)
+        self.say(welcome=welcome)
         for one in configurations:
             self.say(configuration=one)
 
