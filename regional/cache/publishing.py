@@ -111,6 +111,8 @@ class Publishing:
 
     async def _running(self) -> set[tuple[bytes | None, ...]] | None:
         """The statements that are not of this pool; None if that could not be found out."""
+        if not self._tenant.pool.idle:
+            return None  # it is no reason to open a connection, nor to wait in the queue
         try:
             exchange = await borrow(self._tenant, lambda origin, done: origin.run(FOUND_QUERY.encode(), done))
         except ServiceError:
@@ -132,20 +134,18 @@ class Publishing:
         written = origin.watching.ledger.take_all()
         if written is not None:
             self.publish(written)
-            nursery.start_soon(self._await_end, origin.process_id, written)
-
-    async def _await_end(self, process_id: int, written: Writing) -> None:
-        """Cancellation: safe."""
-        doubting = [tenant.publishing for tenant in self.audience]
-        for one in doubting:
-            one._doubts.append(written)
-        try:
-            with trio.move_on_after(GIVE_UP_S) as scope:
-                while not await self._is_gone(process_id):  # noqa: ASYNC110 - only the origin knows
-                    await trio.sleep(LOOK_AGAIN_S)
-        finally:
+            doubting = [tenant.publishing for tenant in self.audience]
             for one in doubting:
-                one._doubts.remove(written)
+                one._doubts.append(written)
+            nursery.start_soon(self._await_end, origin.process_id, written, doubting)
+
+    async def _await_end(self, process_id: int, written: Writing, doubting: "list[Publishing]") -> None:
+        """Cancellation: safe, for nothing is kept then."""
+        with trio.move_on_after(GIVE_UP_S) as scope:
+            while not (self._tenant.is_withdrawn or await self._is_gone(process_id)):  # noqa: ASYNC110
+                await trio.sleep(LOOK_AGAIN_S)
+        for one in doubting:
+            one._doubts.remove(written)
         self.publish(written)
         if scope.cancelled_caught:
             log.warning("a lost connection may be at work still", configuration=self._tenant.configuration.name)
