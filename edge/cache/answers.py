@@ -123,7 +123,8 @@ class Answers:
 
     def is_last_resort(self, answer: Answer, now: float) -> bool:
         """Whether it may be served where its origin cannot be reached."""
-        return now < answer.fresh_until + self.policy.stale_if_unreachable_s
+        allowed_s = self.policy.stale_if_unreachable_s
+        return bool(allowed_s) and now < answer.fresh_until + allowed_s
 
     # --- keeping ---
 

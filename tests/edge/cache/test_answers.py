@@ -88,6 +88,14 @@ class AnswersMachine(RuleBasedStateMachine):
         if not reader.expect(key, key, query(key), lambda kept: kept.body):
             self.cross(number)
 
+    @rule(number=NUMBERS, key=st.sampled_from(sorted(KEYS)))
+    def read(self, number: int, key: bytes) -> None:
+        """From the asking to the answer, if nothing is in the way."""
+        self.ask(number, key)
+        self.execute(number, "kept")
+        while self.links[0].queue:
+            self.deliver(0)
+
     def cross(self, number: int) -> None:
         self.moment += 1
         self.left_at[number] = self.wants[number], self.moment
@@ -142,7 +150,7 @@ class AnswersMachine(RuleBasedStateMachine):
         key, left_at = self.left_at[number]
         why = "no" if outcome in ("negative", "only now") else ""
         ages = {} if why else {"max_age_s": MAX_AGE_S, "stale_while_revalidate_s": STALE_S}
-        verdict = Verdict(why=why, only_now=outcome == "only now", tables=KEYS[key], **ages)  # type: ignore[arg-type]
+        verdict = Verdict(why=why, only_now=outcome == "only now", tables=KEYS[key], **ages)
         if outcome != "no verdict":
             self.links[0].queue.append(("verdict", number, verdict))
         body = b"%d" % len(self.bodies)
