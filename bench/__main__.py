@@ -7,7 +7,24 @@ from typing import Any
 
 import click
 
-from bench import differential, drivers, idle, leak, lease, local, size, statements, storm, stream, throughput, wan
+from bench import (
+    cache,
+    cachehit,
+    cacheload,
+    differential,
+    drivers,
+    idle,
+    leak,
+    lease,
+    local,
+    size,
+    staleness,
+    statements,
+    storm,
+    stream,
+    throughput,
+    wan,
+)
 from bench.driver_list import BY_NAME
 from bench.driver_scripts.stage import SCRIPTS
 from bench.longlink import LinkShape, refuse_without_means
@@ -84,13 +101,41 @@ def wan_command(**_: object) -> None:
 @json_option
 def local_command(clients: str, **_: object) -> None:
     """Throughput on loopback: PostgreSQL, PgBouncer and Onetrip in turn."""
+    local.run(local.LocalOptions(**{**_given(), "clients": _counts(clients)}))
+
+
+def _counts(clients: str) -> tuple[int, ...]:
+    """Numbers of clients, by comma."""
     try:
         counts = tuple(int(part) for part in clients.split(","))
     except ValueError as error:
         raise click.BadParameter(clients, param_hint="--clients") from error
     if not all(1 <= count <= 500 for count in counts):
         raise click.BadParameter(f"{clients}: from 1 to 500 each", param_hint="--clients")
-    local.run(local.LocalOptions(**{**_given(), "clients": counts}))
+    return counts
+
+
+@main.command("cache")
+@link_options
+@click.option("--keys", type=click.IntRange(100, 100_000), default=1000, help="Rows that are read, all warmed.")
+@click.option("--clients", default="1,16,64", help="Numbers of clients of the load, by comma.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=5.0, help="Seconds of each measurement.")
+@click.option("--rounds", type=click.IntRange(1, 50), default=3, help="Alternating rounds; medians are shown.")
+@click.option("--connections", type=click.IntRange(5, 500), default=20, help="Origin connections of each pooler.")
+@click.option("--writes", type=click.IntRange(1, 10_000_000), default=10_000, help="Acknowledged writes at one edge.")
+@click.option("--pairs", type=click.IntRange(1, 500), default=32, help="Writers at once.")
+@click.option("--local/--no-local", default=True, help="What is measured on loopback.")
+@click.option("--link/--no-link", default=True, help="What is measured over the long link (as root).")
+@json_option
+def cache_command(clients: str, **_: object) -> None:
+    """Cached reads: PgBouncer, Pgpool-II and Onetrip on loopback; over a long link, and how old they can be."""
+    options = _given()
+    shape = _shape(options)
+    words = {name: options.pop(name) for name in ("keys", "seconds", "rounds", "connections")}
+    load = cacheload.Plan(**{**words, "clients": _counts(clients)})
+    del options["clients"]
+    hit = cachehit.Plan(keys=load.keys)
+    cache.run(cache.CacheOptions(shape=shape, load=load, hit=hit, **options))
 
 
 @main.command("stream")
@@ -144,6 +189,20 @@ def idle_command(**_: object) -> None:
 def leak_command(**_: object) -> None:
     """No session sees another's state, and a ledger keeps its total; clients are killed. Status 1 if not so."""
     leak.run(leak.LeakOptions(**_given()))
+
+
+@main.command("staleness")
+@click.option("--actions", type=click.IntRange(1, 100_000_000), default=50_000, help="What clients do in all.")
+@click.option("--edges", type=click.IntRange(1, 20), default=3, help="Edge nodes.")
+@click.option("--pools", type=click.IntRange(1, 10), default=2, help="Pool nodes; they share a store.")
+@click.option("--players", type=click.IntRange(1, 100), default=4, help="Clients at once at each edge.")
+@click.option("--delay", "delay_ms", type=click.FloatRange(0, 1000), default=20.0, help="Of a link, in ms, one way.")
+@click.option("--faults/--no-faults", default=True, help="Links are cut or fall silent, nodes are killed.")
+@click.option("--seed", type=int, default=1, help="Repeats a run, as far as concurrency allows.")
+@json_option
+def staleness_command(**_: object) -> None:
+    """No cached answer is older than is said, and none mixes two versions; nodes and links fail. Status 1 if not so."""
+    staleness.run(staleness.StalenessOptions(**_given()))
 
 
 @main.command("storm")

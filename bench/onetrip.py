@@ -4,12 +4,13 @@ Only the command's contract is used (design, section 9): READY lines, options, t
 `config create` prints. So the benchmarks go on working whatever becomes of the inside.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -22,6 +23,8 @@ from deploy.postgres import free_port
 COMMAND: Final = (sys.executable, "-m", "deploy")
 ROLES: Final = ("pool", "edge")
 READY_TIMEOUT_S: Final = 30.0
+# The most that a configuration may say.
+MAX_AGE_S: Final = 3600
 
 
 @attrs.frozen(kw_only=True)
@@ -47,15 +50,24 @@ class NodesOptions:
 
     pool_namespace: str | None = None
     edge_namespace: str | None = None
+    caching: bool = False
+    """Whether reads are answered at the edge, and then for as long as may be, so that age is not what is measured."""
+
+    edges: int = 1
 
 
 @attrs.frozen
 class Nodes:
-    """A running pair of nodes and the way in."""
+    """A running pool node with its edges, and the way in."""
 
     pool_pid: int
     edge_pid: int
     endpoint: Endpoint
+    others: tuple[Endpoint, ...]
+    """The ways in by the other edges."""
+
+    status: Callable[[], dict[str, Any]]
+    """What `onetrip status --json` prints now."""
 
     def secured(self) -> Endpoint:
         """The same way in, with TLS from the client to the edge."""
@@ -64,7 +76,7 @@ class Nodes:
 
 @contextmanager
 def open_nodes(workspace: Workspace, options: NodesOptions) -> Iterator[Nodes]:
-    """Start a pool node and an edge node, make a configuration, stop them at the end."""
+    """Start a pool node and its edges, make a configuration, stop them at the end."""
     if not (Path(__file__).resolve().parent.parent / "deploy" / "__main__.py").exists():
         message = "the command (deploy/) is not built yet"
         raise UnavailableError(message)
@@ -86,9 +98,18 @@ def open_nodes(workspace: Workspace, options: NodesOptions) -> Iterator[Nodes]:
             certificate, key = directory / "edge.crt", directory / "edge.key"
             write_certificate(certificate, key, owner=None)
             edge_argv += ["--tls-cert", str(certificate), "--tls-key", str(key)]
-        edge = _start(workspace, f"{options.name}-edge", [*edge_argv, *ca, *edge_link], edge_place, running)
-        endpoint = _create(workspace, options, admin, edge, pool_place)
-        yield Nodes(running[0].pid, running[1].pid, endpoint)
+        edge_argv += [*ca, *edge_link]
+        names = [f"{options.name}-edge", *(f"{options.name}-edge-{number + 1}" for number in range(1, options.edges))]
+        edges = [_start(workspace, name, edge_argv, edge_place, running) for name in names]
+        endpoint = _create(workspace, options, admin, edges[0], pool_place)
+        others = tuple(attrs.evolve(endpoint, port=int(edge.rpartition(":")[2])) for edge in edges[1:])
+        asking = [*COMMAND, "status", "--json", "--admin", f"http://{admin}"]
+
+        def status() -> dict[str, Any]:
+            answer: dict[str, Any] = json.loads(workspace.run(asking, pool_place))
+            return answer
+
+        yield Nodes(running[0].pid, running[1].pid, endpoint, others, status)
     finally:
         for process in reversed(running):
             stop(process)
@@ -125,7 +146,8 @@ def _create(workspace: Workspace, options: NodesOptions, admin: str, edge: str, 
         f"?sslmode={origin.sslmode}"
     )
     argv = [*COMMAND, "config", "create", options.name, "--origin", "-", "--admin", f"http://{admin}"]
-    argv += ["--edge", edge, "--origin-connection-limit", str(options.connection_limit), "--no-caching"]
+    argv += ["--edge", edge, "--origin-connection-limit", str(options.connection_limit)]
+    argv += ["--caching", "--max-age", str(MAX_AGE_S)] if options.caching else ["--no-caching"]
     argv += ["--origin-connection-min", str(options.connection_min)]
     if options.scram_iterations is not None:
         argv += ["--scram-iterations", str(options.scram_iterations)]

@@ -75,6 +75,11 @@ def rehearse(workspace: Workspace, endpoint: Endpoint, plan: LoadPlan) -> LoadPl
     return attrs.evolve(plan, head_start_s=load.connect_ms / 1000)
 
 
+def run_once(workspace: Workspace, endpoint: Endpoint, plan: LoadPlan) -> Load:
+    """Each client does the script once."""
+    return _run(workspace, endpoint, plan, ["-t", "1"])
+
+
 def _run(workspace: Workspace, endpoint: Endpoint, plan: LoadPlan, extent: list[str]) -> Load:
     what = ["-S"] if plan.script is None else ["-f", plan.script]
     argv = [find_program("pgbench"), "-n", *what, "-M", plan.protocol, "-c", str(plan.clients)]

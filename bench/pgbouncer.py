@@ -1,4 +1,4 @@
-"""PgBouncer, the peer: its settings file, its processes, in transaction mode and always with SCRAM.
+"""PgBouncer, the peer: its settings file, its processes, by transaction unless told otherwise, always with SCRAM.
 
 Clients are checked against a stored SCRAM verifier and the server is given the password of the connection string, so a
 login costs PgBouncer what it costs an edge node, and no key derivation for each client. It refuses to run as root.
@@ -34,6 +34,7 @@ class BouncerOptions:
     """Where its server connections go, with the password and sslmode to use."""
 
     pool_size: int = 20
+    pool_mode: str = "transaction"
     client_tls: bool = False
     namespace: str | None = None
 
@@ -93,7 +94,7 @@ def settings_text(options: BouncerOptions, port: int, directory: str) -> str:
         "unix_socket_dir =",
         "auth_type = scram-sha-256",
         f"auth_file = {directory}/users.txt",
-        "pool_mode = transaction",
+        f"pool_mode = {options.pool_mode}",
         f"max_client_conn = {MAX_CLIENTS}",
         f"default_pool_size = {options.pool_size}",
         f"server_tls_sslmode = {server.sslmode}",

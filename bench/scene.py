@@ -42,13 +42,7 @@ class Scene:
         self, client: "subprocess.Popen[str]", request: Mapping[str, str | int], timeout_s: float = 60.0
     ) -> dict[str, Any]:
         """One request to a measuring client and its answer."""
-        assert client.stdin is not None
-        client.stdin.write(json.dumps(request) + "\n")
-        client.stdin.flush()
-        answer: dict[str, Any] = json.loads(answer_of(self.workspace, "client", client, timeout_s))
-        if "refused" in answer:
-            raise UnavailableError(answer["refused"])
-        return answer
+        return ask(self.workspace, client, request, timeout_s)
 
     def bouncer_options(self) -> tuple[BouncerOptions, BouncerOptions]:
         """PgBouncer beside the database, and at the edge straight to the database."""
@@ -76,6 +70,19 @@ class Scene:
             pool_namespace=self.link.origin_namespace,
             edge_namespace=self.link.edge_namespace,
         )
+
+
+def ask(
+    workspace: Workspace, client: "subprocess.Popen[str]", request: Mapping[str, object], timeout_s: float = 60.0
+) -> dict[str, Any]:
+    """One request to a measuring client and its answer, wherever it is."""
+    assert client.stdin is not None
+    client.stdin.write(json.dumps(request) + "\n")
+    client.stdin.flush()
+    answer: dict[str, Any] = json.loads(answer_of(workspace, "client", client, timeout_s))
+    if "refused" in answer:
+        raise UnavailableError(answer["refused"])
+    return answer
 
 
 @contextmanager

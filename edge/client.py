@@ -112,7 +112,7 @@ class Client:
             self._answered_here()
         if session.here.reader.renews is not None:
             self._edge.renew(self.entry, session.here.reader, self._opening())
-        if session.here.is_waiting:
+        if session.here.is_waiting or session.violation is not None:
             self.connection.pause()
         if session.terminated:
             self._leave(Reason.TERMINATED)
@@ -201,7 +201,9 @@ class Client:
             self._passage.consume(len(data))
         if settled:
             self._session.answered(settled, status)
-            if self._ending is not None:
+            if self._session.violation is not None and not self._session.owed:
+                self.end(self._session.violation)
+            elif self._ending is not None:
                 self._end_if_quiet()
             elif self._passage.is_leaving:
                 self.link_leaving()
@@ -245,7 +247,9 @@ class Client:
         self.connection.write(self._session.refuse(error))
         self._session.channel_lost()
         self._hold_from_now()
-        if self._ending is not None:
+        if self._session.violation is not None:
+            self.end(self._session.violation)
+        elif self._ending is not None:
             self._end_if_quiet()
 
     def closed_by_pool(self, error: bytes) -> None:

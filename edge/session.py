@@ -36,9 +36,9 @@ from edge.early import Early
 from edge.learning import Learning
 from edge.memos import Settings
 from edge.statements import Statements
-from protos.errors import RemoteProtocolError
+from protos.errors import RemoteProtocolError, ServiceError
 from protos.link.settings import SETTLING, UNCERTAIN
-from protos.pg.framer import FRONTEND_LIMITS, Framer, Piece
+from protos.pg.framer import FRONTEND_LIMITS, Framer, FramingError, Piece
 from protos.pg.messages import ready_for_query
 from protos.pg.tags import Frontend, TransactionStatus
 
@@ -69,7 +69,7 @@ class Session:
     __slots__ = (
         "_deferred", "_framer", "_is_dropping", "_is_skipping", "_may_have_begun", "_opened", "has_unsynced", "here",
         "is_at_end", "is_pinned", "is_settling", "is_uncertain", "learning", "opening", "owed", "statements",
-        "terminated",
+        "terminated", "violation",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, early: Early = _NO_EARLY, answers: Answers = _NO_ANSWERS) -> None:
@@ -92,6 +92,8 @@ class Session:
         """What can be learnt from its answers."""
         self.is_at_end = True
         """What `feed` returned last ends a request: what comes next begins another."""
+        self.violation: ServiceError | None = None
+        """What the session ends with as soon as nothing is owed to it."""
         self.terminated = False
         """The client said Terminate."""
         self.opening: Held | None = None
@@ -138,14 +140,18 @@ class Session:
     def feed(self, data: bytes) -> bytes:
         """Take in bytes of the client; what to send to the origin for them.
 
-        Raises RemoteProtocolError for garbage and StatementMemoryError; either ends the session.
+        Raises RemoteProtocolError for garbage and StatementMemoryError; either ends the session. While something is
+        owed to it that is its `violation`, and ends it later: what came before is done, as by PostgreSQL.
         """
         framer = self._framer
         here = self.here
         if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
             return b""
         framer.whole = _WHOLE if self.owed or self.has_unsynced else _WHOLE_BETWEEN
-        pieces = framer.feed(data)
+        try:
+            pieces = framer.feed(data)
+        except FramingError as error:
+            pieces, self.violation = error.pieces, error
         if self.here.is_waiting:
             self._deferred += pieces
             return b""
@@ -165,6 +171,17 @@ class Session:
         return self.go_on()
 
     def _feed(self, pieces: list[Piece], out: list[bytes]) -> bytes:
+        try:
+            self._take_all(pieces, out)
+        except ServiceError as error:
+            self.violation = error
+        if self.violation is not None and not (self.owed or self.here.is_waiting):
+            raise self.violation
+        if self.here.reader.to_client:
+            self.here.to_client += self.here.reader.take_words()
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _take_all(self, pieces: list[Piece], out: list[bytes]) -> None:
         here = self.here
         for index, piece in enumerate(pieces, 1):
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
@@ -182,9 +199,6 @@ class Session:
                 if piece.tag in _TEXTS and _BEGINS.search(piece.data):
                     self._may_have_begun = True
                 self._take(piece, out)
-        if here.reader.to_client:
-            here.to_client += here.reader.take_words()
-        return out[0] if len(out) == 1 else b"".join(out)
 
     def answered(self, settled: int, status: int) -> None:
         """The origin has answered this many sync points; status is that of the last, perhaps with flags."""

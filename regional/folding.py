@@ -19,8 +19,17 @@ _tokens: Final = re.compile(rb"'[^']*'|\"[^\"]*\"|--[^\n\r]*|" + _NUMBER).sub
 _not_plain: Final = re.compile(rb"\\|/\*|\$(?!\d)|&['\"]").search
 
 
+_latest: Final = [b"", b""]  # each text is asked about twice in a row: what it may leave, and what it writes
+
+
 def fold(sql: bytes) -> bytes:
     """Return the text under which the verdict on SQL may be kept."""
+    if sql != _latest[0]:
+        _latest[:] = sql, _folded(sql)
+    return _latest[1]
+
+
+def _folded(sql: bytes) -> bytes:
     if b"'" in sql or b'"' in sql:
         return sql if _not_plain(sql) else _tokens(_token, sql)
     # Without quotes nothing hides a number but a comment, which means nothing.

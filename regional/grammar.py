@@ -85,8 +85,25 @@ _library: Final = _load()
 IS_AVAILABLE: Final = _library is not None
 
 
+# A longer text is asked about once.
+_MAX_KEPT_BYTES: Final = 8 << 10
+_last: tuple[bytes, bool, list[Node] | None] = (b"", False, [])
+
+
 def parse(sql: bytes, *, escapes: bool = False) -> list[Node] | None:
-    """Return the wrapped statements of SQL, or None if it could not be read. The text holds no zero byte."""
+    """Return the wrapped statements of SQL, or None if it could not be read. The text holds no zero byte.
+
+    Several ask about one text in turn, so the last tree is kept: nobody may change it.
+    """
+    if len(sql) > _MAX_KEPT_BYTES:
+        return _parsed(sql, escapes=escapes)
+    global _last  # noqa: PLW0603 - one tree is all that is worth keeping
+    if _last[0] != sql or _last[1] != escapes:
+        _last = (sql, escapes, _parsed(sql, escapes=escapes))
+    return _last[2]
+
+
+def _parsed(sql: bytes, *, escapes: bool) -> list[Node] | None:
     if _library is None:
         return None
     result = _library.pg_query_parse_opts(sql, _BACKSLASH_ESCAPES if escapes else 0)

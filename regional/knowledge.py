@@ -143,8 +143,8 @@ class Knowledge:
         self._due = 0.0
 
     def hurry(self) -> None:
-        """Read again soon, for more is wanted than is known."""
-        if self.cache.reach is None:
+        """Read again soon, for more is wanted than is known, or is being read."""
+        if self.cache.reach is None and not (self._is_loading and self.cache.is_wanted):
             self._due = 0.0
 
     def lost(self) -> None:
@@ -158,6 +158,7 @@ class Knowledge:
             if other.judge.catalog is not None:
                 self.cache.take(other.cache.reach)
                 self._loaded(other.judge.catalog)
+                self._tenant.publishing.is_first()
             self._due = other._due
             self._tenant.names.take_over(other._tenant.names)
 
@@ -210,6 +211,7 @@ class Knowledge:
             elif self._due == due:  # no DDL was seen while we read
                 catalog = Catalog.from_rows(exchange.rows)
                 self._loaded(catalog, is_other=self.cache.take_read())
+                self._tenant.origin_known()
         except ServiceError as error:
             log.info("catalogue not read", configuration=name, why=str(error))
         except Exception:  # whatever the origin answers, the node lives on

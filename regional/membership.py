@@ -8,6 +8,8 @@ serves answers from its cache only while it hears every node of the group.
   the row after a second, or says after KNOWN_S without the store that it does not know its group; an edge that does not
   hear that either stops serving when its lease is over. So a new node waits WAIT_S, if another one is at work.
 - **A node that cannot reach the store** for KNOWN_S says so, and edges that hear it serve nothing from the cache.
+- **A node that has gone** may have told edges nothing of its last writes; one that came and went while this node did
+  not know its group, nothing at all. So all answers are invalidated before edges hear of the group without it.
 - **A node that ends** takes its row away when its clients are gone. One that has ended otherwise leaves its row, and
   edges serve nothing until it has not been renewed for GONE_S.
 
@@ -41,10 +43,12 @@ log = structlog.get_logger(__name__)
 class Membership:
     """Of one node."""
 
-    def __init__(self, vault: Vault, node: str, changed: Callable[[Group], None]) -> None:
+    def __init__(self, vault: Vault, node: str, changed: Callable[[Group], None], missed: Callable[[], None]) -> None:
+        """missed is called before edges hear of a group without a node that they may have missed the last words of."""
         self._vault = vault
         self._node = node
         self._changed = changed
+        self._missed = missed
         self._group = Group(nodes=[node], unknown=vault.is_shared)
         self._nodes: frozenset[str] = frozenset()
         self._known_at = float("-inf")  # when the store was last asked, of the times that it has answered
@@ -103,6 +107,8 @@ class Membership:
         if group != self._group:
             if is_unknown:
                 log.warning("the store does not answer, so edges serve nothing from the cache")
+            elif self._group.unknown or set(self._group.nodes) - set(group.nodes):
+                self._missed()
             self._group = group
             self._changed(group)
 

@@ -184,6 +184,11 @@ class Tenant:
         if self.pool.waiters:
             self.opener.grow(self._nursery)
 
+    def origin_known(self) -> None:
+        """Its catalogue has been read."""
+        if self.knowledge.cache.reach is not None:
+            self.publishing.look_for_others(self._nursery)
+
     def _opened(self, origin: Origin) -> None:
         self.knowledge.compare(origin)
         self._give_out()

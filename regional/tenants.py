@@ -174,6 +174,11 @@ class Tenants:
         for tenant in self:
             tenant.publishing.neighbours_changed()
 
+    def forget_answers(self) -> None:
+        """Every linked edge drops all answers of all configurations."""
+        for tenant in self._tenants.values():
+            tenant.publishing.purge(EVERYTHING)
+
     def purge(self, name: str, table: str | None) -> None:
         """Have every linked edge drop this configuration's answers, or those that were read from a table.
 

@@ -122,9 +122,9 @@ class Answers:
         return all(invalidated.get(table, 0) <= number for table in tables)
 
     def is_last_resort(self, answer: Answer, now: float) -> bool:
-        """Whether it may be served where its origin cannot be reached."""
+        """Whether it may be served where its origin cannot be reached: never, unless that was asked for."""
         allowed_s = self.policy.stale_if_unreachable_s
-        return bool(allowed_s) and now < answer.fresh_until + allowed_s
+        return allowed_s > 0 and now < answer.fresh_until + allowed_s
 
     # --- keeping ---
 

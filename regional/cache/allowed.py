@@ -34,3 +34,7 @@ NAMING: Final = frozenset({
 })  # fmt: skip
 #: What an older server has instead of a name that a newer grammar puts in.
 FORMERLY: Final = {"extract": "date_part"}
+
+
+class RefusedError(Exception):
+    """A reason against; its text is the class and the detail."""

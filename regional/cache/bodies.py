@@ -47,8 +47,8 @@ def body_of(source: str) -> Body | None:
     tokens = scan(text)
     if tokens is None:
         return None
-    words = [_word(text, token) for token in tokens if token.kind not in COMMENTS]
     try:
+        words = [_word(text, token) for token in tokens if token.kind not in COMMENTS]
         writes = _writes(words)
     except (_UnknownError, IndexError):
         return None

@@ -5,7 +5,7 @@ same as the one before changes nothing, so what the classifier remembers stays.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -13,11 +13,14 @@ from protos.pg.parsers import error_fields
 from regional.cache.classifier import Classifier
 from regional.cache.reach import Reach
 from regional.cache.reach_query import REACH_QUERY
+from regional.cache.verdicts import Writing
 from regional.exchange import Exchange
 
 if TYPE_CHECKING:
     from regional.origin import Origin
     from regional.tenant import Tenant
+
+MAX_WRITINGS: Final = 20_000
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +33,8 @@ class Known:
         """What statements read and write; it knows nothing while nobody caches."""
         self.generation = 0
         """Counts what the classifier has known: an answer is kept only if it is the same as when it was asked for."""
+        self.writings: dict[bytes, Writing] = {}
+        """What shared statements write, by their names; forgotten with what the classifier knows."""
         self.database = ""
         """Which database this is, as far as is known for certain."""
         self.is_wanted = False
@@ -39,6 +44,12 @@ class Known:
         self._tenant = tenant
         self._digest = ""  # of the last snapshot
         self._exchange: Exchange | None = None  # the latest reading, until it is taken over
+
+    def remember(self, name: bytes, writing: Writing) -> None:
+        """What a shared statement writes."""
+        if len(self.writings) >= MAX_WRITINGS:
+            self.writings = {}
+        self.writings[name] = writing
 
     @property
     def reach(self) -> Reach | None:
@@ -86,6 +97,7 @@ class Known:
         is_same = reach is not None and known is not None and reach.digest == known.digest
         if not is_same:
             self.classifier.reach = reach
+            self.writings = {}
             self.generation += 1
         if reach is not None and not (is_same and self.database == reach.database):
             self.database = reach.database

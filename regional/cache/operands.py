@@ -10,14 +10,17 @@ from typing import Final
 
 from regional.cache.admitted import TRANSPARENT
 from regional.cache.reach import Reach
-from regional.cache.reach_query import STRING
+from regional.cache.reach_query import STRING, TIME
 from regional.grammar import Node
+from regional.nodes import names
 
 #: Names that expressions and functions give to columns by themselves (FigureColname in parse_target.c, OUT arguments).
 _GIVEN: Final = frozenset({
     "key", "value", "case", "coalesce", "greatest", "least", "array", "row", "nullif", "exists", "grouping",
 })  # fmt: skip
-_NO_STRINGS: Final = frozenset({"A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "GroupingFunc"})
+_CONSTANTS: Final = frozenset({"A_Const", "ParamRef"})
+_TYPED_CONSTANTS: Final = frozenset({"ival", "fval", "boolval", "bsval"})
+_NO_STRINGS: Final = frozenset({"BoolExpr", "NullTest", "BooleanTest", "GroupingFunc"})
 _BOOLEAN: Final = frozenset({
     "AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN", "AEXPR_LIKE", "AEXPR_ILIKE",
     "AEXPR_SIMILAR", "AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM",
@@ -27,15 +30,34 @@ _BOOLEAN: Final = frozenset({
 class Operands:
     """Looks at expressions of one statement, once all of it has been walked."""
 
-    def __init__(self, reach: Reach, names: set[str], direct: set[int], *, has_open_names: bool) -> None:
-        """names: what the statement gives names to. direct: the relations that it names. has_open_names: some of its
+    def __init__(self, reach: Reach, given: set[str], direct: set[int], *, has_open_names: bool) -> None:
+        """given: what the statement gives names to. direct: the relations that it names. has_open_names: some of its
         columns have names that are not in its text."""
         self._reach = reach
-        self._names = names
+        self._given = given
+        self._harmless: set[str] = set()
+        self._are_constants_open = False
         self._direct = direct
         self._has_open_names = has_open_names
         self._columns = reach.columns[STRING]
         self._bits = STRING
+
+    def trust(self, targets: list[tuple[str, Node]]) -> None:
+        """Take back from the given names those of columns of subqueries that are neither strings nor times of day.
+
+        At first all are under suspicion, so what is taken back has been shown without what is still to be shown. A
+        constant or parameter gets its type from what it is united with, so as a column it may be anything.
+        """
+        self._are_constants_open = True
+        others = self._given
+        while True:
+            self._given = others | {name for name, _ in targets}
+            left = [each for each in targets if self.may_be(STRING, [each[1]]) or self.may_be(TIME, [each[1]])]
+            if len(left) == len(targets):
+                self._are_constants_open = False
+                return
+            self._harmless |= {name for name, _ in targets}
+            targets = left
 
     def may_be(self, wanted: int, operands: list[Node]) -> bool:
         """May one of them be of that bit of types?"""
@@ -47,6 +69,8 @@ class Operands:
         if not wrapped:
             return False  # an ELSE that is not there
         ((kind, node),) = wrapped.items()
+        if kind in _CONSTANTS:
+            return self._are_constants_open and not node.keys() & _TYPED_CONSTANTS
         if kind in _NO_STRINGS:
             return False
         look = _LOOKS.get(kind)
@@ -60,9 +84,9 @@ class Operands:
         if "String" not in last or self._has_open_names:
             return True
         name = last["String"]["sval"]
-        if name in self._names or name in _GIVEN or name.startswith("column"):
+        if name in self._given or name in _GIVEN or name.startswith("column"):
             return True
-        if name not in self._reach.columns[STRING]:
+        if name not in self._reach.columns[STRING] and name not in self._harmless:
             return True
         return not self._columns.get(name, frozenset()).isdisjoint(self._direct)
 
@@ -110,6 +134,27 @@ class Operands:
         if any("A_Indices" not in item for item in node["indirection"]):
             return True
         return self._may_be(node["arg"])
+
+
+def name_given(wrapped: Node) -> str | None:
+    """The name that a column without an alias takes from inside its expression, as FigureColname does."""
+    ((kind, node),) = wrapped.items()
+    match kind:
+        case "TypeCast" | "CollateClause":
+            return name_given(node["arg"])
+        case "CaseExpr" if "defresult" in node:
+            return name_given(node["defresult"])
+        case "ColumnRef" | "A_Indirection":
+            found = names(node.get("fields", node.get("indirection", [])))
+            return found[-1] if found else name_given(node["arg"]) if "arg" in node else None
+        case "SubLink":
+            targets = node["subselect"]["SelectStmt"].get("targetList")
+            return (
+                None
+                if not targets
+                else targets[0]["ResTarget"].get("name") or name_given(targets[0]["ResTarget"]["val"])
+            )
+    return None
 
 
 _LOOKS: Final = {

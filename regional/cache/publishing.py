@@ -3,6 +3,9 @@
 A connection that is lost with something unpublished counts as having committed it. It may do so only later, since the
 statement goes on at the origin. So until its backend is gone, which another connection is asked, what was read from
 those tables is not kept, and when it is gone it is published once more.
+
+The same goes for what a pool node before this one may have left behind when it ended: nothing is kept until the
+statements that this one found running, of the same user in the same database, are over.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -13,7 +16,7 @@ import trio
 from protos.errors import ServiceError
 from protos.link.link_pb2 import Frame, Invalidate
 from regional.cache.neighbours import Neighbours
-from regional.cache.verdicts import Writing
+from regional.cache.verdicts import EVERYTHING, Writing
 from regional.knowledge import borrow
 
 if TYPE_CHECKING:
@@ -22,6 +25,13 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_S: Final = 0.5  # whether a backend is gone
 GIVE_UP_S: Final = 600.0
+FOUND_LIMIT_S: Final = 60.0  # for what was running before we came, which may be nobody's but the user's own
+
+FOUND_QUERY: Final = (
+    "select pid, xact_start::text from pg_catalog.pg_stat_activity"
+    " where datname = pg_catalog.current_database() and usename = session_user and state = 'active'"
+    " and pid <> pg_catalog.pg_backend_pid()"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +44,8 @@ class Publishing:
         self._tenant = tenant
         self._version = -1  # of the neighbours that the audience was found among
         self._audience: tuple[Tenant, ...] = ()
-        self._doubts: list[Writing] = []
+        self._doubts: list[Writing] = [EVERYTHING]  # until nothing is left of what a node before this one began
+        self._is_looking = False
 
     @property
     def audience(self) -> "tuple[Tenant, ...]":
@@ -70,6 +81,42 @@ class Publishing:
         else:
             invalidate = Invalidate(configuration=name, tables=sorted(written.tables))
         self._tenant.knowledge.tell(Frame(invalidate=invalidate))
+
+    # --- what others have begun ---
+
+    def look_for_others(self, nursery: trio.Nursery) -> None:
+        """The origin can be asked now: wait until what was running before we came is over."""
+        if not self._is_looking:
+            self._is_looking = True
+            nursery.start_soon(self._await_others)
+
+    def is_first(self) -> None:
+        """The configuration has just been made, or been given this origin: nobody has written through it before."""
+        if not self._is_looking:
+            self._is_looking = True
+            self._doubts.remove(EVERYTHING)
+
+    async def _await_others(self) -> None:
+        """Cancellation: safe."""
+        left = found = await self._running()
+        with trio.move_on_after(FOUND_LIMIT_S):
+            while left != set() and not self._tenant.is_withdrawn:
+                await trio.sleep(LOOK_AGAIN_S)
+                seen = await self._running()
+                if seen is not None:
+                    left = seen if left is None else left & seen
+        self._doubts.remove(EVERYTHING)
+        if found != set():
+            self.publish(EVERYTHING)
+
+    async def _running(self) -> set[tuple[bytes | None, ...]] | None:
+        """The statements that are not of this pool; None if that could not be found out."""
+        try:
+            exchange = await borrow(self._tenant, lambda origin, done: origin.run(FOUND_QUERY.encode(), done))
+        except ServiceError:
+            return None
+        ours = {str(origin.process_id).encode() for origin in self._tenant.pool.all()}
+        return None if exchange.error else {tuple(row) for row in exchange.rows if row[0] not in ours}
 
     # --- lost connections ---
 

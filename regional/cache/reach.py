@@ -24,6 +24,7 @@ _REASONS: Final = (
     (bits.SEQUENCE, "system table"), (bits.ROW_SECURITY, "row security"), (bits.UNLOGGED, "unlogged table"),
     (bits.BAD_TYPE, "type"),
 )  # fmt: skip
+_OF_RELATIONS: Final = frozenset("rwkgud")
 VERDICTS: Final = ("", "stable function", "volatile function", "sampled", "not understood")
 
 
@@ -185,7 +186,8 @@ class _Builder:
     rules: dict[int, tuple[Rule, ...]] = attrs.field(factory=dict)
     calls: dict[str, dict[int, frozenset[int]]] = attrs.field(factory=lambda: {"r": {}, "w": {}})
     is_replaced: bool = False
-    seen: list[bytes] = attrs.field(factory=list)
+    seen: list[tuple[int, bytes]] = attrs.field(factory=list)
+    """Rows with the relation that they are of."""
 
     def add(self, row: Sequence[bytes | None]) -> None:
         if len(row) != 6:
@@ -195,8 +197,7 @@ class _Builder:
         take = getattr(self, f"_{kind}", None) if len(kind) == 1 else None
         if take is None:
             raise ValueError(f"a row of kind {kind!r}")
-        if kind != "r" or not int(flags) & bits.TEMPORARY:
-            self.seen.append(b"\0".join(values))
+        self.seen.append((int(oid) if kind in _OF_RELATIONS else 0, b"\0".join(values)))
         take(schema, name, int(oid), int(flags), more)
 
     def _v(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
@@ -260,7 +261,7 @@ class _Builder:
         for oid in self.relations:
             self._follow(oid, accesses, ())
         return Reach(
-            digest=blake2b(b"\n".join(sorted(self.seen)), digest_size=16).hexdigest(),
+            digest=self._digest(),
             database=self.names["database"],
             is_read_committed=self.names["isolation"] == "read committed",
             is_utf8=self.names["encoding"] == "UTF8",
@@ -288,6 +289,11 @@ class _Builder:
                 oid: (each.schema, each.name) for oid, each in self.relations.items() if each.flags & bits.FOLLOWABLE
             },
         )
+
+    def _digest(self) -> str:
+        lasting = {0, *(oid for oid, relation in self.relations.items() if not relation.flags & bits.TEMPORARY)}
+        rows = sorted(row for oid, row in self.seen if oid in lasting)
+        return blake2b(b"\n".join(rows), digest_size=16).hexdigest()
 
     def _follow(self, oid: int, known: dict[int, Access], above: tuple[int, ...]) -> Access:
         """Close a relation over what it is made of."""

@@ -59,7 +59,7 @@ type_bit(oid, bit) AS (
   SELECT oid, 1 FROM pg_type
   WHERE oid < 16384 AND (typname LIKE 'reg%' AND oid <> 3734 OR typname IN ('timetz', 'aclitem'))
   UNION SELECT u.type, 1 FROM (
-          SELECT t.oid, code::oid FROM pg_type t, unnest(ARRAY[typinput, typoutput, typsend, typreceive]) code
+          SELECT t.oid, code::oid FROM pg_type t, unnest(ARRAY[typinput, typoutput]) code
           WHERE t.oid >= 16384 AND t.typtype = 'b' AND code >= 16384
         ) u(type, code) JOIN function f ON f.oid = u.code WHERE f.verdict > 0
   UNION SELECT r.rngtypid, 1 FROM pg_range r JOIN function f ON f.oid = r.rngcanonical
@@ -91,7 +91,7 @@ relation(oid, schema, name, kind, is_temporary, is_system) AS MATERIALIZED (
 col(relation, name, bits) AS MATERIALIZED (
   SELECT a.attrelid, a.attname, coalesce(b.bits, 0)
   FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid LEFT JOIN type_bits b ON b.oid = a.atttypid
-  WHERE NOT r.is_system AND r.kind <> 'S' AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE NOT r.is_system AND NOT r.is_temporary AND r.kind <> 'S' AND a.attnum > 0 AND NOT a.attisdropped
 ),
 col_bits(relation, bits) AS MATERIALIZED (
   SELECT relation, bit_or(bits) FROM col GROUP BY relation
@@ -155,7 +155,8 @@ by_object(class, object, function) AS MATERIALIZED (
 uses(relation, how, function) AS (
   SELECT p.polrelid, 'r', b.function FROM pg_policy p JOIN by_object b
     ON b.class = 'pg_policy'::regclass AND b.object = p.oid
-  UNION SELECT r.ev_class, 'r', b.function FROM pg_rewrite r JOIN by_object b
+  UNION SELECT r.ev_class, CASE WHEN c.relkind = 'm' THEN 'w' ELSE 'r' END, b.function
+        FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN by_object b
           ON b.class = 'pg_rewrite'::regclass AND b.object = r.oid AND r.ev_type = '1'
   UNION SELECT d.adrelid, 'w', b.function FROM pg_attrdef d JOIN by_object b
           ON b.class = 'pg_attrdef'::regclass AND b.object = d.oid

@@ -122,7 +122,7 @@ UNION ALL SELECT 't', '', t.typname, t.oid, coalesce(b.bits, 0), ''
 FROM pg_type t LEFT JOIN type_bits b ON b.oid = t.oid
   LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typlen = -1
   LEFT JOIN pg_class c ON c.oid = CASE WHEN t.typrelid <> 0 THEN t.typrelid ELSE coalesce(e.typrelid, 0) END
-WHERE t.typtype <> 'p' AND (c.oid IS NULL OR c.relkind = 'c')
+WHERE (t.typtype <> 'p' OR t.oid = 705) AND (c.oid IS NULL OR c.relkind = 'c')
 UNION ALL SELECT 'f', '', name, 0, bit_or(takes_row),
   string_agg(DISTINCT concat_ws(' ', least, most, verdict, bits), ',')
 FROM (

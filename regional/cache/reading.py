@@ -32,25 +32,23 @@ from regional.cache.allowed import (
     OWN_NAMES,
     SYSTEM_COLUMNS,
     WRITES,
+    RefusedError,
 )
-from regional.cache.operands import Operands
+from regional.cache.operands import Operands, name_given
 from regional.cache.reach import VERDICTS, Reach
 from regional.cache.reach_query import DATE, MAKES_TIME, REFUSED, STRING, TIME
 from regional.cache.verdicts import Reading
 from regional.cache.words import has_date_word as has_date_word  # noqa: PLC0414 - handed on from here
 from regional.grammar import Node, parse
-from regional.nodes import LATER_SYNTAX, TYPED
+from regional.nodes import LATER_SYNTAX, TYPED, names
 
 MAX_BYTES: Final = 64 << 10
 
 _Scope = frozenset[str]
 _NO_SCOPE: Final[_Scope] = frozenset()
+_NO_NAME: Final = {"sval": ""}
 _JSON: Final = LATER_SYNTAX.keys() & BRANCHES
 _JSON_NAMES: Final = tuple(name for kind in _JSON for name in LATER_SYNTAX[kind])
-
-
-class RefusedError(Exception):
-    """A reason against; its text is the class and the detail."""
 
 
 class Read:
@@ -62,6 +60,7 @@ class Read:
         self._reach = reach
         self._direct: set[int] = set()
         self._names: set[str] = set()
+        self._targets: list[tuple[str, Node]] = []
         self._casts: list[Node] = []
         self._has_time = False
         self._has_open_names = False
@@ -106,8 +105,11 @@ class Read:
     def _finish(self) -> None:
         if not self.tables:
             raise RefusedError("no table")
+        if not (self._casts or (self._has_time and self.zoned)):
+            return
         operands = Operands(self._reach, self._names, self._direct, has_open_names=self._has_open_names)
-        if self._casts and operands.may_be(STRING, self._casts):
+        operands.trust(self._targets)
+        if operands.may_be(STRING, self._casts):
             raise RefusedError("date word: in a text that is cast")
         if self._has_time and operands.may_be(TIME, self.zoned):
             raise RefusedError("stable function: timezone")
@@ -137,20 +139,21 @@ class Read:
         return inside
 
     def _name_target(self, target: Node) -> None:
-        """A name that is given to a column of a subquery, unless it is a column's own."""
-        name = target.get("name")
-        if name is not None:
-            column = target["val"].get("ColumnRef")
-            if column is None or column["fields"][-1].get("String", {}).get("sval") != name:
-                self._names.add(name)
+        """A column of a subquery has a name that is not a table's column's: by an alias, or out of an expression."""
+        value = target["val"]
+        column = value.get("ColumnRef")
+        own = None if column is None else column["fields"][-1].get("String", {}).get("sval")
+        name = target.get("name") or (name_given(value) if column is None else None)
+        if name is not None and name != own:
+            self._targets.append((name, value))
 
     def _with(self, node: Node, scope: _Scope) -> _Scope:
-        self._names.update(item["String"]["sval"] for item in node.get("aliascolnames", ()))
+        self._names.update(names(node.get("aliascolnames", [])))
         return scope
 
     def _alias(self, node: Node, scope: _Scope) -> None:
         self._names.add(node["aliasname"])
-        self._names.update(item["String"]["sval"] for item in node.get("colnames", ()))
+        self._names.update(names(node.get("colnames", [])))
 
     def _relation(self, node: Node, scope: _Scope) -> _Scope:
         schema, name = node.get("schemaname"), node["relname"]
@@ -158,8 +161,8 @@ class Read:
             return scope
         access = self._reach.relation(schema, name)
         if access is None:
-            why = "temporary table" if schema is not None and schema.startswith("pg_temp") else "unknown name"
-            raise RefusedError(f"{why}: {name}")
+            is_temporary = schema is not None and schema.startswith("pg_temp")
+            raise RefusedError(f"{'temporary table' if is_temporary else 'unknown name'}: {name}")
         if access.why:
             raise RefusedError(access.why)
         self.tables |= access.tables
@@ -213,7 +216,7 @@ class Read:
         wanted = node["typeName"]
         if wanted.keys() & ODD_TYPES:
             raise RefusedError("type: not understood")
-        name = wanted["names"][-1]["String"]["sval"]
+        name = names(wanted["names"])[-1]
         self._names.add(name)
         self._cast_to(name, self._reach.type(name), node["arg"])
         return scope
@@ -232,10 +235,8 @@ class Read:
         return scope
 
     def _named_operator(self, node: Node, scope: _Scope) -> _Scope:
-        names = node.get("operName") or node.get("useOp")
-        if names:
-            return self._operator({"kind": "", "name": names, "lexpr": None}, scope)
-        return scope
+        name = node.get("operName") or node.get("useOp")
+        return self._operator({"kind": "", "name": name, "lexpr": None}, scope) if name else scope
 
     def _constant(self, node: Node, scope: _Scope) -> None:
         value = node.get("sval")
@@ -244,13 +245,11 @@ class Read:
 
     def _column(self, node: Node, scope: _Scope) -> None:
         fields = node["fields"]
-        last = fields[-1].get("String")
-        if last is not None:
-            name = last["sval"]
-            if name in SYSTEM_COLUMNS:
-                raise RefusedError(f"system column: {name}")
-            if len(fields) > 1 and name in self._reach.row_functions:
-                self._attribute(name)
+        name = fields[-1].get("String", _NO_NAME)["sval"]
+        if name in SYSTEM_COLUMNS:
+            raise RefusedError(f"system column: {name}")
+        if len(fields) > 1 and name in self._reach.row_functions:
+            self._attribute(name)
 
     def _indirection(self, node: Node, scope: _Scope) -> _Scope:
         for item in node["indirection"]:

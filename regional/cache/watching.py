@@ -113,6 +113,10 @@ class Watching:
 
     def _bind(self, piece: Piece, texts: Mapping[bytes, bytes], question: Question | None) -> Writing:
         name, _ = split_name(statement_named_in(piece))
+        if question is None and self._scrutiny.is_utf8:
+            known = self._known.writings.get(name)
+            if known is not None:
+                return known
         text = self._unnamed if name == b"" else self._scrutiny.prepared.text_of(name) or texts.get(name)
         if text is None or not piece.whole:
             if question is not None:
@@ -124,10 +128,13 @@ class Watching:
         sql = text[start:end]
         if question is not None:
             question.executes(sql, text[end + 1 :], piece.data)
-        return self._of_text(sql)
+        writing = self._of_text(sql)
+        if name and self._scrutiny.is_utf8 and not is_of_others(sql):
+            self._known.remember(name, writing)
+        return writing
 
     def _of_text(self, sql: bytes) -> Writing:
-        if sql[:1] in _BEGINS and b"xecute" in sql.lower():
+        if is_of_others(sql):
             command = command_of(sql)
             if command is not None and command.kind is Kind.EXECUTE and has_plain_arguments(sql):
                 return self._of_name(command.name)
@@ -177,6 +184,11 @@ class Watching:
             return False
         self.question = None
         return is_clean and question.keeps(settled_now, pipeline.settled, self._known.generation)
+
+
+def is_of_others(sql: bytes) -> bool:
+    """Whether the text may be an EXECUTE, which is what something else is."""
+    return sql[:1] in _BEGINS and b"xecute" in sql.lower()
 
 
 _BEGINS: Final = frozenset(bytes([byte]) for byte in FIRST_BYTES)

@@ -9,7 +9,7 @@ from bench.__main__ import main
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["wan"], ["local"], ["stream"], ["idle"], ["storm"], ["lease"], ["size"], ["drivers"]]
+    "command", [[], ["wan"], ["cache"], ["local"], ["stream"], ["idle"], ["storm"], ["lease"], ["size"], ["drivers"]]
 )
 def test_every_command_explains_itself(command: list[str]) -> None:
     result = CliRunner().invoke(main, [*command, "--help"])
@@ -24,6 +24,7 @@ def test_every_command_explains_itself(command: list[str]) -> None:
         ["local", "--clients", "0"],
         ["local", "--rounds", "0"],
         ["wan", "--mtu", "3"],
+        ["cache", "--clients", "many"],
         ["size", "--sizes", "4"],
         ["size", "--sizes", "few"],
         ["drivers", "--driver", "oracle"],

@@ -740,6 +740,17 @@ def test_two_gigabytes_announced_are_neither_awaited_nor_sent_on(driver: Driver,
     assert pool.channels == []
 
 
+def test_what_came_before_garbage_is_answered_and_then_the_session_ends(driver: Driver, pool: PlayedPool) -> None:
+    driver.send(query(b"insert into t values (1)") + b"!\0\0\0\4")
+    assert pool.channel.take() == query(b"insert into t values (1)")
+    assert not driver.is_closed
+    pool.answer(messages.command_complete("INSERT 0 1") + messages.ready_for_query(IDLE))
+    *answer, error = driver.messages()
+    assert b"".join(answer) == messages.command_complete("INSERT 0 1") + messages.ready_for_query(IDLE)
+    assert messages.error_fields(error)["C"] == "08P01"
+    assert driver.is_closed
+
+
 def test_a_cancelled_key_of_a_session_is_free_again(stage: Stage, driver: Driver) -> None:
     (client,) = stage.edge.clients
     assert client.process_id in stage.edge._cancel_keys

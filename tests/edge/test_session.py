@@ -405,11 +405,13 @@ def test_what_comes_before_terminate_crosses_and_what_comes_after_does_not() -> 
     ],
 )
 def test_garbage_ends_the_session_in_postgresql_s_words(data: bytes, message: str) -> None:
-    session = Session(SETTINGS)
-    session.feed(query(b"select 1"))
     with pytest.raises(RemoteProtocolError) as caught:
-        session.feed(data)
+        Session(SETTINGS).feed(data)
     assert caught.value.public_message == message
+    session = Session(SETTINGS)
+    assert session.feed(query(b"select 1") + data) == query(b"select 1"), "what came before is done first"
+    assert session.violation is not None
+    assert session.violation.public_message == message
 
 
 @given(st.binary(min_size=1, max_size=200))

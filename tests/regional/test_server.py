@@ -16,7 +16,20 @@ from deploy import certificates
 from deploy.certificates import make_ca, make_node
 from protos.link.credit import Budget
 from protos.link.lane import INITIAL_CREDIT_BYTES
-from protos.link.link_pb2 import Applied, Batch, Close, Frame, Hello, Open, Reason, Served, Setting, Statement, Statuses
+from protos.link.link_pb2 import (
+    Applied,
+    Batch,
+    Close,
+    Frame,
+    Group,
+    Hello,
+    Open,
+    Reason,
+    Served,
+    Setting,
+    Statement,
+    Statuses,
+)
 from protos.link.tls import LinkTls
 from protos.pg.messages import bind, execute, flush, parse, query, sync
 from protos.release import RELEASE
@@ -135,6 +148,36 @@ async def test_a_change_is_pushed_and_waited_for(side: PoolSide, origin: Origin)
         await call_host(peers[1].close())
         assert await call_host(asyncio.wait_for(waiting, 5.0)) == (1, 1), "who is gone is not waited for"
         await call_host(peers[0].close())
+
+
+@beside
+async def test_an_edge_is_told_whom_it_has_to_hear(side: PoolSide) -> None:
+    async with serving(side) as (links, port):
+        peer = Peer(port)
+        peer.say(HELLO)
+        assert list((await peer.hears("group")).group.nodes) == [links.node]
+        links.group_changed(Group(nodes=["another", links.node]))
+        await until(lambda: len([frame for frame in peer.frames if frame.HasField("group")]) == 2)
+        later = Peer(port)
+        later.say(HELLO)
+        assert list((await later.hears("group")).group.nodes) == ["another", links.node]
+        for one in (peer, later):
+            await call_host(one.close())
+
+
+@beside
+async def test_a_node_that_may_not_serve_yet_takes_nobody(side: PoolSide) -> None:
+    async with serving(side) as (links, port):
+        links.is_open = False
+        peer = Peer(port)
+        await until(lambda: peer.is_over)
+        _assert_refused(peer, grpc.StatusCode.UNAVAILABLE)
+        links.is_open = True
+        again = Peer(port)
+        again.say(HELLO)
+        await again.hears("welcome")
+        for one in (peer, again):
+            await call_host(one.close())
 
 
 @beside

@@ -5,9 +5,12 @@ import time
 import msgspec
 import pytest
 
+from protos.errors import NotReadyError, UnknownConfigurationError
 from protos.link.link_pb2 import Frame
 from protos.pg.messages import command_complete, query, ready_for_query
 from regional import tenant
+from regional.configuration import Caching
+from regional.control import UnknownTableError
 from regional.tenant import Tenant
 from tests.support.beside import Edge, PoolSide, active, beside, configuration_for, turns, until
 from tests.support.cluster import Origin
@@ -234,3 +237,47 @@ async def test_a_configuration_of_the_same_name_begins_anew(side: PoolSide, orig
     assert (await fresh.ask(query(b"select 1"))).value == b"1"
     assert (await client.ask(query(b"commit"))).tags == "CZ"
     await until(lambda: old.pool.size == 0)  # the catalogue was perhaps being read on another connection
+
+
+# --- the query cache ---
+
+
+@beside
+async def test_answers_are_purged_all_or_those_of_a_table(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    with origin.connect() as connection:
+        connection.execute("create table purged (id int)")
+        row = connection.execute("select 'purged'::regclass::oid::int").fetchone()
+    assert row is not None
+    with pytest.raises(NotReadyError):
+        side.tenants.purge("app", "purged")
+    await side.known()
+    edge.frames.clear()
+    side.tenants.purge("app", None)
+    side.tenants.purge("app", "purged")
+    side.tenants.purge("app", "public.purged")
+    with pytest.raises(UnknownTableError):
+        side.tenants.purge("app", "nowhere.purged")
+    with pytest.raises(UnknownConfigurationError):
+        side.tenants.purge("nobody", None)
+    await until(lambda: len(frames(edge, "invalidate")) == 3)
+    everything, *tables = [frame.invalidate for frame in frames(edge, "invalidate")]
+    assert everything.answers
+    assert [list(one.tables) for one in tables] == [[row[0]]] * 2
+    with origin.connect() as connection:
+        connection.execute("drop table purged")
+
+
+@beside
+async def test_other_settings_of_the_cache_make_it_begin_anew(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    await turns()
+    side.put(configuration_for(origin, version=2, caching=Caching(max_age=5, in_transactions=True)))
+    await until(lambda: frames(edge, "invalidate"))
+    assert frames(edge, "invalidate")[0].invalidate.answers
+    pushed = frames(edge, "configuration")[-1].configuration
+    assert (pushed.caching.enabled, pushed.caching.in_transactions) == (True, True)
+    side.put(configuration_for(origin, version=3, caching=Caching(disabled=True, stale_if_unreachable=9)))
+    await until(lambda: frames(edge, "configuration")[-1].configuration.version == 3)
+    pushed = frames(edge, "configuration")[-1].configuration
+    assert (pushed.caching.enabled, pushed.caching.stale_if_unreachable_s) == (False, 9)

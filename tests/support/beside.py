@@ -457,6 +457,12 @@ class PoolSide:
             await until(lambda: self.tenant.knowledge.judge.catalog is not None)
         await self.quiet()
 
+    async def cached(self) -> None:
+        """Wait until answers may be kept, too."""
+        await self.known()
+        await until(lambda: self.tenant.publishing.in_doubt is not None)
+        await self.quiet()
+
     async def alone(self) -> None:
         """Wait until everything is known and idle, and leave one connection, the one used last."""
         await self.known()

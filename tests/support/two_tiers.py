@@ -23,6 +23,7 @@ from protos.link.link_pb2 import Batch
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import LoggedIn, Send
 from protos.pg.messages import ready_for_query
+from regional.configuration import Caching
 from regional.server import EdgeLink
 from tests.support.beside import PoolSide, configuration_for, until
 from tests.support.cluster import Origin
@@ -222,8 +223,8 @@ class Driver:
 
 @asynccontextmanager
 async def two_tiers(side: PoolSide, origin: Origin, **changes: Any) -> AsyncIterator[TwoTiers]:
-    """An edge linked to this pool node, whose one configuration is for origin."""
-    made = configuration_for(origin, **changes)
+    """An edge linked to this pool node, whose one configuration is for origin; it caches if that is asked for."""
+    made = configuration_for(origin, **({"caching": Caching(disabled=True)} | changes))
     side.put(msgspec.structs.replace(made, user=USER, verifier=VERIFIER))
     tiers = TwoTiers(side)
     await tiers.link()

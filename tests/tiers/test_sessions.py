@@ -427,6 +427,6 @@ async def test_garbage_ends_its_own_session_and_no_other(side: PoolSide, origin:
             driver = await tiers.connect()
             await answers(driver)
             await driver.send(garbage + b"Q" * 100)
-            error = fields(await driver.until_closed())
-            assert error["C"] == "08P01"
+            *_, last = await driver.until_closed()
+            assert (fields([last])["S"], fields([last])["C"]) == ("FATAL", "08P01")
         assert tags(await other.ask(query(b"commit"))) == "CZ"

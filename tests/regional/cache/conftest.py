@@ -1,6 +1,7 @@
-"""The database of the labelled statements, and how statements are run there; a shop that pool nodes work on."""
+"""The database of the labelled statements and how statements are run there; tables that go through a pool node."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ import psycopg
 import pytest
 from psycopg import pq, sql
 
+from regional.cache.reach import Reach
+from regional.cache.reach_query import REACH_QUERY
 from tests.regional.conftest import Connection
 from tests.support.cluster import Origin
 
@@ -35,6 +38,9 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'm', 'v', 'f') and n.nspname !~ '^(pg_|information_schema)'
 """
 
+Rows = list[list[bytes | None]]
+Oids = dict[str, int]
+
 SHOP: Final = """
 create schema shop;
 create table shop.orders (id int primary key, note text);
@@ -53,9 +59,6 @@ insert into shop.prices values (1, 100), (2, 200);
 grant all on schema shop to by_scram;
 grant all on all tables in schema shop to by_scram;
 """
-
-Rows = list[list[bytes | None]]
-Oids = dict[str, int]
 
 
 class RefusedError(Exception):
@@ -122,7 +125,53 @@ def labels(origin: Origin) -> Iterator[Labels]:
 def shop(origin: Origin) -> Iterator[Oids]:
     """The oids of the tables, by name."""
     with origin.connect() as connection:
+        # What a test before has left running is what a node that comes waits for.
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"
+            " and backend_type = 'client backend'"
+        )
         connection.execute(SHOP.encode())
         rows = connection.execute("select relname, oid::int from pg_class where relnamespace = 'shop'::regnamespace")
         yield dict(rows.fetchall())
         connection.execute("drop schema if exists shop cascade")
+
+
+def read_reach(connection: Connection) -> Reach:
+    """Ask as the pool node does: one simple query, rows in text format."""
+    return Reach.from_rows(run(connection, REACH_QUERY))
+
+
+@pytest.fixture(scope="session")
+def reach(labels: Labels) -> Reach:
+    """The snapshot of the labelled statements' database."""
+    with labels.connect() as connection:
+        return read_reach(connection)
+
+
+@pytest.fixture(scope="session")
+def names(labels: Labels) -> Callable[[frozenset[int]], set[str]]:
+    """The names of tables, without their schema."""
+    return lambda tables: {labels.names[oid][0].partition(".")[2] for oid in tables}
+
+
+@pytest.fixture(scope="session")
+def empty(origin: Origin) -> Iterator[str]:
+    """A database with nothing in it."""
+    name = sql.Identifier("one_reach")
+    with origin.connect("postgres") as connection:
+        connection.execute(sql.SQL("create database {} encoding 'UTF8' template template0").format(name))
+        yield "one_reach"
+        connection.execute(sql.SQL("drop database {}").format(name))
+
+
+@pytest.fixture
+def made(origin: Origin, empty: str) -> Iterator[Callable[[str], Reach]]:
+    """Reads the catalogue after some statements, and after some more; none of them stays."""
+    with closing(origin.connect(empty)) as connection:
+        connection.execute("begin")
+
+        def make(script: str) -> Reach:
+            connection.execute(script.encode())
+            return read_reach(connection)
+
+        yield make

@@ -7,6 +7,7 @@ from protos.link.link_pb2 import Begin, Verdict
 from protos.link.settings import KEEP
 from protos.pg.messages import bind, execute, flush, parse, query, sync
 from regional.configuration import Caching
+from regional.residue import Residue
 from tests.regional.cache.conftest import Oids
 from tests.support.beside import Answer, Client, Edge, PoolSide, active, beside, configuration_for, turns, until
 from tests.support.cluster import Origin
@@ -17,6 +18,8 @@ READ = query(b"select price from shop.prices")
 async def ready(side: PoolSide, origin: Origin, **changes: object) -> tuple[Edge, Client]:
     """An edge and a client, with everything known."""
     edge = side.serve(origin, **changes)
+    if not side.tenant.configuration.caching.disabled:
+        await side.cached()
     await side.known()
     return edge, edge.client()
 
@@ -183,6 +186,21 @@ async def test_a_catalogue_that_changes_meanwhile_spoils_the_answer(side: PoolSi
     await until(lambda: verdicts(edge))
     assert not verdicts(edge)[0].why
     side.tenant.knowledge.drop_catalog()
+    await client.answer()
+    assert kept(edge) == [False]
+
+
+@beside
+async def test_a_connection_that_is_not_clean_any_more_spoils_the_answer(
+    side: PoolSide, origin: Origin, shop: Oids
+) -> None:
+    edge, client = await ready(side, origin)
+    edge.heard.clear()
+    edge.ask(client)
+    client.send(query(b"select price from shop.prices where (select count(*) from generate_series(1, 20000000)) > 0"))
+    await until(lambda: verdicts(edge))
+    (leased,) = side.tenant.pool.leased
+    leased.residue = Residue.SETTINGS
     await client.answer()
     assert kept(edge) == [False]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protos.pg.messages import query
+from protos.pg.messages import bind, execute, parse, query, sync
 from tests.regional.cache.conftest import Oids
 from tests.support.beside import PoolSide, beside, configuration_for, turns, until
 from tests.support.cluster import Origin
@@ -48,8 +48,12 @@ async def test_after_ddl_of_its_own_nothing_is_known_and_what_is_read_then_is_no
     edge = side.serve(origin)
     await side.known()
     cache = side.tenant.knowledge.cache
-    await edge.client().ask(query(b"create table shop.fresh (id int)"))
+    client = edge.client()
+    await client.ask(parse(b"s", b"select note from shop.orders"), bind(b"", b"s"), execute(), sync())
+    assert cache.writings
+    await client.ask(query(b"create table shop.fresh (id int)"))
     assert cache.reach is None
+    assert not cache.writings
     assert cache.classifier.reading(b"select 1 from shop.orders").why == "catalogue unknown"
     side.tenant.knowledge.others_ddl_seen()
     await turns()

@@ -4,7 +4,11 @@ import pytest
 
 from regional.cache.classifier import Classifier
 from regional.cache.question import Circumstances, Question, isolation_of
+from regional.cache.reach import Reach
+from regional.cache.reach_query import REACH_QUERY
 from regional.configuration import Caching
+from tests.regional.cache.conftest import Oids
+from tests.support.cluster import Origin
 
 
 @pytest.mark.parametrize(
@@ -44,3 +48,30 @@ def test_without_a_catalogue_nothing_is_kept() -> None:
 def test_a_configuration_that_does_not_cache_says_so_whatever_is_asked() -> None:
     verdict = Question().verdict(met(disabled=True, why_not="standby"), 7)
     assert (verdict.why, verdict.only_now) == ("disabled", False)
+
+
+def test_only_the_frame_with_the_whole_answer_and_nothing_else_is_kept(origin: Origin, shop: Oids) -> None:
+    with origin.connect() as connection:
+        cursor = connection.execute(REACH_QUERY.encode())
+        while cursor.description is None:
+            assert cursor.nextset()
+        rows = cursor.fetchall()
+    classifier = Classifier()
+    classifier.reach = Reach.from_rows([[str(value).encode() for value in row] for row in rows])
+    circumstances = Circumstances(Caching(), classifier, is_utf8=True, why_not="", leaves_something=False)
+
+    def asked() -> Question:
+        question = Question()
+        question.begins(4, is_quiet=True, is_in_transaction=False)
+        question.executes(b"select note from shop.orders")
+        assert list(question.verdict(circumstances, 7).tables) == [shop["orders"]]
+        return question
+
+    assert asked().keeps(1, 5, 7)
+    assert not asked().keeps(2, 6, 7), "two answers at once"
+    assert not asked().keeps(2, 5, 7), "that of the request before is in it"
+    assert not asked().keeps(1, 6, 7), "it is another's"
+    assert not asked().keeps(1, 5, 8), "the catalogue has changed"
+    spoiled = asked()
+    spoiled.spoil()
+    assert not spoiled.keeps(1, 5, 7)

@@ -1,0 +1,163 @@
+"""The query against real catalogues: what it leaves, what its digest hangs on, what it says of names."""
+
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from regional.cache.classifier import Classifier
+from regional.cache.reach import Reach
+from regional.cache.reach_query import REACH_QUERY
+from regional.cache.verdicts import NOTHING
+from tests.regional.cache.conftest import Labels, read_reach
+from tests.support.cluster import Origin
+
+pytestmark = pytest.mark.postgres
+
+Make = Callable[[str], Reach]
+
+_TABLE = "create table t (id int primary key, name text, at timestamptz, made date);"
+
+
+def _why(reach: Reach, sql: str) -> str:
+    return Classifier(reach).reading(sql.encode()).why
+
+
+def test_it_is_one_simple_query_that_leaves_nothing(labels: Labels) -> None:
+    with labels.connect() as connection:
+        connection.execute("set search_path = shadow; set client_encoding = 'LATIN1'")
+        read_reach(connection)
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        assert connection.execute("show search_path").fetchone() == ("shadow",)
+        assert connection.execute("show client_encoding").fetchone() == ("LATIN1",)
+        assert connection.execute("show jit").fetchone() == ("on",)
+
+
+def test_an_error_leaves_no_transaction(labels: Labels) -> None:
+    with labels.connect() as connection:
+        connection.execute("set statement_timeout = 1")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute(REACH_QUERY)
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+def test_it_waits_for_no_lock(labels: Labels) -> None:
+    with labels.connect() as reader, closing(labels.origin.connect("labels")) as locker:
+        locker.execute("begin; lock item, item_view, event in access exclusive mode")
+        reader.execute("set lock_timeout = 1")
+        assert read_reach(reader).named("item")
+
+
+def test_a_hostile_search_path_does_not_matter(made: Make) -> None:
+    reach = made(
+        _TABLE + "create schema evil;"
+        "create function evil.name_equal(name, name) returns boolean language sql immutable as 'select false';"
+        "create operator evil.= (leftarg = name, rightarg = name, procedure = evil.name_equal);"
+        "create function evil.max(int) returns int language sql as 'select 0'; create table evil.pg_proc (oid oid);"
+        "set search_path = evil, pg_catalog"
+    )
+    assert reach.function("random", 0)
+    assert _why(reach, "select name from public.t") == ""
+    assert _why(reach, "select max(id) from public.t") == "volatile function: max"
+
+
+_CHANGES = (
+    "create table other (id int)",
+    "alter table t add column b int",
+    "alter table t alter column name type varchar(10)",
+    "alter table t enable row level security",
+    "alter table t set unlogged",
+    "grant select on t to by_md5",
+    "create function f() returns int language sql as 'select 1'",
+    "create or replace view v as select id + 1 as id from t",
+    "create policy p on t using (id = 1)",
+    "create trigger g before update on t for each row execute function suppress_redundant_updates_trigger()",
+    "create rule r as on insert to t do nothing",
+    "create type e as enum ('a')",
+    "alter type e add value 'b'",
+    "create domain d as int check (value > 0)",
+    "alter table t rename column name to title",
+    "alter schema s rename to u",
+    "drop table other",
+)
+_NO_CHANGES = (
+    "insert into t values (1)",
+    "analyze t",
+    "vacuum t",
+    "create temporary table t (id int, other text); create temporary view w as table t",
+)
+
+
+def test_the_digest_hangs_on_what_is_changed_and_on_nothing_else(origin: Origin, empty: str) -> None:
+    with origin.connect(empty) as connection:
+        connection.execute("create schema s")
+        connection.execute((_TABLE + "create view v as select id from t; create table s.in_s (id int)").encode())
+        try:
+            before = read_reach(connection)
+            for changes, is_changed in ((_CHANGES, True), (_NO_CHANGES, False)):
+                for change in changes:
+                    connection.execute(change.encode())
+                    after = read_reach(connection)
+                    assert (after.digest != before.digest) is is_changed, change
+                    assert after.database == before.database
+                    before = after
+            assert _why(after, "table t") == "temporary table: t"
+        finally:
+            connection.execute("drop view if exists w; drop table if exists pg_temp.t")
+            connection.execute("drop table t cascade; drop schema if exists s cascade; drop schema if exists u cascade")
+            connection.execute("drop function f(); drop type e; drop domain d")
+
+
+def test_a_type_of_an_extension_is_as_good_as_its_functions(made: Make, origin: Origin) -> None:
+    with origin.connect("postgres") as connection:
+        rows = connection.execute("select name from pg_available_extensions").fetchall()
+    if not {"citext", "hstore", "pg_trgm", "dblink", "unaccent"} <= {row[0] for row in rows}:
+        pytest.skip("PostgreSQL's contrib modules are not installed")
+    reach = made(
+        "create extension citext; create extension hstore; create extension pg_trgm; create extension dblink;"
+        "create extension unaccent; create table t (a citext, b hstore, c text)"
+    )
+    assert not reach.is_replaced
+    assert _why(reach, "select lower(a), b -> 'x' from t where a = 'y' and c % 'z' order by similarity(c, 'z')") == ""
+    assert _why(reach, "select a::date from t") == "date word: in a text that is cast"
+    assert _why(reach, "select unaccent(c) from t") == "stable function: unaccent"
+    assert Classifier(reach).writing(b"select dblink_exec('x', 'y')").outlives_rollback
+    assert Classifier(reach).writing(b"select set_limit(0.5), lower(a) from t") == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("script", "is_replaced"),
+    [
+        ("create operator = (leftarg = int, rightarg = text, procedure = eq)", True),
+        ("create operator === (leftarg = int, rightarg = text, procedure = eq)", False),
+        ("create cast (text as date) with inout as implicit", True),
+        ("create cast (int as point) with function to_point(int) as implicit", True),
+        ("create cast (int as point) with function to_point_well(int) as implicit", False),
+    ],
+)
+def test_what_is_used_without_being_named_may_be_replaced(made: Make, script: str, is_replaced: bool) -> None:  # noqa: FBT001
+    reach = made(
+        "create table t (id int);"
+        "create function eq(int, text) returns boolean language sql stable as 'select true';"
+        "create function to_point(int) returns point language sql stable as 'select point(1, 2)';"
+        "create function to_point_well(int) returns point language sql immutable as 'select point(1, 2)';" + script
+    )
+    assert reach.is_replaced is is_replaced
+    assert bool(_why(reach, "select id from t")) is is_replaced
+    assert _why(reach, "select id === 'a' from t")
+
+
+def test_logical_decoding_can_follow_what_has_an_identity(made: Make) -> None:
+    reach = made(
+        "create table keyed (id int primary key); create table bare (id int);"
+        "create table complete (id int); alter table complete replica identity full;"
+        "create table indexed (id int not null unique);"
+        "alter table indexed replica identity using index indexed_id_key;"
+        "create table nothing (id int primary key); alter table nothing replica identity nothing;"
+        "create unlogged table fleeting (id int primary key); create view v as table keyed;"
+        "create table whole (id int primary key) partition by range (id);"
+        "create table part partition of whole for values from (0) to (9)"
+    )
+    assert {name for _, name in reach.followable_names.values()} == {"keyed", "complete", "indexed", "part"}
+    assert set(reach.followable_names) == reach.followable
