@@ -88,6 +88,14 @@ class AnswersMachine(RuleBasedStateMachine):
         if not reader.expect(key, key, query(key), lambda kept: kept.body):
             self.cross(number)
 
+    @rule(number=NUMBERS, key=st.sampled_from(sorted(KEYS)))
+    def read(self, number: int, key: bytes) -> None:
+        """From the asking to the answer, if nothing is in the way."""
+        self.ask(number, key)
+        self.execute(number, "kept")
+        while self.links[0].queue:
+            self.deliver(0)
+
     def cross(self, number: int) -> None:
         self.moment += 1
         self.left_at[number] = self.wants[number], self.moment

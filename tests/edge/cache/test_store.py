@@ -127,6 +127,7 @@ def test_of_a_skewed_load_what_is_read_most_stays() -> None:
             answer.uses += 1
             hits += 1
     assert hits > 17_000
+    assert store._small_bytes == sum(one.size for one in store._small if one.answers is not None)
     assert all(answers.find(key) is not None for key in range(1, 30))
 
 
@@ -146,3 +147,19 @@ def test_one_that_is_gone_may_be_dropped_again() -> None:
     store.drop(kept)
     store.drop(kept)
     assert (store.bytes, len(store)) == (0, 0)
+
+
+def test_what_is_read_all_the_time_outlives_what_was_read_for_a_while() -> None:
+    answers = answers_in(Store(100_000))
+    for number in range(500):
+        for key in range(10):
+            answer = answers.find(key)
+            assert number < 150 or answer is not None, "it is full by then"
+            if answer is None:
+                answers.keep(make(answers, key, 200))
+            else:
+                answer.uses += 1
+        answers.keep(make(answers, ("a while", number), 200))
+        answer = answers.find(("a while", number))
+        if answer is not None:
+            answer.uses += 2
