@@ -392,8 +392,8 @@ async def test_an_edge_that_is_lost_in_a_commit_is_no_reason_not_to_tell(
     edge, client = await ready(side, origin)
     other = side.edge()
     await turns()
-    client.send(query(b"insert into shop.orders select 3 from pg_sleep(0.3)"))
-    await active(origin, "pg_sleep(0.3)")
+    client.send(query(b"insert into shop.orders select 3 from pg_sleep(2)"))
+    await active(origin, "pg_sleep(2)")
     edge.cut()
     await until(lambda: told(other) and told(other)[0] == str(shop["orders"]))
 
