@@ -15,9 +15,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Final
 from urllib.parse import quote
 
@@ -101,11 +102,14 @@ class Cluster:
             write_private(self._unfinished / "server.crt", pair.certificate, self.account)
         self._unfinished.rename(self.directory)
 
-    def spawn_server(self, *, port: int = 0) -> subprocess.Popen[bytes]:
-        """Start the server on a port, or on a free one; poll `is_ready`."""
+    def spawn_server(
+        self, *, port: int = 0, changes: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.Popen[bytes]:
+        """Start the server on a port, or on a free one, perhaps with other settings; poll `is_ready`."""
         self.port = port or free_port()
         settings = _SETTINGS | {"port": str(self.port), "ssl": "on" if self.programs.has_tls else "off"}
         settings |= {} if self.durable else _THROWAWAY
+        settings |= changes
         with self._seen(self.directory) as (data, fds):
             options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
             arguments = [self.programs.path("postgres"), "-D", data, *options]

@@ -80,6 +80,8 @@ def describe(status: dict[str, Any]) -> str:
         parts.append(f"{title}\n{_table(rows, columns)}" if rows else f"{title}\nnone")
     if reasons := _reasons(status.get("caches") or []):
         parts.append(f"NOT CACHED\n{reasons}")
+    if unfollowed := status.get("not_followed"):
+        parts.append(f"WRITES NOT FOLLOWED\n{table([('configuration', 'why'), *unfollowed.items()])}")
     return "\n\n".join(parts)
 
 

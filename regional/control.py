@@ -87,6 +87,8 @@ class Status(Struct, frozen=True, kw_only=True):
     links: tuple[LinkStatus, ...] = ()
     pools: tuple[PoolStatus, ...] = ()
     caches: tuple[CacheStatus, ...] = ()
+    #: Configurations with `caching.follow_writes` whose origin's writes are not followed at present, and why.
+    not_followed: dict[str, str] = {}
 
 
 class UnknownTableError(Exception):

@@ -94,6 +94,7 @@ class ControlHere:
             links=tuple(_link_status(link, now) for link in self._links.links if link.is_welcome),
             pools=tuple(_pool_status(tenant, now) for tenant in self._tenants),
             caches=tuple(cache for cache in self._links.served.totals() if self._tenants.get(cache.configuration)),
+            not_followed=self._tenants.followers.all_why_not(),
         )
 
     def edge_addresses(self) -> list[str]:

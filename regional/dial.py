@@ -6,6 +6,7 @@ can be logged in to and is what `target_session_attrs` asks for wins. An origin'
 database) is final: another host of the same cluster would say the same.
 """
 
+import copy
 import os
 import secrets
 import socket
@@ -65,10 +66,17 @@ class Dialer:
     """Opens connections for all tenants of a node. Salted keys are kept in memory, so PBKDF2 is paid once."""
 
     def __init__(self, pump: Pump) -> None:
-        self._pump = pump
+        self.pump = pump
         self._keys = KeyCache()
         self._derivations = Derivations()
         self._contexts = SharedContexts()
+        self._parameters = {"application_name": APPLICATION_NAME}
+
+    def presenting(self, **parameters: str) -> "Dialer":
+        """One whose logins have these startup parameters too. What is remembered of keys and authorities is shared."""
+        other = copy.copy(self)
+        other._parameters = {**self._parameters, **parameters}
+        return other
 
     async def dial(self, configuration: Configuration, secret: OriginSecret) -> LoginConnection:
         """Log in once. Raises ServiceError. Cancellation: safe, the connection is closed."""
@@ -112,7 +120,7 @@ class Dialer:
             user=origin.user,
             password=secret.password,
             database=origin.database,
-            parameters={"application_name": APPLICATION_NAME},
+            parameters=self._parameters,
             sslmode=endpoint.sslmode,
             may_send_plain=origin.may_send_plain_password(endpoint.host),
         )
@@ -124,7 +132,7 @@ class Dialer:
         )
         sock = await _connect(endpoint)
         shell = LoginShell(login, endpoint.host, partial(self._context, configuration, secret), self._derivations)
-        connection = Connection(self._pump, sock, shell)
+        connection = Connection(self.pump, sock, shell)
         shell.connection = connection
         try:
             logged_in = await shell.run()
@@ -151,7 +159,7 @@ class Dialer:
         except ServiceError:
             return
         shell = CancelShell(cancel_request(origin.process_id, origin.secret_key))
-        connection = shell.connection = Connection(self._pump, sock, shell)
+        connection = shell.connection = Connection(self.pump, sock, shell)
         try:
             if origin.connection.tls is None:
                 shell.secured()

@@ -57,6 +57,7 @@ class EdgeLink:
         self.on_served: Callable[[Served], None] = lambda served: None
         self.channels: dict[int, Channel] = {}
         self.stream = LinkStream(budget=Budget(RECEIVE_BUDGET_BYTES), on_frame=self._on_frame)
+        self.stream.mux.on_ping = tenants.followers.check  # hits are served on the strength of the pong
         self._tenants = tenants
         self._node = node
         self._dictionary = DictionaryReceiver()

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import structlog
@@ -12,6 +13,7 @@ from protos.link.link_pb2 import Caching, Early, Frame, Invalidate, Resolution, 
 from protos.link.link_pb2 import Configuration as Pushed
 from protos.link.settings import to_wire
 from protos.pg.messages import service_error
+from regional.cache.followers import Followers
 from regional.cache.neighbours import Neighbours, have_one_database
 from regional.cache.verdicts import EVERYTHING, Writing
 from regional.channel import Channel
@@ -43,6 +45,7 @@ class Tenants:
         self._resolvers: dict[str, Resolver] = {}
         self._turn = 0
         self._neighbours = Neighbours(self.__iter__)
+        self.followers = Followers(dialer, nursery)
         self._told: dict[str, bool] = {}  # what was pushed last of what is known for the cache
 
     def __iter__(self) -> Iterator[Tenant]:
@@ -62,6 +65,7 @@ class Tenants:
             tenant.knowledge.on_meaning = self._meaning_changed
             tenant.knowledge.cache.on_news = self._known_for_cache
             tenant.publishing.neighbours = self._neighbours
+            tenant.publishing.follows = partial(self.followers.follows, tenant)
             self._tenants[configuration.name] = tenant
             self._resolvers[configuration.name] = Resolver(tenant)
         else:
@@ -70,6 +74,7 @@ class Tenants:
             if configuration.caching != tenant.configuration.caching:
                 tenant.publishing.purge(EVERYTHING)
             tenant.change(configuration, secret)
+            self.followers.renew(tenant)
         self._neighbours_changed()
         self._share_out()
         self.push(Frame(configuration=self._pushed(tenant)))
@@ -164,6 +169,7 @@ class Tenants:
 
     def _known_for_cache(self, tenant: Tenant) -> None:
         self._neighbours_changed()
+        self.followers.renew(tenant)
         name = tenant.configuration.name
         if self._tenants.get(name) is tenant and self._told.get(name) != tenant.knowledge.cache.is_read_committed:
             self.push(Frame(configuration=self._pushed(tenant)))
@@ -171,6 +177,7 @@ class Tenants:
     def _neighbours_changed(self) -> None:
         """Who has a lease finds out at once whether what it writes is wanted now."""
         self._neighbours.changed()
+        self.followers.settle(self)
         for tenant in self:
             tenant.publishing.neighbours_changed()
 

@@ -60,6 +60,8 @@ class Mux:
         self._next_ping = 1
         self.round_trip_s = 0.0
         """The latest crossing measured by a ping; 0.0 before the first."""
+        self.on_ping: Callable[[], None] = lambda: None
+        """Called in front of the pong."""
         self.on_pong: Callable[[float], None] = lambda sent_at: None
         """Called when a ping is answered, with when it was sent: what the peer had said before has arrived."""
         self.data_batches_out = 0
@@ -297,6 +299,7 @@ class Mux:
                 self._queue(lane)
                 self._wake()
         elif kind == "ping":
+            self.on_ping()
             self.send_control(Frame(pong=frame.ping))
         elif kind == "pong":
             sent = self._pings.pop(frame.pong.id, None)

@@ -49,6 +49,7 @@ def answer(channel: "Channel", origin: "Origin | None") -> None:
         why_not="incomplete" if origin is None else _why_not(channel, origin, question),
         leaves_something=origin is not None and bool(origin.scrutiny.residue),
         in_doubt=tenant.publishing.in_doubt,
+        follows=tenant.publishing.follows,
     )
     channel.say(Frame(verdict=question.verdict(met, tenant.knowledge.cache.generation)))
 

@@ -8,6 +8,7 @@ The same goes for what a pool node before this one may have left behind when it 
 statements that this one found running, of the same user in the same database, are over.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -41,6 +42,8 @@ class Publishing:
 
     def __init__(self, tenant: "Tenant") -> None:
         self.neighbours = Neighbours()
+        self.follows: Callable[[frozenset[int]], bool] = lambda tables: False
+        """Whether writes to these tables that go another way are told as well."""
         self._tenant = tenant
         self._version = -1  # of the neighbours that the audience was found among
         self._audience: tuple[Tenant, ...] = ()

@@ -14,6 +14,7 @@ statement too:
 and these for this request only:
 
     catalogue unknown   the origin's catalogue is not known at present
+    not followed        writes to a table that it reads are not followed now, and the configuration wants that
     date word           a value may be read as the present time
     incomplete          nothing was to be executed when the answer began
     outcome unknown     a lost connection may yet commit what changes the answer
@@ -24,7 +25,7 @@ and these for this request only:
     pinned              the session keeps its connection
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -53,6 +54,14 @@ class Circumstances:
     leaves_something: bool
     in_doubt: frozenset[int] | None = frozenset()
     """Tables that a lost connection may yet change; None for all."""
+    follows: Callable[[frozenset[int]], bool] = lambda tables: False
+    """Whether all that is written to these tables is told, where the configuration wants that."""
+
+    def why_not_from(self, tables: frozenset[int]) -> str:
+        """Why nothing that is read from these tables may be kept now."""
+        if self.in_doubt is None or not tables.isdisjoint(self.in_doubt):
+            return "outcome unknown"
+        return "not followed" if self.caching.follow_writes and not self.follows(tables) else ""
 
 
 class Question:
@@ -123,8 +132,8 @@ class Question:
             return Verdict(why="leaves something")
         if self._values and has_date_word(self._values):
             return _not_now("date word")
-        if met.in_doubt is None or not reading.tables.isdisjoint(met.in_doubt):
-            return _not_now("outcome unknown")
+        if why := met.why_not_from(reading.tables):
+            return _not_now(why)
         max_age_s = max_age_of(reading.tables, met.caching, reach)
         if not max_age_s:
             return Verdict(why="table setting")

@@ -52,6 +52,13 @@ def test_the_cache_is_one_line_a_configuration_and_one_a_reason() -> None:
     assert "NOT CACHED" not in shown(Status(node="pool-1", caches=(quiet,)))
 
 
+def test_why_writes_are_not_followed_is_said() -> None:
+    text = shown(Status(node="pool-1", not_followed={"demo": "wal_level is replica; set wal_level = logical"}))
+    _, _, rows = text.partition("\n\nWRITES NOT FOLLOWED\n")
+    assert rows.splitlines()[1].split(maxsplit=1) == ["demo", "wal_level is replica; set wal_level = logical"]
+    assert "NOT FOLLOWED" not in shown(Status(node="pool-1"))
+
+
 def test_nothing_there_is_said() -> None:
     text = shown(Status(node="pool-1", ready=False))
     assert "not ready" in text

@@ -86,14 +86,14 @@ class Origin:
 
 
 @contextmanager
-def open_origin(directory: Path) -> Iterator[Origin]:
-    """Make a cluster in DIRECTORY, start it, and stop it at the end."""
+def open_origin(directory: Path, **settings: str) -> Iterator[Origin]:
+    """Make a cluster in DIRECTORY, start it, perhaps with other settings, and stop it at the end."""
     cluster = open_cluster(directory / "data", PASSWORD, durable=False)
     cluster.finish_initdb(cluster.spawn_initdb().wait())
     account = unprivileged_account()
     write_private(cluster.directory / "pg_hba.conf", HBA.encode(), account)
     write_private(cluster.directory / "postgresql.auto.conf", SETTINGS.encode(), account)
-    server = cluster.spawn_server()
+    server = cluster.spawn_server(changes=settings)
     try:
         _wait(cluster)
         certificate = directory / "server.crt"

@@ -1,4 +1,4 @@
-"""The database of the labelled statements and how statements are run there; tables that go through a pool node."""
+"""Databases: that of the labelled statements, a shop that pool nodes work on, one whose writes may be followed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -12,6 +12,7 @@ from psycopg import pq, sql
 
 from regional.cache.reach import Reach
 from regional.cache.reach_query import REACH_QUERY
+from tests.regional.cache.followed import Database, open_database
 from tests.regional.conftest import Connection
 from tests.support.cluster import Origin
 
@@ -175,3 +176,9 @@ def made(origin: Origin, empty: str) -> Iterator[Callable[[str], Reach]]:
             return read_reach(connection)
 
         yield make
+
+
+@pytest.fixture
+def database(origin: Origin) -> Iterator[Database]:
+    with open_database(origin) as opened:
+        yield opened
