@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SECRET_BYTES_3_0: Final = 4  # with the process id 63 random bits (rules 16)
 SECRET_BYTES_3_2: Final = 32
 PATIENCE_S: Final = 0.5  # that others have with a client that takes nothing of an answer that is for them, too
-
 log = structlog.get_logger(__name__)
 
 
