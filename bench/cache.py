@@ -73,7 +73,7 @@ def measure_here(options: CacheOptions, *, fresh: bool = False) -> dict[str, Any
             figures: dict[str, Any] = {"machine": about, "load": outcome.figures(), "echo": latency.figures()}
             figures["not_available"] = outcome.missing
             if fresh:
-                cachefresh.make_table(origin, options.load.keys)
+                cachefresh.make_tables(origin, options.load.keys)
                 plan = cachefresh.plan_for(nodes, options.freshness)
                 seen = cachefresh.measure(workspace, nodes, plan, 0.0)
                 _show(cachefresh.tabulate(seen))
@@ -86,7 +86,7 @@ def _measure_link(options: CacheOptions) -> dict[str, Any]:
     with open_scene(options.shape, options.scale) as scene, ExitStack() as stack:
         link = scene.link
         print(machine.text(machine.describe(scene.workspace, scene.origin)), link_text(link), "", sep="\n", flush=True)
-        cachefresh.make_table(scene.origin, options.load.keys)
+        cachefresh.make_tables(scene.origin, options.load.keys)
         caching = attrs.evolve(scene.nodes_options("caching"), caching=True, edges=2)
         nodes = stack.enter_context(open_nodes(scene.workspace, caching))
         crossing = stack.enter_context(open_nodes(scene.workspace, scene.nodes_options("crossing")))

@@ -38,11 +38,10 @@ class Fresh:
         return sum(self.report["reads"].values())
 
 
-def make_table(origin: Origin, keys: int) -> None:
-    """The rows."""
-    origin.ask(f"CREATE TABLE {freshness.TABLE} (key int PRIMARY KEY, version bigint NOT NULL)")
-    origin.ask(f"INSERT INTO {freshness.TABLE} SELECT key, 1 FROM generate_series(1, {keys}) AS key")
-    origin.ask(f"ANALYZE {freshness.TABLE}")
+def make_tables(origin: Origin, keys: int) -> None:
+    """The rows, each in a table of its own."""
+    for statement in freshness.statements(keys):
+        origin.ask(statement)
 
 
 def measure(

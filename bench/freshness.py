@@ -4,6 +4,9 @@ It is a process of its own, near both edges, so that one clock sees everything. 
 request, a `Plan` as a JSON object, answered by one line, a `Report`.
 
 Theory of operation: a row's value is the number of times that it was written, so an answer tells which version it saw.
+Each row has a table of its own, since a write makes edges drop all that was read from its table: with one table and
+many writers nothing would be kept for long enough to grow old.
+
 A *pair* writes a random row at the near edge. Before that it reads the row at both edges, so that both have it; from
 the moment the write is sent it reads it again and again at the far edge, and from its acknowledgement without a pause
 until the new version is there. Beside the pairs, readers read random rows at both edges all the time. A read that began
@@ -25,9 +28,9 @@ import uvloop
 
 from bench.asker import Asker, LostError, RefusedError, connect
 
-TABLE: Final = "freshness"
-READ: Final = f"SELECT version FROM {TABLE} WHERE key = {{}}"
-WRITE: Final = f"UPDATE {TABLE} SET version = version + 1 WHERE key = {{}} RETURNING version"
+SCHEMA: Final = "freshness"
+READ: Final = f"SELECT version FROM {SCHEMA}.row_{{0}} WHERE key = {{0}}"
+WRITE: Final = f"UPDATE {SCHEMA}.row_{{0}} SET version = version + 1 WHERE key = {{0}} RETURNING version"
 NEAR: Final = "near"
 FAR: Final = "far"
 
@@ -47,6 +50,17 @@ class Plan:
     poll_s: float = 0.005
     """Between a pair's reads while its write is under way, and between those of a reader."""
     seed: int = 1
+
+
+def statements(keys: int) -> list[str]:
+    """What makes the tables."""
+    make = (
+        f"FOR key IN 1..{keys} LOOP "
+        f"EXECUTE format('CREATE TABLE {SCHEMA}.row_%s (key int PRIMARY KEY, version bigint NOT NULL)', key); "
+        f"EXECUTE format('INSERT INTO {SCHEMA}.row_%s VALUES (%s, 1)', key, key); "
+        "END LOOP"
+    )
+    return [f"CREATE SCHEMA {SCHEMA}", f"DO $$ BEGIN {make}; END $$"]
 
 
 @attrs.define

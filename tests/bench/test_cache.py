@@ -10,7 +10,7 @@ from bench.cache import CacheOptions, measure_here
 def test_every_way_is_loaded_and_two_edges_are_read(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hitrate, "REST_S", 0.1)  # how many are hits is not what this is about
+    monkeypatch.setattr(hitrate, "MAX_LOOKS", 0)  # how many are hits is not what this is about
     load = cacheload.Plan(keys=100, clients=(2,), protocols=("prepared",), seconds=0.5, rounds=1, connections=5)
     hit = cachehit.Plan(rounds=1, queries=50, keys=100)
     figures = measure_here(CacheOptions(load=load, hit=hit, writes=100, pairs=4, scale=1), fresh=True)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bench.freshness import FAR, NEAR, TABLE, Ledger, Plan, play
+from bench.freshness import FAR, NEAR, SCHEMA, Ledger, Plan, play, statements
 from tests.bench.test_asker import conninfo_of
 from tests.support.cluster import Origin
 
@@ -46,15 +46,15 @@ def test_a_stale_read_at_the_near_edge_is_no_lag_of_the_far_one() -> None:
 @pytest.mark.postgres
 def test_straight_at_postgresql_every_write_is_made_and_nothing_is_stale(origin: Origin) -> None:
     with origin.connect() as connection:
-        connection.execute(
-            f"CREATE TABLE {TABLE} AS SELECT key, 1::bigint AS version FROM generate_series(1, 5) AS key"
-        )
+        for statement in statements(5):
+            connection.execute(statement.encode())
         try:
             way = conninfo_of(origin)
             report = asyncio.run(play(Plan(near=way, far=way, writes=60, keys=5, pairs=3, readers=1)))
-            ((written,),) = connection.execute(f"SELECT sum(version) FROM {TABLE}").fetchall()
+            union = " UNION ALL ".join(f"SELECT version FROM {SCHEMA}.row_{key}" for key in range(1, 6))
+            ((written,),) = connection.execute(f"SELECT sum(version) FROM ({union}) AS u".encode()).fetchall()
         finally:
-            connection.execute(f"DROP TABLE {TABLE}")
+            connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE".encode())
     assert report["writes"] == 60
     assert written == 65
     assert report["stale_ms"] == {NEAR: [], FAR: []}

@@ -125,9 +125,10 @@ class Player:
         subject, read = self.chance.choice(self.shared.focus)
         for _ in range(LOOKS):
             self.shared.watched += 1
-            if not await self._read(asker, subject, read):
-                return
+            is_quick = await self._read(asker, subject, read)
             await asyncio.sleep(LOOK_S)
+            if not is_quick:
+                return
 
     async def _connected(self) -> Asker:
         """Its connection; a node that is down is asked until it is there again."""
