@@ -25,14 +25,13 @@ import grpc
 from grpc import aio
 
 from protos.link.link_pb2 import Batch
+from protos.link.mux import UPKEEP
 from protos.runtime.link_stream import CHANNEL_OPTIONS, Call
 
 HOST: Final = "127.0.0.1"
 METHOD: Final = "/onetrip.link.v1.Link/Connect"
 MAX_READ_BYTES: Final = 1 << 16
 MAX_SHOWN: Final = 400
-# What keeps a link going, and is on no query's path.
-UPKEEP: Final = frozenset({"ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate"})
 # The edge says these and waits for nothing: a client has left; a session's new settings have arrived.
 UNANSWERED: Final = frozenset({"close", "state"})
 # The pool node says what a session has set behind the answer, not as one.

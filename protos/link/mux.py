@@ -313,3 +313,8 @@ class Mux:
 
 
 _SESSION_KINDS: Final = frozenset({"open", "statement", "close"})
+
+#: Kinds of frames that keep a link going and are on no query's path.
+UPKEEP: Final = frozenset({
+    "ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate", "group", "served",
+})  # fmt: skip

@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from bench.played import open_counter
-from bench.turns import UNANSWERED, UPKEEP, Turns, matters, show
+from bench.turns import UNANSWERED, Turns, matters, show
 from protos.link.link_pb2 import Batch, Close, Credit, Frame, Open, Ping, State
+from protos.link.mux import UPKEEP
 from protos.pg.messages import query
 from tests.support.cluster import Origin
 from tests.support.target import Target, connect

@@ -72,7 +72,7 @@ def counted_edge(house: House, origin: Origin) -> Iterator[CountedEdge]:
     with origin.connect() as connection:
         for statement in (*SETUP, f"alter table {TABLE} owner to by_scram"):
             connection.execute(statement.encode())
-    connection_string = house.create("drivers", origin.url())
+    connection_string = house.create("drivers", origin.url(), "--no-caching")
     with open_counter("grpc", LOOPBACK, house.link_port) as counter:
         edge = house.place.start(
             "edge", "--listen", f"{LOOPBACK}:0", "--pool", f"{LOOPBACK}:{counter.port}", *NODE_OPTIONS

@@ -20,6 +20,7 @@ from edge.listener import Listener, open_listeners
 from edge.node import Edge
 from edge.options import EdgeOptions
 from protos.link.link_pb2 import Batch
+from protos.link.mux import UPKEEP
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import LoggedIn, Send
 from protos.pg.messages import ready_for_query
@@ -32,8 +33,6 @@ from tests.support.target import Target
 
 T = TypeVar("T")
 
-# What keeps a link going, and is on no query's path.
-UPKEEP: Final = frozenset({"ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate"})
 TO_POOL: Final = "to the pool node"
 TO_EDGE: Final = "to the edge"
 

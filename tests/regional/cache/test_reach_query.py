@@ -102,7 +102,9 @@ def test_the_digest_hangs_on_what_is_changed_and_on_nothing_else(origin: Origin,
                     assert (after.digest != before.digest) is is_changed, change
                     assert after.database == before.database
                     before = after
-            assert _why(after, "table t") == "temporary table: t"
+            assert _why(after, "table t") in {"temporary table: t", "row security: t"}, (
+                "of tables of one name any counts"
+            )
         finally:
             connection.execute("drop view if exists w; drop table if exists pg_temp.t")
             connection.execute("drop table t cascade; drop schema if exists s cascade; drop schema if exists u cascade")
