@@ -56,6 +56,7 @@ CACHES: Final = (
     "disabled",
     "transaction",
     "bypassed",
+    "late_hits",
 )
 
 

@@ -75,6 +75,8 @@ class CacheStatus(Struct, frozen=True, kw_only=True):
     transaction: int = 0
     bypassed: int = 0
     reasons: dict[str, int] = {}
+    #: Hits of an answer after an invalidation of a table of its had arrived, by the edge's clock: none, ever.
+    late_hits: int = 0
 
 
 class Status(Struct, frozen=True, kw_only=True):

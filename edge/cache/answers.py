@@ -93,6 +93,10 @@ class Answers:
         self.flights = Flights()
         self.reasons: dict[Hashable, str] = {}
         """Of statements, by what names them: why their answers are not kept."""
+        self.late_hits = 0
+        """How many were served after what they were read from had been invalidated, by the clock: none, ever."""
+        self._arrived: dict[int, float] = {}  # when a table's last invalidation came
+        self._flushed_at = 0.0
         self._floor = 0
         self._invalidated: dict[int, int] = {}
         self.hits = self.stale = self.misses = self.disabled = self.transaction = self.bypassed = 0
@@ -125,6 +129,15 @@ class Answers:
         """Whether it may be served where its origin cannot be reached: never, unless that was asked for."""
         allowed_s = self.policy.stale_if_unreachable_s
         return allowed_s > 0 and now < answer.fresh_until + allowed_s
+
+    def audit(self, answer: Answer) -> None:
+        """It is served: look by the clock, not by the count, whether that is right."""
+        sent_at, arrived = answer.sent_at, self._arrived
+        if sent_at < self._flushed_at:
+            self.late_hits += 1
+        for table in answer.tables:
+            if arrived.get(table, 0.0) > sent_at:
+                self.late_hits += 1
 
     # --- keeping ---
 
@@ -189,8 +202,10 @@ class Answers:
             self.flush()
             return
         self.number += 1
+        now = self.clock()
         for table in invalidate.tables:
             self._invalidated[table] = self.number
+            self._arrived[table] = now
         if len(self._invalidated) > MAX_TABLES:
             self.flush()
 
@@ -203,7 +218,9 @@ class Answers:
         """Nothing of what has been asked for up to now is good any more."""
         self.number += 1
         self._floor = self.number
+        self._flushed_at = self.clock()
         self._invalidated.clear()
+        self._arrived.clear()
         kept, self.kept = self.kept, {}
         self.shortcuts.clear()
         self.bytes = 0
@@ -217,5 +234,5 @@ class Answers:
         return Statuses(
             configuration=configuration, hits=self.hits, stale=self.stale, misses=self.misses,
             uncacheable=self.uncacheable, disabled=self.disabled, transaction=self.transaction,
-            bypassed=self.bypassed, entries=len(self.kept), bytes=self.bytes,
+            bypassed=self.bypassed, late_hits=self.late_hits, entries=len(self.kept), bytes=self.bytes,
         )  # fmt: skip

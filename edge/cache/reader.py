@@ -139,6 +139,7 @@ class Reader:
         """It has been served."""
         answers = self._answers
         answer.uses += 1
+        answers.audit(answer)
         if self.switches.reports or is_stale or answers.clock() >= answer.fresh_until:
             is_stale = is_stale or answers.clock() >= answer.fresh_until
             answers.stale += is_stale

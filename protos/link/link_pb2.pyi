@@ -343,7 +343,7 @@ class Served(_message.Message):
     def __init__(self, statuses: _Optional[_Iterable[_Union[Statuses, _Mapping]]] = ...) -> None: ...
 
 class Statuses(_message.Message):
-    __slots__ = ("configuration", "hits", "stale", "misses", "uncacheable", "disabled", "transaction", "bypassed", "entries", "bytes")
+    __slots__ = ("configuration", "hits", "stale", "misses", "uncacheable", "disabled", "transaction", "bypassed", "entries", "bytes", "late_hits")
     class UncacheableEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -361,6 +361,7 @@ class Statuses(_message.Message):
     BYPASSED_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    LATE_HITS_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     hits: int
     stale: int
@@ -371,7 +372,8 @@ class Statuses(_message.Message):
     bypassed: int
     entries: int
     bytes: int
-    def __init__(self, configuration: _Optional[str] = ..., hits: _Optional[int] = ..., stale: _Optional[int] = ..., misses: _Optional[int] = ..., uncacheable: _Optional[_Mapping[str, int]] = ..., disabled: _Optional[int] = ..., transaction: _Optional[int] = ..., bypassed: _Optional[int] = ..., entries: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+    late_hits: int
+    def __init__(self, configuration: _Optional[str] = ..., hits: _Optional[int] = ..., stale: _Optional[int] = ..., misses: _Optional[int] = ..., uncacheable: _Optional[_Mapping[str, int]] = ..., disabled: _Optional[int] = ..., transaction: _Optional[int] = ..., bypassed: _Optional[int] = ..., entries: _Optional[int] = ..., bytes: _Optional[int] = ..., late_hits: _Optional[int] = ...) -> None: ...
 
 class Description(_message.Message):
     __slots__ = ("configuration", "statement", "description")

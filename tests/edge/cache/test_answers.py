@@ -248,6 +248,10 @@ class AnswersMachine(RuleBasedStateMachine):
     # --- what always holds ---
 
     @invariant()
+    def nothing_was_served_late_by_the_clock(self) -> None:
+        assert self.answers.late_hits == 0
+
+    @invariant()
     def whoever_waits_has_a_leader(self) -> None:
         led = [reader._flight for reader in self.readers if not reader.is_waiting]
         for reader in self.readers:
@@ -325,3 +329,20 @@ def test_nothing_is_kept_where_it_is_not_allowed_any_more() -> None:
     answers.allow(Caching())
     assert not answers.kept
     assert not kept(answers, b"a", 1)
+
+
+def test_a_hit_that_comes_too_late_is_counted_by_the_clock() -> None:
+    now = 10.0
+    answers = Answers(Store(1 << 20), lambda: now)
+    answers.allow(Caching(enabled=True))
+    asked = Asked(answers.number, now, query(b"a"), b"a", size=1)
+    answer = Answer(answers, b"a", asked, Verdict(tables=[1, 2], max_age_s=60), Parts(b"", b"", b"x"))
+    now = 11.0
+    answers.invalidate(Invalidate(tables=[3]))
+    answers.audit(answer)
+    assert answers.late_hits == 0
+    answers.invalidate(Invalidate(tables=[2]))
+    answers.audit(answer)
+    answers.flush()
+    answers.audit(answer)
+    assert answers.statuses("app").late_hits == 2
