@@ -194,7 +194,7 @@ class Origin:
 
     def lease_is_over(self, channel: "Channel", *, settles: bool) -> None:
         """Likewise, and that is concluded."""
-        publish(self, self.watching.ledger.take_all())
+        publish(self, self.watching.take_all())
         if settles:
             self.settling = channel
             channel.settling()

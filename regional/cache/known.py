@@ -56,6 +56,11 @@ class Known:
         return self.classifier.reach
 
     @property
+    def digest(self) -> str:
+        """Of the catalogue that statements are judged by; empty while it is not known."""
+        return "" if self.reach is None else self.reach.digest
+
+    @property
     def is_read_committed(self) -> bool:
         """Whether the origin is known to give a transaction this isolation unless it asks for another."""
         return self.reach is not None and self.reach.is_read_committed

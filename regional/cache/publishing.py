@@ -134,7 +134,7 @@ class Publishing:
 
     def lost(self, origin: "Origin", nursery: trio.Nursery) -> None:
         """A connection is gone, and perhaps had written something."""
-        written = origin.watching.ledger.take_all()
+        written = origin.watching.take_all()
         if written is not None:
             self.publish(written)
             doubting = [tenant.publishing for tenant in self.audience]

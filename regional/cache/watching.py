@@ -35,12 +35,13 @@ SPOILS: Final = frozenset({
     Backend.ERROR_RESPONSE, Backend.NOTICE_RESPONSE, Backend.NOTIFICATION_RESPONSE, Backend.PARAMETER_STATUS,
 })  # fmt: skip
 _OF_NOTHING: Final = frozenset({GONE, MISSING, STALE})
+_ANYTHING: Final = Writing(everything=True)
 
 
 class Watching:
     """Of one connection."""
 
-    __slots__ = ("_known", "_made", "_scrutiny", "_unnamed", "is_on", "ledger", "listens", "question")
+    __slots__ = ("_judged_by", "_known", "_made", "_scrutiny", "_unnamed", "is_on", "ledger", "listens", "question")
 
     def __init__(self, known: Known, scrutiny: "Scrutiny") -> None:
         self.is_on = False
@@ -51,6 +52,7 @@ class Watching:
         self.question: Question | None = None
         """About a request that has not been answered."""
         self._known = known
+        self._judged_by = ""  # the catalogue by which the oldest was judged that is not published yet
         self._scrutiny = scrutiny
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
         self._made: tuple[bytes, Writing] | None = None  # a statement made under a client's name, for what comes next
@@ -98,8 +100,13 @@ class Watching:
             self._unnamed = piece.data if piece.whole else None
         self._made = None
         if writing.everything or writing.tables:
-            self.ledger.note(writing, group)
-            self.listens = True
+            self._note(writing, group)
+
+    def _note(self, writing: Writing, group: int) -> None:
+        if not self.ledger:
+            self._judged_by = self._known.digest
+        self.ledger.note(writing, group)
+        self.listens = True
 
     def _query(self, piece: Piece, question: Question | None) -> Writing:
         if not piece.whole:
@@ -167,9 +174,19 @@ class Watching:
 
     def take_due(self) -> Writing | None:
         """What has to be published before the client reads on."""
-        due = self.ledger.take_due()
+        due = self._judged(self.ledger.take_due())
         self.listens = bool(self.ledger) or self.question is not None
         return due
+
+    def take_all(self) -> Writing | None:
+        """The connection is lost, or its lease ends: what may have been committed."""
+        return self._judged(self.ledger.take_all())
+
+    def _judged(self, due: Writing | None) -> Writing | None:
+        """If the catalogue is another now, a trigger may have fired that was not there when a write was judged."""
+        if due is None or self._judged_by == self._known.digest:
+            return due
+        return due | _ANYTHING
 
     # --- what the edge asks ---
 

@@ -10,6 +10,7 @@ import trio
 from protos.link.link_pb2 import Invalidate, Reason
 from protos.pg.messages import bind, copy_data, copy_done, execute, flush, parse, query, sync
 from regional.configuration import Caching, OriginSecret
+from regional.knowledge import CATALOG_AGE_S
 from tests.regional.cache.conftest import Oids
 from tests.support.beside import NAME, Client, Edge, PoolSide, active, beside, configuration_for, turns, until
 from tests.support.cluster import PASSWORD, Origin
@@ -269,6 +270,26 @@ async def test_while_the_catalogue_is_unknown_a_write_is_everything(side: PoolSi
     side.tenant.knowledge.drop_catalog()
     await client.ask(query(b"insert into shop.prices values (3, 300)"))
     assert told(edge)[-2:] == ["all", "Z"]
+
+
+@beside
+async def test_a_write_that_was_judged_before_ddl_is_everything(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    """Its statement waited for the lock of a trigger's transaction, so the trigger fires, and was not foreseen."""
+    edge, client = await ready(side, origin)
+    with origin.connect() as connection, connection.transaction():
+        connection.execute(
+            "create trigger audit after insert on shop.prices for each row execute function shop.write_log()"
+        )
+        await client.ask(query(b"begin"))
+        client.send(query(b"insert into shop.prices values (74, 1)"))
+        await active(origin, "values (74, 1)")
+    await client.answer()
+    before = side.tenant.knowledge.cache.digest
+    side.tick(CATALOG_AGE_S + 1)
+    await until(lambda: side.tenant.knowledge.cache.digest not in ("", before))
+    edge.heard.clear()
+    await client.ask(query(b"commit"))
+    assert told(edge)[-2:] == ["all", "Z"], "its trigger has written to a table whose answers may have been kept since"
 
 
 @beside
