@@ -13,6 +13,7 @@ from protos.errors import OriginRefusedError, ServiceError
 from protos.link.link_pb2 import Description, Frame, Invalidate
 from protos.pg.parsers import error_fields
 from regional.cache.known import Known
+from regional.cache.verdicts import EVERYTHING
 from regional.catalog import Catalog
 from regional.catalog_query import CATALOG_QUERY
 from regional.cleanness import Judge
@@ -120,6 +121,7 @@ class Knowledge:
         """Called when statements may mean something else, in other configurations of this database too."""
         self._tenant = tenant
         self._due = 0.0
+        self._read_at = 0.0  # when the catalogue was read last; 0.0 if nothing that is kept hangs on it
         self._is_loading = False
         self._for_names: list[Callable[[bool], None]] | None = None  # who waits for the first reading of names
         self._shape = ""  # of the catalogue that was read last
@@ -131,8 +133,16 @@ class Knowledge:
             nursery.start_soon(self.load)
 
     def expire(self, now: float) -> None:
-        """A catalogue that could not be read again, for there was no connection, proves nothing in the end."""
-        if self._due + CATALOG_GRACE_S <= now and self.judge.catalog is not None:
+        """A catalogue that could not be read again, for whatever reason, proves nothing in the end.
+
+        Nor do answers that were kept for it hold: DDL may have gone another way, and nobody has looked.
+        """
+        is_too_old = bool(self._read_at) and self._read_at + CATALOG_AGE_S + CATALOG_GRACE_S <= now
+        if is_too_old:
+            self._read_at = 0.0
+            if not self._tenant.configuration.caching.disabled:
+                self._tenant.publishing.purge(EVERYTHING)
+        if (is_too_old or self._due + CATALOG_GRACE_S <= now) and self.judge.catalog is not None:
             self.judge.catalog = None
             self.cache.forget()
 
@@ -159,7 +169,7 @@ class Knowledge:
                 self.cache.take(other.cache.reach)
                 self._loaded(other.judge.catalog)
                 self._tenant.publishing.is_first()
-            self._due = other._due
+            self._due, self._read_at = other._due, other._read_at
             self._tenant.names.take_over(other._tenant.names)
 
     def ddl_seen(self) -> None:
@@ -202,14 +212,15 @@ class Knowledge:
         due = 0.0
         try:
             self.cache.is_wanted = self._tenant.publishing.is_wanted
-            self._due = monotonic() + CATALOG_AGE_S
-            due = self._due
+            began = monotonic()
+            due = self._due = began + CATALOG_AGE_S
             exchange = await borrow(self._tenant, self._read)
             if exchange.error:
                 why = error_fields(exchange.error).get("M")
                 log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
             elif self._due == due:  # no DDL was seen while we read
                 catalog = Catalog.from_rows(exchange.rows)
+                self._read_at = began
                 self._loaded(catalog, is_other=self.cache.take_read())
                 self._tenant.origin_known()
         except ServiceError as error:

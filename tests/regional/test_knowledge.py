@@ -153,6 +153,43 @@ async def test_a_catalogue_that_cannot_be_read_again_proves_nothing_in_the_end(s
 
 
 @beside
+async def test_nor_does_one_whose_reading_fails_each_time(
+    side: PoolSide, origin: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.serve(origin)
+    await side.known()
+    knowledge, leases = side.tenant.knowledge, side.tenant.pool.total_leases
+    monkeypatch.setattr("regional.knowledge.CATALOG_QUERY", "set local statement_timeout = 1; select pg_sleep(9)")
+    side.tick(CATALOG_AGE_S + 1)
+    await until(lambda: side.tenant.pool.total_leases > leases)
+    await side.quiet()
+    assert knowledge.judge.catalog is not None
+    knowledge._due += CATALOG_AGE_S  # when it is tried again
+    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S + 1)
+    assert knowledge.judge.catalog is None
+
+
+@beside
+async def test_answers_go_with_a_catalogue_that_is_not_read_again(side: PoolSide, origin: Server) -> None:
+    """All is answered at the edges, so no connection is left; and DDL goes another way."""
+    edge = side.serve(origin)
+    await side.cached()
+    side.tenant.retire(lambda origin: True)
+    edge.heard.clear()
+
+    def dropped() -> list[bool]:
+        return [frame.invalidate.answers for frame in edge.heard if frame.HasField("invalidate")]
+
+    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S - 1)
+    await turns()
+    assert dropped() == []
+    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S + 1)
+    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S + 2)
+    await until(dropped)
+    assert dropped() == [True], "once"
+
+
+@beside
 async def test_ddl_makes_the_catalogue_worthless_until_it_is_read_again(side: PoolSide, origin: Server) -> None:
     edge = side.serve(origin)
     await side.known()
