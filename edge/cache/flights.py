@@ -37,7 +37,7 @@ class Flight:
         self.asked = asked
         self.verdict: Verdict | None = None
         self.followers: list[Follower] = []
-        answers.flights.by_key[key] = self
+        answers.flights.begin(self)
 
     @property
     def may_be_joined(self) -> bool:
@@ -53,6 +53,12 @@ class Flights:
 
     def __init__(self) -> None:
         self.by_key: dict[Hashable, Flight] = {}
+        """Those that may be joined, unless something was written meanwhile."""
+        self._under_way: dict[Flight, None] = {}  # the oldest first, also where a later one has taken its place
+
+    def begin(self, flight: Flight) -> None:
+        self.by_key[flight.key] = flight
+        self._under_way[flight] = None
 
     def joinable(self, key: Hashable) -> Flight | None:
         flight = self.by_key.get(key)
@@ -62,12 +68,13 @@ class Flights:
         """It is over, and those who wait for it are told."""
         if self.by_key.get(flight.key) is flight:
             del self.by_key[flight.key]
+        self._under_way.pop(flight, None)
         self.release(flight, answer)
 
     def expire(self, before: float) -> None:
         """Nobody waits any longer for what was asked for before that."""
-        while self.by_key:
-            flight = next(iter(self.by_key.values()))
+        while self._under_way:
+            flight = next(iter(self._under_way))
             if flight.asked.sent_at > before:
                 return
             self.land(flight, None)

@@ -309,6 +309,35 @@ def test_nobody_waits_longer_than_that(cache: Cached) -> None:
     assert follower.read() == b""
 
 
+def test_nor_where_another_flight_has_taken_the_place_of_theirs(cache: Cached) -> None:
+    _, (follower,) = led(cache, followers=1)
+    cache.invalidate(TABLE)
+    cache.now += MAX_WAIT_S - 1.0
+    later = cache.stage.connect()
+    later.send(READ)
+    assert cache.pool.channels[2].take() == READ, "what is under way is too old for it"
+    cache.now += 1.0
+    cache.stage.pass_time(0.0)
+    assert cache.pool.channels[1].take() == READ
+    assert follower.read() == b""
+
+
+def test_nor_behind_one_that_begins_again_and_again(cache: Cached) -> None:
+    led(cache, followers=0)
+    other = query(b"select w from t")
+    leader, follower = cache.stage.connect(), cache.stage.connect()
+    for driver in (leader, follower):
+        driver.send(other)
+    for _ in range(3):
+        cache.now += MAX_WAIT_S / 3
+        cache.invalidate(TABLE)
+        cache.stage.connect().send(READ)
+    assert [channel.take() for channel in cache.pool.channels] == [b"", other, READ, READ, READ]
+    cache.stage.pass_time(0.0)
+    assert [channel.take() for channel in cache.pool.channels[5:]] == [other]
+    assert leader.read() == follower.read() == b""
+
+
 def test_a_transaction_whose_read_waits_is_not_idle() -> None:
     pushed = caching(in_transactions=True)
     pushed.early.begin = True
