@@ -32,6 +32,8 @@ _GROUPED: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
 })  # fmt: skip
 _UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
+# So much may wait for a client to take it; what comes behind that crosses, and comes as fast as it is taken.
+MAX_UNSENT_BYTES: Final = 256 << 10
 _NAME: Final = 5  # where that of a Parse's statement or a Bind's portal begins
 
 
@@ -178,6 +180,8 @@ class Answering:
 
     def _may_read(self, *, is_idle: bool) -> bool:
         """Whether answers that are kept may be served now."""
+        if len(self.to_client) + self.reader.unsent_bytes() > MAX_UNSENT_BYTES:
+            return False
         held = self.held
         return self.reader.may_read(None if held is None or held.has_failed else held.opening, is_idle=is_idle)
 

@@ -49,10 +49,10 @@ class Client:
         secret_bytes = SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0
         self.process_id, self.secret_key = edge.new_cancel_key(secret_bytes)
         self._settings = to_wire(without_switches(accepted.settings))
-        settings = entry.settings_of(self._settings, self._settings)
-        self._session = Session(settings, entry.early, entry.answers)
+        self._session = Session(entry.settings_of(self._settings, self._settings), entry.early, entry.answers)
         reader = self._session.here.reader
         reader.on_landed = lambda: self._go_on(self._session.go_on)
+        reader.unsent_bytes = lambda: connection.pending_bytes
         reader.switches.begin(switches_in(accepted.settings))
         self._present: list[Setting] = []
         self._passage = Passage(connection)

@@ -51,6 +51,7 @@ class Reader:
         "settings",
         "switches",
         "to_client",
+        "unsent_bytes",
     )  # fmt: skip
 
     def __init__(self, answers: Answers, settings: Settings) -> None:
@@ -67,6 +68,8 @@ class Reader:
         """Called when it need not wait any more."""
         self.to_client = b""
         """What the client is told of its query."""
+        self.unsent_bytes: Callable[[], int] = lambda: 0
+        """How much of its answers the client has not taken yet."""
         self._flight: Flight | None = None  # led, or waited for
         self._compose: Compose | None = None
         self._wanted: tuple[Hashable, Hashable, bytes] | None = None  # what it waits for

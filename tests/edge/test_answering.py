@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from edge.answering import MAX_UNSENT_BYTES
 from protos.pg.messages import (
     bind,
     bind_complete,
@@ -259,3 +260,29 @@ def test_a_fact_that_is_a_read_too_leaves_no_flight_behind(cache: Cached, driver
     cache.pool.channel.asks.clear()
     driver.send(query(b"update t set v = 1 returning v"))
     assert not cache.pool.channel.asks
+
+
+# --- a client that does not take what it gets ---
+
+
+def test_what_waits_for_a_client_to_take_it_is_bounded(cache: Cached, driver: Driver) -> None:
+    big = row(b"x" * 100_000)
+    cache.kept(driver, READ, big)
+    driver.send(READ * 1000)
+    (client,) = cache.stage.edge.clients
+    assert client.connection.pending_bytes <= MAX_UNSENT_BYTES + len(big)
+    assert crossed(cache).startswith(READ), "the rest crosses, and comes as fast as it is taken"
+    hits = cache.answers.hits
+    assert 1 < hits <= 2 + MAX_UNSENT_BYTES // len(big)
+    driver.send(READ)
+    assert cache.answers.hits == hits
+    assert driver.read() == (big + ready()) * hits
+
+
+def test_a_client_that_takes_what_it_gets_is_served_here(cache: Cached, driver: Driver) -> None:
+    big = row(b"x" * 300_000)
+    cache.kept(driver, READ, big)
+    for _ in range(5):
+        driver.send(READ)
+        assert driver.read() == big + ready()
+    assert cache.answers.hits == 5
