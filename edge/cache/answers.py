@@ -28,6 +28,7 @@ from protos.link.link_pb2 import Caching, Invalidate, Statuses, Verdict
 MAX_REASONS: Final = 5_000
 MAX_REASON_BYTES: Final = 2_000  # a longer statement is asked about each time
 MAX_TABLES: Final = 100_000
+TABLE_BYTES: Final = 40  # of a table's number and its place; a table with partitions is as many as it has
 
 
 class Answer(Kept):
@@ -47,7 +48,8 @@ class Answer(Kept):
     )
 
     def __init__(self, answers: "Answers", key: Hashable, asked: "Asked", verdict: Verdict, parts: Parts) -> None:
-        super().__init__(answers, key, sum(map(len, parts)) + asked.size + OVERHEAD_BYTES)
+        size = sum(map(len, parts)) + asked.size + TABLE_BYTES * len(verdict.tables) + OVERHEAD_BYTES
+        super().__init__(answers, key, size)
         self.number = asked.number
         """How many invalidations had arrived when its request left."""
         self.sent_at = asked.sent_at

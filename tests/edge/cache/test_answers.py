@@ -1,5 +1,6 @@
 """No reader is served what a write has changed, what nobody vouches for, or what is too old: in any order of events."""
 
+import tracemalloc
 from collections import deque
 from typing import Final
 
@@ -310,6 +311,20 @@ def test_tables_beyond_the_bound_cost_everything() -> None:
     for start in range(0, MAX_TABLES + 1, 1000):
         answers.invalidate(Invalidate(tables=range(start + 10, start + 1010)))
     assert answers.find(b"a") is None
+
+
+def test_tables_count_as_bytes() -> None:
+    """A table with partitions is as many, and each answer has its own list."""
+    answers = caching()
+    tables = range(1_000_000, 1_002_000)
+    tracemalloc.start()
+    try:
+        asked = Asked(answers.number, 0.0, query(b"a"), b"a", size=1)
+        answer = Answer(answers, b"a", asked, Verdict(tables=tables, max_age_s=60), Parts(b"", b"", b"x"))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.size >= 0.95 * held
 
 
 def test_reasons_are_bounded_and_go_with_the_meaning() -> None:
