@@ -68,6 +68,8 @@ class Tenants:
             tenant.publishing.follows = partial(self.followers.follows, tenant)
             self._tenants[configuration.name] = tenant
             self._resolvers[configuration.name] = Resolver(tenant)
+            # Another pool node may have had it before: edges keep answers, and nobody told them of writes through here.
+            tenant.publishing.purge(EVERYTHING)
         else:
             if configuration.origin != tenant.configuration.origin:
                 self._forget_answers(configuration.name)

@@ -9,11 +9,11 @@ from protos.errors import NotReadyError, UnknownConfigurationError
 from protos.link.link_pb2 import Frame
 from protos.pg.messages import command_complete, query, ready_for_query
 from regional import tenant
-from regional.configuration import Caching
+from regional.configuration import Caching, OriginSecret
 from regional.control import UnknownTableError
 from regional.tenant import Tenant
 from tests.support.beside import Edge, PoolSide, active, beside, configuration_for, turns, until
-from tests.support.cluster import Origin
+from tests.support.cluster import PASSWORD, Origin
 
 
 def frames(edge: Edge, kind: str) -> list[Frame]:
@@ -266,6 +266,19 @@ async def test_answers_are_purged_all_or_those_of_a_table(side: PoolSide, origin
     assert [list(one.tables) for one in tables] == [[row[0]]] * 2
     with origin.connect() as connection:
         connection.execute("drop table purged")
+
+
+@beside
+async def test_a_configuration_that_is_new_here_drops_what_edges_may_have_of_it(side: PoolSide, origin: Origin) -> None:
+    """Another pool node may have had it earlier; nobody has told edges of what was written through this one."""
+    edge = side.serve(origin)
+    await turns()
+    edge.frames.clear()
+    other = msgspec.structs.replace(configuration_for(origin), name="other")
+    side.tenants.put(other, OriginSecret(password=PASSWORD))
+    await until(lambda: frames(edge, "configuration"))
+    (invalidate,) = [frame.invalidate for frame in frames(edge, "invalidate")]
+    assert (invalidate.configuration, invalidate.answers) == ("other", True)
 
 
 @beside
