@@ -44,6 +44,7 @@ from protos.pg.sasl import NONCE_BYTES
 from protos.pg.scram import ScramVerifier, verifies
 from protos.release import RELEASE
 from protos.runtime.address import authority
+from protos.runtime.clock import seconds
 from protos.runtime.connection import Connection
 from protos.runtime.guest import run as run_guest
 from protos.runtime.guest import signals_to
@@ -61,7 +62,7 @@ class Edge:
     """What the clients of one edge share."""
 
     def __init__(self, options: EdgeOptions, pump: Pump, address: str, max_clients: int) -> None:
-        self.directory = Directory(Store(options.cache_bytes), time.monotonic)
+        self.directory = Directory(Store(options.cache_bytes), seconds)
         self.limits = Limits(handshake_timeout_s=options.handshake_timeout_s, wait_timeout_s=options.wait_timeout_s)
         self.clients: set[Client] = set()
         self.newcomers: set[Newcomer] = set()

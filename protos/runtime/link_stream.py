@@ -13,7 +13,6 @@ next message back for up to HOLD_S: with thousands of frames a second that makes
 import asyncio
 import contextlib
 import math
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -22,6 +21,7 @@ import grpc
 from protos.link.credit import Budget
 from protos.link.link_pb2 import Frame
 from protos.link.mux import MAX_MESSAGE_BYTES, Mux
+from protos.runtime.clock import seconds
 
 PING_PERIOD_S: Final = 1.0
 SILENCE_LIMIT_S: Final = 10.0  # nothing received for so long, pings included: the link is dead
@@ -83,7 +83,7 @@ class LinkStream:
         self.mux = Mux(wake=self._wake, budget=budget)
         self.messages_out = 0
         self.messages_in = 0
-        self.last_heard = time.monotonic()
+        self.last_heard = seconds()
         self._on_frame = on_frame
         self._asleep: asyncio.Future[None] | None = None
         self._is_holding = False
@@ -120,14 +120,14 @@ class LinkStream:
 
         At both ends the ping wakes processors and fills caches on exactly the path that the message will take.
         """
-        now = time.monotonic()
+        now = seconds()
         if now - self._pace.counted_at > ASLEEP_AFTER_S:
             self.mux.ping(now)
 
     async def flush(self, limit_s: float) -> None:
         """Wait until what is queued has been written, at most limit_s; for goodbyes."""
-        deadline = time.monotonic() + limit_s
-        while (self._asleep is None or self._is_holding) and time.monotonic() < deadline:  # noqa: ASYNC110
+        deadline = seconds() + limit_s
+        while (self._asleep is None or self._is_holding) and seconds() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
     def _wake(self) -> None:
@@ -140,11 +140,11 @@ class LinkStream:
     async def _write(self, call: Call) -> None:
         mux, pace = self.mux, self._pace
         while not self._is_ending:
-            now = time.monotonic()
+            now = seconds()
             frames = mux.waiting_frames
             if frames and frames < ENOUGH_FRAMES and not mux.has_bulk and (until := pace.hold_until(now)) > now:
                 await self._hold(until - now)
-                now, frames = time.monotonic(), mux.waiting_frames
+                now, frames = seconds(), mux.waiting_frames
             message = mux.next_batch(now)
             if message is None:
                 self._asleep = asyncio.get_running_loop().create_future()
@@ -157,12 +157,12 @@ class LinkStream:
             except asyncio.InvalidStateError:  # the peer has ended the call since
                 return
 
-    async def _hold(self, seconds: float) -> None:
+    async def _hold(self, limit_s: float) -> None:
         """Let frames gather, until there are enough or the time is over."""
         loop = asyncio.get_running_loop()
         self._is_holding = True
         asleep = self._asleep = loop.create_future()
-        timer = loop.call_later(seconds, _end, asleep)
+        timer = loop.call_later(limit_s, _end, asleep)
         await asleep
         timer.cancel()
         self._asleep = None
@@ -176,15 +176,15 @@ class LinkStream:
                 return
             assert isinstance(message, bytes)
             self.messages_in += 1
-            self.last_heard = now = time.monotonic()
+            self.last_heard = now = seconds()
             for frame in feed(message, now):
                 on_frame(frame)
 
     async def _keep_alive(self) -> None:
         """Measure the crossing, and notice a link that has gone silent before TCP does."""
-        self.last_heard = time.monotonic()
+        self.last_heard = seconds()
         while True:
-            now = time.monotonic()
+            now = seconds()
             if now - self.last_heard > SILENCE_LIMIT_S:
                 return
             self.mux.ping(now)

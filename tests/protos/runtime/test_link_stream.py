@@ -1,7 +1,6 @@
 """One end of a link's stream against a played call: what is batched, when it is held back, and how the link ends."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -13,6 +12,7 @@ from protos.link.credit import Budget
 from protos.link.lane import Lane
 from protos.link.link_pb2 import Batch, Frame, GoAway, Open, Ping
 from protos.link.mux import ACKNOWLEDGE_BYTES, CHUNK_BYTES, MAX_MESSAGE_BYTES, PROMPT_BYTES
+from protos.runtime.clock import seconds
 from protos.runtime.link_stream import (
     ASLEEP_AFTER_S,
     CHANNEL_OPTIONS,
@@ -373,7 +373,7 @@ def test_a_link_that_goes_silent_ends_and_one_that_speaks_does_not() -> None:
         speaking = Scene()
         await scene.quiet()
         await speaking.quiet()
-        long_ago = time.monotonic() - SILENCE_LIMIT_S - 1.0
+        long_ago = seconds() - SILENCE_LIMIT_S - 1.0
         scene.stream.last_heard = speaking.stream.last_heard = long_ago
         speaking.call.say(Frame(pong=Ping(id=99)))
         await asyncio.wait_for(scene.running, PING_PERIOD_S * 5)
