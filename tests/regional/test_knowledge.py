@@ -180,7 +180,7 @@ async def test_answers_go_with_a_catalogue_that_is_not_read_again(side: PoolSide
     def dropped() -> list[bool]:
         return [frame.invalidate.answers for frame in edge.heard if frame.HasField("invalidate")]
 
-    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S - 1)
+    side.tick(CATALOG_AGE_S + CATALOG_GRACE_S / 2)
     await turns()
     assert dropped() == []
     side.tick(CATALOG_AGE_S + CATALOG_GRACE_S + 1)
