@@ -142,10 +142,8 @@ class Reader:
         answers.audit(answer)
         now = answers.clock()
         is_stale = now >= answer.fresh_until or now >= answers.vouched_until
-        if is_stale:
-            answers.stale += 1
-        else:
-            answers.hits += 1
+        answers.stale += is_stale
+        answers.hits += not is_stale
         if self.switches.reports:
             self._report("stale" if is_stale else "hit", age_s=now - answer.sent_at)
 
