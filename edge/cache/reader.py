@@ -138,18 +138,17 @@ class Reader:
         """The bytes of a whole group have been answered so."""
         self._answers.shorten((self.settings.view, request), request_bytes, shortcut)
 
-    def serve(self, answer: Answer, *, is_stale: bool | None = None) -> None:
-        """It has been served."""
+    def serve(self, answer: Answer) -> None:
+        """It has been served; stale is what is past its age, or what nobody vouches for."""
         answers = self._answers
         answer.uses += 1
         answers.audit(answer)
-        if self.switches.reports or is_stale or answers.clock() >= answer.fresh_until:
-            is_stale = is_stale or answers.clock() >= answer.fresh_until
-            answers.stale += is_stale
-            answers.hits += not is_stale
-            self._report("stale" if is_stale else "hit", age_s=answers.clock() - answer.sent_at)
-        else:
-            answers.hits += 1
+        now = answers.clock()
+        is_stale = now >= answer.fresh_until or now >= answers.vouched_until
+        answers.stale += is_stale
+        answers.hits += not is_stale
+        if self.switches.reports:
+            self._report("stale" if is_stale else "hit", age_s=now - answer.sent_at)
 
     def expect(
         self, request: Hashable, statement: Hashable, renewal: bytes, compose: Compose, *, may_join: bool = True
@@ -292,7 +291,7 @@ class Reader:
             return None
         composed = compose(answer)
         if composed is not None:
-            self.serve(answer, is_stale=True)
+            self.serve(answer)
         return composed
 
     # --- waiting ---
@@ -318,6 +317,10 @@ class Reader:
         return words
 
     def _uncacheable(self, why: str) -> None:
+        if why == "bypassed":  # its first comment says so
+            self._answers.bypassed += 1
+            self._report(why)
+            return
         self._answers.uncacheable[why.partition(":")[0]] += 1
         self._report(f"uncacheable ({why})")
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from edge.cache.answers import Answers
+from edge.cache.answers import Answer, Answers, Asked
+from edge.cache.parts import Parts
 from edge.cache.reader import MAX_REQUEST_BYTES, Reader
 from edge.cache.store import Store
 from edge.memos import Settings
-from protos.link.link_pb2 import Caching
+from protos.link.link_pb2 import Caching, Verdict
 
 BEGIN = b"BEGIN"
 
@@ -41,3 +42,23 @@ def test_a_request_that_is_too_long_is_not_asked_about() -> None:
     one = reader()
     assert not one.expect("key", "statement", bytes(MAX_REQUEST_BYTES + 1), lambda kept: kept.body)
     assert not one.asks
+
+
+def test_a_query_that_is_past_the_cache_by_its_comment_is_counted_as_that() -> None:
+    answers = Answers(Store(1 << 20), lambda: 10.0)
+    answers.allow(Caching(enabled=True))
+    for _ in range(2):
+        one = Reader(answers, Settings((), b"", b""))
+        one.expect("key", "statement", b"Q", lambda kept: kept.body)
+        one.judged(Verdict(why="bypassed"))
+    assert (answers.bypassed, sum(answers.uncacheable.values())) == (2, 0)
+
+
+def test_what_nobody_vouches_for_is_counted_as_stale() -> None:
+    answers = Answers(Store(1 << 20), lambda: 10.0)
+    answers.allow(Caching(enabled=True))
+    asked = Asked(answers.number, 9.0, b"Q", b"statement", size=1)
+    answer = Answer(answers, "key", asked, Verdict(tables=[1], max_age_s=60), Parts(b"", b"", b"x"))
+    for answers.vouched_until in (9.0, 11.0):
+        Reader(answers, Settings((), b"", b"")).serve(answer)
+    assert (answers.stale, answers.hits) == (1, 1)

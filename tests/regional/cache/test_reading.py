@@ -148,7 +148,7 @@ def _nested(leaves: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-_COMMON = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_COMMON = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
