@@ -66,10 +66,8 @@ class Reader:
         self._result: Answer | None = None  # what it has waited for
         self.on_landed: Callable[[], None] = lambda: None
         """Called when it need not wait any more."""
-        self.to_client = b""
-        """What the client is told of its query."""
-        self.unsent_bytes: Callable[[], int] = lambda: 0
-        """How much of its answers the client has not taken yet."""
+        self.to_client = b""  # what the client is told of its query
+        self.unsent_bytes: Callable[[], int] = lambda: 0  # of its answers, those that the client has not taken yet
         self._flight: Flight | None = None  # led, or waited for
         self._compose: Compose | None = None
         self._wanted: tuple[Hashable, Hashable, bytes] | None = None  # what it waits for

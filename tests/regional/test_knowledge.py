@@ -173,7 +173,7 @@ async def test_nor_does_one_whose_reading_fails_each_time(
 async def test_answers_go_with_a_catalogue_that_is_not_read_again(side: PoolSide, origin: Server) -> None:
     """All is answered at the edges, so no connection is left; and DDL goes another way."""
     edge = side.serve(origin)
-    await side.cached()
+    await side.known()
     side.tenant.retire(lambda origin: True)
     edge.heard.clear()
 
