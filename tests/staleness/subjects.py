@@ -135,6 +135,10 @@ def _heir(number: int) -> Subject:
     return Subject(number, _reads("forebear", where, number), writes)
 
 
+# Locking a table is when PostgreSQL hears, inside of a transaction, that a function is another by now.
+HEED: Final = "LOCK TABLE source IN ACCESS SHARE MODE"
+
+
 def _ddl() -> tuple[Subject, ...]:
     """Those that are written whole, or by DDL."""
     whole = Write(
@@ -169,8 +173,6 @@ def _ddl() -> tuple[Subject, ...]:
     see, hear = "SELECT version FROM told", "SELECT said()"
     view = "CREATE OR REPLACE VIEW told AS SELECT ({v} + 1)::bigint AS version"
     function = "CREATE OR REPLACE FUNCTION said() RETURNS bigint IMMUTABLE LANGUAGE sql AS 'SELECT {v}::bigint + 1'"
-    # Locking a table is when PostgreSQL hears, inside of a transaction, that a function is another by now.
-    heed = "LOCK TABLE source IN ACCESS SHARE MODE"
     everything = (Read("SELECT version FROM whole"), Read("SELECT max(version) FROM whole"))
     return (
         Subject(40, everything, (whole,), may_be_empty=True),
@@ -180,7 +182,7 @@ def _ddl() -> tuple[Subject, ...]:
         ),
         Subject(43, (Read("SELECT * FROM wide", counts_columns=True),), (add_column,)),
         Subject(44, (Read(see),), (Write("replace view", (see, view, see)),)),
-        Subject(45, (Read(hear, only_alone=True),), (Write("replace function", (heed, hear, function, hear)),)),
+        Subject(45, (Read(hear, only_alone=True),), (Write("replace function", (HEED, hear, function, hear)),)),
         Subject(46, (Read("SELECT version FROM swapped"),), (swap,)),
     )
 
