@@ -343,7 +343,7 @@ class Served(_message.Message):
     def __init__(self, statuses: _Optional[_Iterable[_Union[Statuses, _Mapping]]] = ...) -> None: ...
 
 class Statuses(_message.Message):
-    __slots__ = ("configuration", "hits", "stale", "misses", "uncacheable", "disabled", "transaction", "bypassed", "entries", "bytes", "late_hits")
+    __slots__ = ("configuration", "hits", "stale", "misses", "uncacheable", "disabled", "transaction", "bypassed", "entries", "bytes", "late_hits", "renewals")
     class UncacheableEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -362,6 +362,7 @@ class Statuses(_message.Message):
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     LATE_HITS_FIELD_NUMBER: _ClassVar[int]
+    RENEWALS_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     hits: int
     stale: int
@@ -373,7 +374,8 @@ class Statuses(_message.Message):
     entries: int
     bytes: int
     late_hits: int
-    def __init__(self, configuration: _Optional[str] = ..., hits: _Optional[int] = ..., stale: _Optional[int] = ..., misses: _Optional[int] = ..., uncacheable: _Optional[_Mapping[str, int]] = ..., disabled: _Optional[int] = ..., transaction: _Optional[int] = ..., bypassed: _Optional[int] = ..., entries: _Optional[int] = ..., bytes: _Optional[int] = ..., late_hits: _Optional[int] = ...) -> None: ...
+    renewals: int
+    def __init__(self, configuration: _Optional[str] = ..., hits: _Optional[int] = ..., stale: _Optional[int] = ..., misses: _Optional[int] = ..., uncacheable: _Optional[_Mapping[str, int]] = ..., disabled: _Optional[int] = ..., transaction: _Optional[int] = ..., bypassed: _Optional[int] = ..., entries: _Optional[int] = ..., bytes: _Optional[int] = ..., late_hits: _Optional[int] = ..., renewals: _Optional[int] = ...) -> None: ...
 
 class Description(_message.Message):
     __slots__ = ("configuration", "statement", "description")
