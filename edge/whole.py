@@ -15,7 +15,9 @@ from edge.cache.answers import Answer
 from edge.cache.parts import result_formats, with_formats
 from edge.meaning import Statement
 from edge.statements import Statements
+from protos.errors import RemoteProtocolError
 from protos.pg.description import split_description
+from protos.pg.first_look import may_be_read
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, describe_statement, execute, parse_complete, sync
 from protos.pg.names import cut, with_name
@@ -51,6 +53,21 @@ class Read:
             with_name(parse, 5, parse.index(0, 5), b""), describe_statement(b""), _unnamed(self.bind),
             execute(b"", int(self.max_rows)), sync(),
         ))  # fmt: skip
+
+
+def begins_read(piece: Piece, statements: Statements) -> bool:
+    """Whether this message begins what looks like a read."""
+    try:
+        if piece.tag == Frontend.QUERY:
+            return may_be_read(piece.data[5:-1])
+        if piece.tag == Frontend.PARSE:
+            return may_be_read(parse_of(piece.data).sql)
+        if piece.tag == Frontend.BIND:
+            statement = statements.get(bind_names_of(piece.data)[1])
+            return statement is not None and statement.may_be_read
+    except RemoteProtocolError:  # PostgreSQL says what is wrong with it
+        pass
+    return False
 
 
 def _unnamed(rest: bytes) -> bytes:
@@ -93,7 +110,10 @@ class Whole:
         return Read(self._about, told, bind, self._request[-1][2])
 
     def compose(self, answer: Answer) -> bytes | None:
-        """The replies to these messages, given an answer to the same read; None if something of them is not known."""
+        """The replies to these messages up to the rows, which come last, given an answer to the same read.
+
+        None if something of them is not known.
+        """
         out: list[bytes] = []
         for tag, name, _ in self._request:
             if tag == Frontend.DESCRIBE:
@@ -101,8 +121,8 @@ class Whole:
                 if not reply:
                     return None
                 out.append(reply)
-            else:
-                out.append(answer.body if tag == Frontend.EXECUTE else _COMPLETE[tag])
+            elif tag != Frontend.EXECUTE:
+                out.append(_COMPLETE[tag])
         return b"".join(out)
 
     def _rows(self, answer: Answer) -> bytes:

@@ -7,7 +7,6 @@ REPORT_S the pool node that a configuration's queries go to hears what has come 
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from edge.cache.flights import MAX_WAIT_S
 from edge.cache.vouching import vouched_until
 from edge.directory import Directory
 from edge.uplink import Uplink
@@ -37,7 +36,7 @@ class Upkeep:
 
     def tick(self, now: float) -> None:
         for entry in self._directory:
-            entry.answers.flights.expire(entry.answers.clock() - MAX_WAIT_S)
+            entry.answers.flights.expire(entry.answers.clock())
         if now >= self._due:
             self._due = now + REPORT_S
             self._report()

@@ -14,7 +14,7 @@ def test_it_counts_in_the_store_until_it_is_over() -> None:
     assert other.add(b"y" * 40)
     assert not one.add(b"z"), "a quarter of the store is for all together"
     assert store.collecting_bytes == 100
-    assert one.take() == b"x" * 60
+    assert one.take() == [b"x" * 60]
     assert store.collecting_bytes == 40
     other.drop()
     other.drop()
