@@ -35,7 +35,10 @@ class Outlet:
             self._unsent.lend(long.kept)
         if data:
             connection.write(data)
-        self._unsent.count()
+        if connection.pending_bytes or long is not None:
+            self._unsent.count()
+        else:
+            self._unsent.gathered_bytes = 0
         return True
 
     def taken(self) -> None:

@@ -85,7 +85,8 @@ class Share:
     @property
     def is_full(self) -> bool:
         """Whether nothing more can be said without making it worse."""
-        return not self._has_room(self.gathered_bytes + self.pending_bytes())
+        waiting = self.gathered_bytes + self.pending_bytes()
+        return waiting > 0 and not self._has_room(waiting)
 
     def _has_room(self, waiting: int) -> bool:
         unsent = self._unsent
@@ -95,6 +96,8 @@ class Share:
         """Whether it may be answered with so many bytes more, or be lent this instead."""
         unsent = self._unsent
         waiting = self.gathered_bytes + self.pending_bytes()
+        if not waiting and lent is None:
+            return size <= unsent.max_bytes - unsent.bytes
         if lent is None:
             needed = self.gathered_bytes + size
         elif self._lent is not None or waiting > MAX_OF_CLIENT:

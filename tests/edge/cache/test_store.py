@@ -7,6 +7,7 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.cache import store as module
 from edge.cache.answers import Answer, Answers, Asked
 from edge.cache.parts import Parts
 from edge.cache.store import Kept, Store
@@ -144,6 +145,47 @@ def test_what_is_dropped_takes_no_memory() -> None:
     finally:
         tracemalloc.stop()
     assert held < 200_000
+
+
+def test_a_flush_leaves_the_work_for_later() -> None:
+    """However many there are, it takes no time; they count until they are taken out."""
+    store = Store(1 << 30)
+    answers = answers_in(store)
+    number = 2 * module._CLEARED_A_TICK
+    for key in range(number):
+        answers.keep(make(answers, key, 0))
+    held = store.bytes
+    answers.flush()
+    assert (len(answers.kept), answers.bytes, len(store), store.bytes) == (0, 0, number, held)
+    answers.keep(make(answers, 1, 0))
+    assert len(store) == number + 1 - module._CLEARED_A_PUT, "what comes takes some along"
+    store.tick()
+    assert len(store) == number + 1 - module._CLEARED_A_PUT - module._CLEARED_A_TICK
+    assert not store._ghosts, "nobody has to remember what is not good any more"
+    store.tick()
+    assert [one.key for one in store._small] == [1]
+    assert answers.find(1) is answers.kept[1], "the old one of that key has not taken it along"
+
+
+def test_what_was_flushed_makes_room_first() -> None:
+    store = Store(20_000)
+    old, answers = answers_in(store), answers_in(store)
+    for key in range(8):
+        answers.keep(make(answers, key, 100))
+    for key in range(12):
+        old.keep(make(old, key, 100))
+    old.flush()
+    for key in range(8, 16):
+        assert answers.keep(make(answers, key, 100))
+    assert len(answers.kept) == 16
+
+
+def test_a_flush_of_nothing_leaves_nothing_to_do() -> None:
+    store = Store(1 << 20)
+    answers = answers_in(store)
+    for _ in range(1000):
+        answers.flush()
+    assert not store._left
 
 
 def test_one_that_is_gone_may_be_dropped_again() -> None:
