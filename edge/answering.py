@@ -15,7 +15,7 @@ from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
 from edge.cache.switch import may_be_switch, resets_all
 from edge.cache.unsent import Long
-from edge.control import Held, Outcome, Verb, control_of, outcome_of
+from edge.control import Held, Outcome, Verb, control_of, outcome_of, tell_switches
 from edge.early import NOTHING, Early
 from edge.group import Group
 from edge.memory import Memory
@@ -202,7 +202,7 @@ class Answering:
                 return True
         if self._answer_otherwise(sql, is_idle=is_idle):
             if resets_all(piece.data):
-                self.reader.switches.reset()
+                self.reader.switches.reset(in_transaction=not is_idle)
             return True
         if may_read and may_be_read(sql) and self.reader.expect(sql, sql, piece.data, _no_head):
             self._wait(piece)
@@ -287,10 +287,11 @@ class Answering:
                 self.reader.shorten(request, len(data), shortcut)
 
     def _come_to(self, outcome: Outcome) -> None:
-        if outcome.switch is None or outcome.switch.is_bad:
-            self.hold(outcome.held)
-        else:
-            self.reader.switches.turn(outcome.switch)
+        if outcome.switch is not None and not outcome.switch.is_bad:
+            self.reader.switches.turn(outcome.switch, in_transaction=self.status != TransactionStatus.IDLE)
+            return
+        tell_switches(self.reader.switches, outcome, self.held)
+        self.hold(outcome.held)
 
     def _reply(self, outcome: Outcome) -> bytes:
         """What is said to the execution of a control statement."""

@@ -37,6 +37,7 @@ from edge.learning import Learning
 from edge.looked_at import ENDS, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN
 from edge.memos import Settings
 from edge.statements import Statements
+from edge.whole import sql_of
 from protos.errors import RemoteProtocolError, ServiceError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, FramingError, Piece
@@ -215,8 +216,7 @@ class Session:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
         if self.is_quiet:  # it concerns nothing
             return b""
-        is_alone = self.owed == 1 and not self.has_unsynced
-        is_answered = is_alone and self.here.last_resort(response)
+        is_answered = self.owed == 1 and not self.has_unsynced and self.here.last_resort(response)
         self.here.status = TransactionStatus.IDLE
         if is_answered:
             self.here.hold(self._opened)
@@ -256,17 +256,18 @@ class Session:
     # --- what crosses ---
 
     def _take(self, piece: Piece, out: list[bytes]) -> None:
-        if self.terminated:
-            return
-        taken = self._taken(*piece)
+        taken = b"" if self.terminated else self._taken(*piece)
         if not taken:
             return
         held = self.here.open_transaction()
         if held is not None:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in ENDS
+        switches = self.here.reader.switches
         if piece.tag in _TEXTS and resets_all(piece.data):
-            self.here.reader.switches.reset()
+            switches.reset(in_transaction=self.status != TransactionStatus.IDLE)
+        if switches.uncommitted is not None and piece.tag != Frontend.PARSE:
+            switches.uncommitted.sent(sql_of(piece, self.statements))
         if piece.tag in _QUERIES:
             was_at_rest = self._framer.whole is WHOLE_BETWEEN  # else an answer may be on its way to the client
             self.here.reader.tally.crossed(

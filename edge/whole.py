@@ -7,6 +7,7 @@ its statement, what it was told of that, and its values (`cache`), however its m
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import attrs
@@ -21,7 +22,7 @@ from protos.pg.first_look import may_be_read
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, describe_statement, execute, parse_complete, sync
 from protos.pg.names import cut, with_name
-from protos.pg.parsers import bind_names_of, execute_of, parse_of, target_of
+from protos.pg.parsers import HEADER_BYTES, bind_names_of, execute_of, parse_of, target_of
 from protos.pg.tags import Frontend
 
 _STATEMENT: Final = ord("S")
@@ -57,17 +58,20 @@ class Read:
 
 def begins_read(piece: Piece, statements: Statements) -> bool:
     """Whether this message begins what looks like a read."""
-    try:
+    return may_be_read(sql_of(piece, statements))
+
+
+def sql_of(piece: Piece, statements: Statements) -> bytes:
+    """The text of the statement that a Query or Bind runs, or a Parse is of; empty if there is none."""
+    with suppress(RemoteProtocolError):  # PostgreSQL says what is wrong with it
         if piece.tag == Frontend.QUERY:
-            return may_be_read(piece.data[5:-1])
+            return piece.data[HEADER_BYTES:-1]
         if piece.tag == Frontend.PARSE:
-            return may_be_read(parse_of(piece.data).sql)
-        if piece.tag == Frontend.BIND:
-            statement = statements.get(bind_names_of(piece.data)[1])
-            return statement is not None and statement.may_be_read
-    except RemoteProtocolError:  # PostgreSQL says what is wrong with it
-        pass
-    return False
+            return parse_of(piece.data).sql
+        statement = statements.get(bind_names_of(piece.data)[1]) if piece.tag == Frontend.BIND else None
+        if statement is not None:
+            return parse_of(statement.parse).sql
+    return b""
 
 
 def _unnamed(rest: bytes) -> bytes:

@@ -220,11 +220,15 @@ class Reader:
 
     def heard(self, data: bytes) -> None:
         """Bytes of the answer."""
+        if self.switches.uncommitted is not None:
+            self.switches.heard(data)
         if self._collecting.is_on and not self._collecting.add(data):
             self._land(None)
 
     def answered(self, settled: int, status: int) -> None:
         """Something has been answered, perhaps the request."""
+        if self.switches.uncommitted is not None:
+            self.switches.answered(status & 0xFF)
         flight = self._flight
         if flight is None or self.is_waiting:
             return
