@@ -18,7 +18,7 @@ from grpc import aio
 
 from edge.listener import Listener, open_listeners
 from edge.node import Edge
-from edge.options import EdgeOptions
+from edge.options import DEFAULT_CACHE_BYTES, EdgeOptions
 from protos.link.link_pb2 import Batch
 from protos.link.mux import UPKEEP
 from protos.pg.framer import BACKEND_LIMITS, Framer
@@ -75,9 +75,10 @@ def split(message: bytes, size: int) -> tuple[bytes, bytes]:
 class TwoTiers:
     """An edge, linked to the pool node."""
 
-    def __init__(self, side: PoolSide) -> None:
+    def __init__(self, side: PoolSide, **options: Any) -> None:
+        """options: those of the edge."""
         self.side = side
-        self.edge = Edge(EdgeOptions(pools=(("pool", 1),)), side.pump, "127.0.0.1:6432", 1000)
+        self.edge = Edge(EdgeOptions(pools=(("pool", 1),), **options), side.pump, "127.0.0.1:6432", 1000)
         (self.uplink,) = self.edge.uplinks
         self.passes = asyncio.Event()
         """Cleared, messages get stuck on their way."""
@@ -221,11 +222,13 @@ class Driver:
 
 
 @asynccontextmanager
-async def two_tiers(side: PoolSide, origin: Origin, **changes: Any) -> AsyncIterator[TwoTiers]:
+async def two_tiers(
+    side: PoolSide, origin: Origin, *, cache_bytes: int = DEFAULT_CACHE_BYTES, **changes: Any
+) -> AsyncIterator[TwoTiers]:
     """An edge linked to this pool node, whose one configuration is for origin; it caches if that is asked for."""
     made = configuration_for(origin, **({"caching": Caching(disabled=True)} | changes))
     side.put(msgspec.structs.replace(made, user=USER, verifier=VERIFIER))
-    tiers = TwoTiers(side)
+    tiers = TwoTiers(side, cache_bytes=cache_bytes)
     await tiers.link()
     try:
         yield tiers
