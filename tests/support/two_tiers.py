@@ -222,10 +222,12 @@ class Driver:
 
 
 @asynccontextmanager
-async def two_tiers(
-    side: PoolSide, origin: Origin, *, cache_bytes: int = DEFAULT_CACHE_BYTES, **changes: Any
-) -> AsyncIterator[TwoTiers]:
-    """An edge linked to this pool node, whose one configuration is for origin; it caches if that is asked for."""
+async def two_tiers(side: PoolSide, origin: Origin, **changes: Any) -> AsyncIterator[TwoTiers]:
+    """An edge linked to this pool node, whose one configuration is for origin; it caches if that is asked for.
+
+    Of the changes, cache_bytes is the edge's.
+    """
+    cache_bytes = changes.pop("cache_bytes", DEFAULT_CACHE_BYTES)
     made = configuration_for(origin, **({"caching": Caching(disabled=True)} | changes))
     side.put(msgspec.structs.replace(made, user=USER, verifier=VERIFIER))
     tiers = TwoTiers(side, cache_bytes=cache_bytes)

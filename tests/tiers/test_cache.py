@@ -1,7 +1,6 @@
-"""The cache through both tiers and over a real PostgreSQL: what is not kept passes unharmed, and what is gone is gone."""
+"""The cache through both tiers and over a real PostgreSQL: what is not kept passes, and what is gone is gone."""
 
 import time
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -18,18 +17,18 @@ from tests.support.beside import NAME, PoolSide, beside, until
 from tests.support.cluster import Origin
 from tests.support.two_tiers import Driver, TwoTiers, in_thread, two_tiers
 
-CACHES: Final = {"caching": Caching()}
+CACHES: Final = Caching()
 ROW_BYTES: Final = 1_000_000
 
 
 @pytest.fixture
-def lines(origin: Origin) -> Iterator[Origin]:
+def lines(origin: Origin) -> Origin:
     """A database with a table of 60 short rows."""
     with origin.connect(origin.database) as connection:
         connection.execute("drop table if exists lines; create table lines (n int primary key)")
         connection.execute("insert into lines select generate_series(1, 60)")
         connection.execute("grant all on lines to public")
-    yield origin
+    return origin
 
 
 def read(rows: int, size: int = ROW_BYTES) -> bytes:
@@ -61,7 +60,7 @@ async def length(driver: Driver, request: bytes) -> int:
 
 @beside
 async def test_an_answer_beyond_the_bound_passes_and_is_not_kept(side: PoolSide, lines: Origin) -> None:
-    async with two_tiers(side, lines, **CACHES) as tiers:
+    async with two_tiers(side, lines, caching=CACHES) as tiers:
         answers, driver = await caches(tiers), await tiers.connect()
         size = await length(driver, read(51))
         assert size > MAX_ANSWER_BYTES
@@ -74,7 +73,7 @@ async def test_an_answer_beyond_the_bound_passes_and_is_not_kept(side: PoolSide,
 @beside
 async def test_what_there_is_no_room_to_collect_passes_and_is_not_kept(side: PoolSide, lines: Origin) -> None:
     """Answers on their way have a quarter of the room (rules 25): one of these two fits, both together do not."""
-    async with two_tiers(side, lines, cache_bytes=8 << 20, **CACHES) as tiers:
+    async with two_tiers(side, lines, cache_bytes=8 << 20, caching=CACHES) as tiers:
         answers = await caches(tiers)
         first, second = await tiers.connect(), await tiers.connect()
         sizes: list[int] = []
@@ -98,7 +97,7 @@ async def test_what_there_is_no_room_to_collect_passes_and_is_not_kept(side: Poo
 
 @beside
 async def test_a_configuration_that_is_deleted_takes_its_answers_along(side: PoolSide, lines: Origin) -> None:
-    async with two_tiers(side, lines, **CACHES) as tiers:
+    async with two_tiers(side, lines, caching=CACHES) as tiers:
         answers, target = await caches(tiers), tiers.listen()
         driver = await tiers.connect()
         for _ in range(2):
@@ -127,7 +126,7 @@ async def test_a_configuration_that_is_deleted_takes_its_answers_along(side: Poo
 async def test_a_driver_that_takes_nothing_does_not_keep_others_from_a_long_answer(
     side: PoolSide, lines: Origin
 ) -> None:
-    async with two_tiers(side, lines, **CACHES) as tiers:
+    async with two_tiers(side, lines, caching=CACHES) as tiers:
         answers, target = await caches(tiers), tiers.listen()
         request = read(12)
         slow = await tiers.connect()
