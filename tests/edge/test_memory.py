@@ -149,3 +149,12 @@ def test_a_long_request_is_not_remembered_and_a_short_one_counts() -> None:
         memory.heard(ANSWER + READY)
         memory.answered(1, IDLE | FACT)
     assert 0 < len(memos) < MAX_BYTES // MAX_REQUEST_BYTES
+
+
+def test_a_client_that_does_not_take_what_it_gets_is_not_answered() -> None:
+    memos = Memos()
+    taught(Memory(memos, b"state", NOTHING_UNSENT), IDLE | FACT)
+    assert recalled(memos) == ANSWER
+    unsent = Unsent(0, lambda: None)
+    unsent.change(unsent.max_bytes)
+    assert Memory(memos, b"state", Share(unsent)).recall(b"set a.b = 1", None, is_idle=True) is None

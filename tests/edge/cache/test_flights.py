@@ -111,6 +111,17 @@ def test_those_who_wait_for_what_is_not_shared_go_their_own_way(cache: Cached, o
     assert cache.pool.channels[1].take(), "it goes on as usual"
 
 
+def test_nobody_waits_again_for_what_there_is_no_room_to_collect() -> None:
+    with cached(cache_bytes=40_000) as cache:
+        long = row(b"x" * 20_000)
+        leader, followers = led(cache)
+        first = cache.pool.channels[0]
+        cache.answer(long, channel=first)
+        assert took(cache) == [READ, READ]
+        assert leader.read() == long + ready()
+        assert len(followers) == 2
+
+
 VAIN: Final = ["refused", "leader gone", "closed", "invalidated"]
 
 

@@ -63,7 +63,7 @@ class UnsentMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.unsent = Unsent(4 * MIN_BYTES, lambda: None)
+        self.unsent = Unsent(0, lambda: None)
         self.clients = [Client(self.unsent) for _ in range(5)]
         self.gone: list[Client] = []
         self.long = [kept(size << 20) for size in (1, 3, 7)]
@@ -116,6 +116,14 @@ def test_those_who_take_nothing_leave_room_for_those_who_do() -> None:
     for _ in range(5):
         assert good.give(1000)
         good.take(1000)
+
+
+def test_who_has_nothing_waiting_is_refused_as_well_where_there_is_no_room() -> None:
+    unsent = Unsent(0, lambda: None)
+    one = kept(MIN_BYTES - 1000)
+    assert Client(unsent).lend(one)
+    assert Client(unsent).give(1000)
+    assert not Client(unsent).give(1)
 
 
 def test_what_was_lent_to_many_counts_once() -> None:
