@@ -18,7 +18,7 @@ from regional.cache.effects import Effects
 from regional.cache.reach import Reach
 from regional.cache.verdicts import EVERYTHING, NOTHING, Writing
 from regional.grammar import Node, parse
-from regional.nodes import LATER_SYNTAX, LEAVES, TYPED, names
+from regional.nodes import LATER_SYNTAX, LEAVES, NO_SCOPE, TYPED, Scope, names, visit_parts, with_queries
 
 _OPAQUE: Final = Writing(everything=True)
 _HARMLESS: Final = frozenset({
@@ -44,9 +44,6 @@ _NAMING: Final = frozenset({
 #: Fields of a statement that are looked at where they stand, and such as hold names only.
 _LOOKED_AT: Final = frozenset({"withClause", "relation", "intoClause"})
 _NAMES: Final = frozenset({"funcname", "name", "operName", "useOp", "names"})
-
-_Scope = frozenset[str]
-_NO_SCOPE: Final[_Scope] = frozenset()
 
 
 def written(sql: bytes, reach: Reach | None) -> Writing:
@@ -194,9 +191,9 @@ class _Walk:
         self._effects = effects
 
     def follow(self, kind: str, node: Node) -> None:
-        self._visit(kind, node, _NO_SCOPE)
+        self._visit(kind, node, NO_SCOPE)
 
-    def _visit(self, kind: str, node: Node, scope: _Scope) -> None:
+    def _visit(self, kind: str, node: Node, scope: Scope) -> None:
         if kind == "ColumnRef":
             for name in names(node["fields"][1:]):
                 self._effects.call_named(name)
@@ -213,24 +210,9 @@ class _Walk:
             scope = self._enter(kind, node, scope)
         elif kind in _NAMING:
             self._look(kind, node, scope)
-        self._descend(kind, node, scope, _LOOKED_AT if is_statement else _NAMES)
+        visit_parts(self._visit, kind, node, scope, _LOOKED_AT if is_statement else _NAMES)
 
-    def _descend(self, kind: str, node: Node, scope: _Scope, without: frozenset[str]) -> None:
-        typed = TYPED[kind]
-        for field, value in node.items():
-            if value.__class__ is list:
-                if field not in without:
-                    for item in value:
-                        for inner in item:
-                            self._visit(inner, item[inner], scope)
-            elif value.__class__ is dict and field not in without:
-                if field in typed:
-                    self._visit(typed[field], value, scope)
-                else:
-                    for inner in value:
-                        self._visit(inner, value[inner], scope)
-
-    def _enter(self, kind: str, node: Node, scope: _Scope) -> _Scope:
+    def _enter(self, kind: str, node: Node, scope: Scope) -> Scope:
         """Count what a statement writes, follow its WITH clause, and return the names that its body sees."""
         if kind in _CHANGES:
             relation = node["relation"]
@@ -238,18 +220,12 @@ class _Walk:
             if node.get("onConflictClause", {}).get("action") == "ONCONFLICT_UPDATE":
                 how |= UPDATE
             self._effects.write_named(relation.get("schemaname"), relation["relname"], how)
-        clause = node.get("withClause")
-        if clause is None:
-            return scope
-        queries: list[Node] = [item["CommonTableExpr"] for item in clause["ctes"]]
-        inside = scope | {query["ctename"] for query in queries}
-        visible = inside if clause.get("recursive") else scope
-        for query in queries:
+        queries, inside = with_queries(node, scope)
+        for query, visible in queries:
             self._visit("CommonTableExpr", query, visible)
-            visible |= {query["ctename"]}
         return inside
 
-    def _look(self, kind: str, node: Node, scope: _Scope) -> None:
+    def _look(self, kind: str, node: Node, scope: Scope) -> None:
         effects = self._effects
         match kind:
             case "RangeVar" if "schemaname" in node or node["relname"] not in scope:
