@@ -316,5 +316,5 @@ _SESSION_KINDS: Final = frozenset({"open", "statement", "close"})
 
 #: Kinds of frames that keep a link going and are on no query's path.
 UPKEEP: Final = frozenset({
-    "ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate", "group", "served",
+    "ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate", "group", "statuses",
 })  # fmt: skip
