@@ -12,7 +12,7 @@ from regional.cache.bypass import is_bypassed
 from regional.cache.reach import Reach
 from regional.cache.reach_query import REFUSED, TIME
 from regional.cache.reading import MAX_BYTES, read
-from regional.cache.verdicts import NOTHING, Reading, Writing
+from regional.cache.verdicts import EVERYTHING, NOTHING, Reading, Writing
 from regional.cache.words import has_date_word
 from regional.cache.writing import written
 from regional.folding import fold
@@ -27,7 +27,6 @@ _is_continued: Final = re.compile(rb"'(?:\s|--[^\n\r]*[\n\r])*[\n\r](?:\s|--[^\n
 _TOO_LONG: Final = Reading("too long")
 _NOT_UTF8: Final = Reading("not understood: encoding")
 _NO_CATALOGUE: Final = Reading("catalogue unknown")
-_TOO_LONG_WRITE: Final = Writing(everything=True, outlives_rollback=True, commits_inside=True)
 
 
 class Classifier:
@@ -73,9 +72,9 @@ class Classifier:
     def writing(self, sql: bytes, *, is_utf8: bool = True) -> Writing:
         """Return what SQL writes. is_utf8: the client's encoding is UTF-8."""
         if len(sql) > MAX_BYTES:
-            return _TOO_LONG_WRITE
+            return EVERYTHING
         if not (sql.isascii() or (is_utf8 and (self._reach is None or self._reach.is_utf8))):
-            return _TOO_LONG_WRITE
+            return EVERYTHING
         return self._writings.get(sql) or self._written(sql)
 
     def _read(self, sql: bytes, reach: Reach) -> tuple[Reading, bool]:

@@ -33,7 +33,6 @@ _CHANGES: Final = {
     "MergeStmt": INSERT | UPDATE | DELETE,
 }
 _QUERIES: Final = frozenset({"SelectStmt", *_CHANGES})
-_ENDS: Final = frozenset({"TRANS_STMT_COMMIT", "TRANS_STMT_PREPARE", "TRANS_STMT_COMMIT_PREPARED"})
 
 #: Functions behind syntax that older servers read in another way.
 _PUT_IN: Final = frozenset({"extract", "is_normalized", "normalize", "similar_to_escape", "system_user", "timezone"})
@@ -53,26 +52,13 @@ def written(sql: bytes, reach: Reach | None) -> Writing:
     for escapes in (False, True) if b"\\" in sql else (False,):
         statements = parse(sql, escapes=escapes)
         if statements is None:
-            return Writing(everything=True, outlives_rollback=True, commits_inside=True)
+            return EVERYTHING
         try:
             for statement in statements:
                 whole |= _of_statement(statement, reach)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):  # a shape not foreseen
-            return Writing(everything=True, outlives_rollback=True, commits_inside=len(statements) > 1)
-        if len(statements) > 1 and any(_ends(statement) for statement in statements):
-            whole |= Writing(commits_inside=True)
-        if len(statements) == 1 and _is_rollback(statements[0]):
-            return Writing(is_rollback=True)
+            return EVERYTHING
     return whole
-
-
-def _ends(statement: Node) -> bool:
-    return statement.get("TransactionStmt", {}).get("kind") in _ENDS
-
-
-def _is_rollback(statement: Node) -> bool:
-    node = statement.get("TransactionStmt", {})
-    return node.get("kind") == "TRANS_STMT_ROLLBACK" and not node.get("chain")
 
 
 def _of_statement(statement: Node, reach: Reach | None) -> Writing:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from regional.cache import classifier as classifier_module
 from regional.cache.classifier import Classifier
 from regional.cache.reach import Reach
-from regional.cache.verdicts import Reading
+from regional.cache.verdicts import EVERYTHING, Reading
 from regional.cache.writing import written
 
 pytestmark = pytest.mark.postgres
@@ -90,8 +90,7 @@ def test_a_text_in_another_encoding_is_not_understood(classifier: Classifier) ->
 def test_a_long_text_is_not_looked_at(classifier: Classifier) -> None:
     sql = b"select id from item" + b" " * (64 << 10)
     assert classifier.reading(sql).why == "too long"
-    assert classifier.writing(sql).everything
-    assert classifier.writing(sql).commits_inside
+    assert classifier.writing(sql) == EVERYTHING
 
 
 def test_a_comment_bypasses(classifier: Classifier) -> None:
