@@ -34,7 +34,6 @@ from regional.tenants import Tenants
 
 PROTOCOL_VERSION: Final = 1
 EDGE_ROLE: Final = "onetrip:role:edge"
-HELLO_TIMEOUT_S: Final = 10.0
 RECEIVE_BUDGET_BYTES: Final = 64 << 20
 
 log = structlog.get_logger(__name__)

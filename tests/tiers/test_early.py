@@ -25,8 +25,7 @@ from tests.support.cluster import Origin
 from tests.support.target import connect
 from tests.support.two_tiers import ONE, TO_EDGE, TO_POOL, Driver, TwoTiers, in_thread, rows, two_tiers, warm
 
-#: A statement in front of which its transaction is opened, and its answer.
-OPENING: Final = [(TO_POOL, frozenset({"begin", "data"})), (TO_EDGE, frozenset({"data"}))]
+#: The first statement of a session, in front of which its transaction is opened, and its answer.
 OPENING_FIRST: Final = [(TO_POOL, frozenset({"open", "begin", "data"})), (TO_EDGE, frozenset({"data"}))]
 IN_TRANSACTION: Final = ready_for_query(ord("T"))
 FAILED: Final = ready_for_query(ord("E"))
