@@ -62,7 +62,7 @@ from tests.support.cluster import DATABASE, PASSWORD, Origin
 from tests.support.forwarding import Forwarder
 from tests.support.scripted import Scripted
 
-TIMEOUT_S: Final = 6.0
+TIMEOUT_S: Final = 15.0
 NAME: Final = "app"
 
 P = ParamSpec("P")
