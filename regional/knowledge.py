@@ -124,6 +124,7 @@ class Knowledge:
         self._read_at = 0.0  # when the catalogue was read last; 0.0 if nothing that is kept hangs on it
         self._is_loading = False
         self._for_names: list[Callable[[bool], None]] | None = None  # who waits for the first reading of names
+        self._is_told = False  # whether it was DDL through us that the next one shows
         self._shape = ""  # of the catalogue that was read last
 
     def refresh(self, nursery: trio.Nursery, now: float) -> None:
@@ -175,10 +176,14 @@ class Knowledge:
     def ddl_seen(self) -> None:
         """DDL was run through us, or may have been."""
         self.drop_catalog()
+        self._is_told = True
         self.changed_meaning()
 
     def others_ddl_seen(self) -> None:
-        """Likewise, through another configuration of this database; what is read next is no news then."""
+        """Likewise, through another configuration of this database or another pool node.
+
+        What is read next is no news then.
+        """
         self.drop_catalog()
         self.cache.forget_all()
         self._shape = ""
@@ -186,8 +191,8 @@ class Knowledge:
 
     def changed_meaning(self) -> None:
         """Statements may mean something else from here on: DDL was run, or has been by somebody else."""
-        self._tell_meaning()
         self.on_meaning(self._tenant)
+        self._tell_meaning()
 
     def _tell_meaning(self) -> None:
         self.meaning.changed()
@@ -290,8 +295,8 @@ class Knowledge:
         """is_other: what the cache knows has changed."""
         self.judge.catalog = catalog
         if is_other or (self._shape and self._shape != catalog.shape):
-            self.changed_meaning()
-        self._shape = catalog.shape
+            (self._tell_meaning if self._is_told else self.changed_meaning)()
+        self._shape, self._is_told = catalog.shape, False
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

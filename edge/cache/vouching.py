@@ -15,6 +15,8 @@ from typing import Final
 
 import attrs
 
+from protos.link.ddl import KnownDdl
+
 LEASE_S: Final = 3.0
 
 
@@ -27,6 +29,8 @@ class Voucher:
     group: frozenset[str] | None = None
     """The names of its group; None while it is not known."""
     until: float = 0.0
+    ddl: KnownDdl = attrs.field(factory=KnownDdl)
+    """That of which it has said that it judges by no older catalogue."""
 
     def answered(self, sent_at: float) -> None:
         """A ping that was sent then has been answered."""
@@ -34,6 +38,7 @@ class Voucher:
 
     def lost(self) -> None:
         self.node, self.group, self.until = "", None, 0.0
+        self.ddl = KnownDdl()
 
 
 def vouched_until(serving: Iterable[Voucher], all_of_them: Iterable[Voucher]) -> float:
