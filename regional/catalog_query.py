@@ -34,6 +34,7 @@ from regional.builtins import (
     STATEMENT_WORDS,
     TRUSTED_EXTENSIONS,
 )
+from regional.snapshot import snapshot_query
 
 # Nobody's operators, names as UTF-8, and no plan that trusts the estimates of recursive parts: one row is thousands. No
 # BEGIN: the statements of one simple query are one transaction, and an error ends it.
@@ -300,8 +301,7 @@ def _pattern(pattern: str) -> str:
     return "'" + pattern.replace("'", "''") + "'"
 
 
-#: One simple query, for outside a transaction; the rows are those of its only SELECT.
-CATALOG_QUERY: Final = "".join(
+_PARTS: Final = "".join(
     (
         _HEAD,
         _FUNCTIONS.format(
@@ -319,6 +319,10 @@ CATALOG_QUERY: Final = "".join(
         _WRITES,
         _NAMES,
         _SHAPE,
-        _ROWS,
     )
 )
+
+#: One simple query, for outside a transaction; the rows are those of its only SELECT.
+CATALOG_QUERY: Final = _PARTS + _ROWS
+#: The same as a snapshot.
+CATALOG_SNAPSHOT: Final = snapshot_query(_PARTS, _ROWS)

@@ -16,9 +16,9 @@ import trio
 
 from protos.errors import ServiceError
 from protos.link.link_pb2 import Frame, Invalidate
+from regional.borrowing import borrow
 from regional.cache.neighbours import Neighbours
 from regional.cache.verdicts import EVERYTHING, Writing
-from regional.knowledge import borrow
 
 if TYPE_CHECKING:
     from regional.origin import Origin

@@ -43,6 +43,7 @@ from regional.builtins import (
 )
 from regional.cache.admitted import STABLE, STABLE_EXTENSIONS, WRITELESS, WRITELESS_EXTENSIONS
 from regional.cache.reach_parts import DEFAULTS, RELATIONS, REPLACED, SHAPE, TREES, TYPES, USES, VIEWS
+from regional.snapshot import snapshot_query
 
 #: Flags of a relation.
 SYSTEM, TEMPORARY, FOREIGN, ROW_SECURITY, BAD_TYPE, SEQUENCE, UNLOGGED = 1, 2, 4, 8, 16, 32, 64
@@ -184,8 +185,7 @@ _LISTS: Final = {
     "max_body": str(MAX_BODY),
 }
 
-#: One simple query, for outside a transaction; the rows are those of its only SELECT.
-REACH_QUERY: Final = "".join(
+_PARTS: Final = "".join(
     (
         _HEAD,
         _FUNCTIONS.format(**_LISTS),
@@ -198,6 +198,15 @@ REACH_QUERY: Final = "".join(
         VIEWS,
         REPLACED,
         SHAPE,
-        _ROWS,
     )
 )
+_LASTING: Final = """
+  kind <> ALL ('{r,w,k,g,u,d}') OR oid IN (SELECT oid FROM relation WHERE NOT is_temporary)
+"""
+
+_SELECT: Final = _ROWS.format(**_LISTS)
+
+#: One simple query, for outside a transaction; the rows are those of its only SELECT.
+REACH_QUERY: Final = _PARTS + _SELECT
+#: The same as a snapshot; temporary tables are not in its digest.
+REACH_SNAPSHOT: Final = snapshot_query(_PARTS, _SELECT, lasting=_LASTING, last="''")

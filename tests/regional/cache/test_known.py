@@ -75,7 +75,7 @@ async def test_what_cannot_be_read_again_is_forgotten_in_the_end(side: PoolSide,
 async def test_what_makes_no_sense_is_not_known(
     side: PoolSide, origin: Origin, shop: Oids, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regional.cache.known.REACH_QUERY", "select 1")
+    monkeypatch.setattr("regional.cache.known.REACH_SNAPSHOT", "select 1")
     side.serve(origin)
     await side.known()
     assert side.tenant.knowledge.cache.reach is None
@@ -114,3 +114,23 @@ async def test_edges_are_told_what_the_origin_gives_a_transaction(side: PoolSide
     await known(side)
     side.put(configuration_for(origin, version=2))
     await until(lambda: sum(frame.HasField("configuration") for frame in edge.heard) == number + 1)
+
+
+@beside
+async def test_what_is_read_again_and_says_the_same_is_not_built_again(
+    side: PoolSide, origin: Origin, shop: Oids, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.serve(origin)
+    await side.known()
+    knowledge, cache = side.tenant.knowledge, side.tenant.knowledge.cache
+    reach, catalog = cache.reach, knowledge.judge.catalog
+    made: list[int] = []
+    monkeypatch.setattr("regional.cache.known.in_turns", lambda work: made.append(1))
+    side.tick(40)
+    await until(lambda: not knowledge._is_loading)
+    await side.quiet()
+    knowledge.others_ddl_seen()  # of nothing that is in it
+    assert (cache.reach, knowledge.judge.catalog) == (None, None)
+    await known(side)
+    assert (cache.reach, knowledge.judge.catalog) == (reach, catalog)
+    assert not made
