@@ -108,11 +108,19 @@ class Known:
             self.writings = {}
             self.generation += 1
         if reach is not None:
-            self._last = reach
+            self._compare(reach)
         if reach is not None and not (is_same and self.database == reach.database):
             self.database = reach.database
             self.on_news(self._tenant)
         return reach is not None and bool(before) and before != reach.digest
+
+    def _compare(self, reach: Reach) -> None:
+        """Only a new connection has what ALTER ROLE or ALTER DATABASE has set since (rules 6)."""
+        last, self._last = self._last, reach
+        if last is None or last.database != reach.database or last.role_settings == reach.role_settings:
+            return
+        log.info("settings of the role or database have changed", configuration=self._tenant.configuration.name)
+        self._tenant.retire(lambda origin: True)
 
     def forget(self) -> None:
         """It may be wrong."""

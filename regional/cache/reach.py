@@ -91,6 +91,8 @@ class Reach:
     """One snapshot of the origin's catalogue."""
 
     digest: str
+    role_settings: str
+    """A digest of what ALTER ROLE and ALTER DATABASE have set for our sessions: only those that begin later have it."""
     database: str
     """The database's identity, the same for all configurations that lead to it."""
     is_read_committed: bool
@@ -213,6 +215,9 @@ class _Builder:
     def _v(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
         self.names |= {"database": schema, "encoding": name, "isolation": more}
 
+    def _e(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
+        self.names["role_settings"] = more
+
     def _s(self, schema: str, name: str, oid: int, flags: int, more: str) -> None:
         """The digest covers all rows."""
 
@@ -269,6 +274,7 @@ class _Builder:
             raise ValueError("rows are missing")
         return Reach(
             digest=digest,
+            role_settings=self.names.get("role_settings", ""),
             database=self.names["database"],
             is_read_committed=self.names["isolation"] == "read committed",
             is_utf8=self.names["encoding"] == "UTF8",

@@ -6,6 +6,8 @@ which pg_depend leaves out. Types have bits that spread to what is made of them 
 
 One row is (kind, schema, name, oid, flags, more):
 - v: schema: the database's identity; name: server_encoding; more: default_transaction_isolation
+- e: name: settings that an answer may hang on, as sessions begin with them, where PostgreSQL does not report them to
+  clients; more: a digest of what ALTER ROLE and ALTER DATABASE have set for the sessions of this user
 - s: name: a digest of everything in the catalogue that an answer depends on; temporary objects do not count
 - x: flags: something not immutable replaces what statements use without naming it
 - t: a type's name and oid; flags: bits below. Rows of tables are found as the table
@@ -41,7 +43,7 @@ from regional.builtins import (
     REVIEWED_VOLATILE,
     TRUSTED_EXTENSIONS,
 )
-from regional.cache.admitted import STABLE, STABLE_EXTENSIONS, WRITELESS, WRITELESS_EXTENSIONS
+from regional.cache.admitted import SETTINGS, STABLE, STABLE_EXTENSIONS, WRITELESS, WRITELESS_EXTENSIONS
 from regional.cache.reach_parts import DEFAULTS, RELATIONS, REPLACED, SHAPE, TREES, TYPES, USES, VIEWS
 from regional.snapshot import snapshot_query
 
@@ -118,6 +120,12 @@ SELECT 'v' AS kind, concat_ws(' ', pg_postmaster_start_time()::timestamptz(6) AT
        current_setting('default_transaction_isolation') AS more
 FROM pg_database d WHERE d.datname = current_database()
 UNION ALL SELECT 's', '', concat_ws(' ', count(*), sum(hash)), 0, 0, '' FROM shape_of
+UNION ALL SELECT 'e', '', (SELECT string_agg(s.name || '=' || s.reset_val, ' ' ORDER BY s.name COLLATE "C")
+                          FROM pg_settings s WHERE s.name = ANY ({settings})), 0, 0,
+  (SELECT concat(sum(hashtextextended(concat_ws(' ', s.role, s.database, s.setting), 0)))
+   FROM (SELECT setrole, setdatabase, unnest(setconfig) FROM pg_db_role_setting) s(role, database, setting)
+   WHERE s.role IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+     AND s.database IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
 UNION ALL SELECT 'x', '', '', 0, 1, '' FROM replaced
 UNION ALL SELECT 't', '', t.typname, t.oid, coalesce(b.bits, 0), ''
 FROM pg_type t LEFT JOIN type_bits b ON b.oid = t.oid
@@ -183,6 +191,7 @@ _LISTS: Final = {
     "writeless": _names(sorted({*WRITELESS, *REVIEWED_VOLATILE, *CLOSING, *EFFECTS})),
     "writeless_extensions": _names((*WRITELESS_EXTENSIONS, *TRUSTED_EXTENSIONS, *REVIEWED_EXTENSIONS)),
     "max_body": str(MAX_BODY),
+    "settings": _names(SETTINGS),
 }
 
 _PARTS: Final = "".join(

@@ -134,3 +134,52 @@ async def test_what_is_read_again_and_says_the_same_is_not_built_again(
     await known(side)
     assert (cache.reach, knowledge.judge.catalog) == (reach, catalog)
     assert not made
+
+
+# --- settings of the server that clients do not hear of ---
+
+
+@beside
+async def test_a_changed_setting_of_the_server_drops_all_answers(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    cache = side.tenant.knowledge.cache
+    generation, connections = cache.generation, set(side.tenant.pool.all())
+    try:
+        with origin.connect() as connection:
+            connection.execute("alter system set bytea_output = 'escape'")
+            connection.execute("alter system set log_autovacuum_min_duration = 7777")
+            connection.execute("select pg_reload_conf()")
+            while connection.execute("show bytea_output").fetchone() != ("escape",):
+                pass
+        edge.heard.clear()
+        await known(side)
+        assert cache.generation == generation + 1
+        await until(lambda: any(frame.invalidate.meaning for frame in edge.heard))
+        assert connections & set(side.tenant.pool.all()), "they have it already"
+    finally:
+        with origin.connect() as connection:
+            connection.execute("alter system reset bytea_output")
+            connection.execute("alter system reset log_autovacuum_min_duration")
+            connection.execute("select pg_reload_conf()")
+
+
+@pytest.mark.parametrize("what", ["role by_scram", "database app"])
+@beside
+async def test_a_setting_for_new_sessions_ends_the_older_ones(
+    side: PoolSide, origin: Origin, shop: Oids, what: str
+) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    connections = set(side.tenant.pool.all())
+    try:
+        with origin.connect() as connection:
+            connection.execute(f"alter {what} set bytea_output = 'escape'".encode())
+        edge.heard.clear()
+        await known(side)
+        await until(lambda: any(frame.invalidate.meaning for frame in edge.heard))
+        assert not connections & set(side.tenant.pool.all())
+        assert (await edge.client().ask(query(b"show bytea_output"))).value == b"escape"
+    finally:
+        with origin.connect() as connection:
+            connection.execute(f"alter {what} reset all".encode())
