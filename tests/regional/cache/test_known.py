@@ -146,15 +146,15 @@ async def test_a_changed_setting_of_the_server_drops_all_answers(side: PoolSide,
     cache = side.tenant.knowledge.cache
     generation, connections = cache.generation, set(side.tenant.pool.all())
     try:
-        with origin.connect() as connection:
-            connection.execute("alter system set bytea_output = 'escape'")
-            connection.execute("alter system set log_autovacuum_min_duration = 7777")
-            connection.execute("select pg_reload_conf()")
-            while connection.execute("show bytea_output").fetchone() != ("escape",):
-                pass
         edge.heard.clear()
-        await known(side)
-        assert cache.generation == generation + 1
+        for name, value, number in (("log_autovacuum_min_duration", "7777ms", 0), ("bytea_output", "escape", 1)):
+            with origin.connect() as connection:
+                connection.execute(f"alter system set {name} = '{value}'".encode())
+                connection.execute("select pg_reload_conf()")
+                while connection.execute(f"show {name}".encode()).fetchone() != (value,):
+                    pass
+            await known(side)
+            assert cache.generation == generation + number, name
         await until(lambda: any(frame.invalidate.meaning for frame in edge.heard))
         assert connections & set(side.tenant.pool.all()), "they have it already"
     finally:
