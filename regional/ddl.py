@@ -33,6 +33,8 @@ class SeenDdl:
         self._tenants = tenants
         self._neighbours = neighbours
         self._push = push
+        self.count = 0
+        """Grows with each that is news here."""
         self._node = secrets.token_hex(6)
         self._number = 0
         self._known = KnownDdl()
@@ -40,6 +42,7 @@ class SeenDdl:
     def seen(self, tenant: "Tenant") -> None:
         """It was run through this tenant, or shows in its catalogue: it concerns all that have its database."""
         others = [other for other in self._neighbours.of(tenant) if other is not tenant]
+        self.count += 1
         self._number += 1
         names = {one.configuration.name for one in (tenant, *others)}
         ddl = Ddl(configurations=sorted(names), node=self._node, number=self._number)
@@ -51,6 +54,7 @@ class SeenDdl:
     def heard(self, ddl: Ddl, answer: Callable[[Frame], None]) -> None:
         """An edge says that another pool node has seen it, or has been told of it."""
         news = set(self._known.take(ddl, monotonic()))
+        self.count += bool(news)
         named = [tenant for tenant in self._tenants() if tenant.configuration.name in news]
         if not named:
             answer(Frame(ddl=ddl))

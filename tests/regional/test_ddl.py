@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
-import pytest
 
 from protos.link.ddl import RECENT_S
 from protos.link.link_pb2 import Ddl, Frame
@@ -13,8 +12,8 @@ from regional.configuration import OriginSecret
 from regional.knowledge import CATALOG_AGE_S, CATALOG_GRACE_S
 from tests.regional.cache.conftest import Oids, shop
 from tests.regional.cache.test_publishing import told
-from tests.support.beside import NAME, Edge, PoolSide, beside, configuration_for, turns, until
-from tests.support.cluster import PASSWORD, Origin
+from tests.support.beside import NAME, Edge, PoolSide, beside, configuration_for, until
+from tests.support.cluster import DATABASE, PASSWORD, Origin
 
 __all__ = ["shop"]  # a fixture
 
@@ -32,6 +31,12 @@ def tell(edge: Edge, ddl: Ddl) -> None:
 
 def ddl(number: int = 1, *names: str) -> Ddl:
     return Ddl(configurations=names or [NAME], node="another", number=number)
+
+
+async def linked(*edges: Edge) -> None:
+    for edge in edges:
+        await until(lambda: any(frame.HasField("configuration") for frame in edge.heard))  # noqa: B023 - asked at once
+        edge.heard.clear()
 
 
 async def ready(side: PoolSide, origin: Origin) -> Edge:
@@ -72,26 +77,18 @@ async def test_ddl_is_told_before_its_client_hears_that_it_is_done(side: PoolSid
 
 
 @beside
-async def test_a_pool_node_that_is_told_forgets_its_catalogue_and_says_so_to_all_edges(
-    side: PoolSide, origin: Origin, shop: Oids
-) -> None:
-    edge = await ready(side, origin)
-    other = side.edge()
-    await turns()
-    other.heard.clear()
+async def test_a_pool_node_that_is_told_says_so_to_all_edges(side: PoolSide, origin: Origin) -> None:
+    edge, other = side.serve(origin), side.edge()
+    await linked(edge, other)
     tell(edge, ddl())
     await until(lambda: said(edge) and said(other))
     for each in (edge, other):
         assert said(each) == [ddl()]
         assert told(each) == ["meaning"]
-    knowledge = side.tenant.knowledge
-    assert (knowledge.judge.catalog, knowledge.cache.reach) == (None, None)
-    await side.cached()
     tell(other, ddl())
     await until(lambda: len(said(other)) == 2)
     assert len(said(edge)) == 1
     assert told(other) == ["meaning"], "it has heard of that"
-    assert knowledge.cache.reach is not None
 
 
 @beside
@@ -107,6 +104,7 @@ async def test_a_write_after_ddl_through_another_pool_node_is_judged_with_it(
         await client.ask(query(b"insert into shop.prices values (70, 1)"))
         tell(edge, said(there)[0])
         await until(lambda: said(edge))
+        assert (side.tenant.knowledge.judge.catalog, side.tenant.knowledge.cache.reach) == (None, None)
         edge.heard.clear()
         await client.ask(query(b"commit"))
         assert told(edge) == ["all", "Z"], "what was judged by the older catalogue is everything"
@@ -134,42 +132,44 @@ async def test_ddl_that_a_catalogue_shows_is_told_too(side: PoolSide, origin: Or
 
 
 @beside
-async def test_configurations_with_one_database_go_together(side: PoolSide, origin: Origin, shop: Oids) -> None:
-    secret = OriginSecret(password=PASSWORD)
-    side.tenants.put(msgspec.structs.replace(configuration_for(origin), name="beside"), secret)
-    edge = await ready(side, origin)
-    await edge.client().ask(query(TRIGGER))
-    (one,) = said(edge)
-    assert list(one.configurations) == [NAME, "beside"]
-    await side.cached()
+async def test_configurations_with_one_database_go_together(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    for name, database in (("beside", DATABASE), ("elsewhere", "another")):
+        where = msgspec.structs.replace(configuration_for(origin).origin, database=database)
+        made = msgspec.structs.replace(configuration_for(origin), name=name, origin=where)
+        side.tenants.put(made, OriginSecret(password=PASSWORD))
+    await linked(edge)
+    side.tenant.knowledge.ddl_seen()
+    await until(lambda: said(edge))
+    assert list(said(edge)[0].configurations) == [NAME, "beside"]
     edge.heard.clear()
     tell(edge, ddl(1, "beside"))
     await until(lambda: said(edge))
-    assert side.tenant.knowledge.cache.reach is None
     assert told(edge) == told(edge, name="beside") == ["meaning"]
+    assert told(edge, name="elsewhere") == []
 
 
 @beside
-async def test_what_concerns_nobody_here_is_answered(side: PoolSide, origin: Origin, shop: Oids) -> None:
-    edge = await ready(side, origin)
-    other = side.edge()
+async def test_what_concerns_nobody_here_is_answered(side: PoolSide, origin: Origin) -> None:
+    edge, other = side.serve(origin), side.edge()
+    await linked(edge, other)
     tell(edge, ddl(1, "elsewhere"))
-    await edge.client().ask(query(TRIGGER))
-    own = said(edge)[-1]
-    await side.cached()
+    await until(lambda: said(edge))
+    side.tenant.knowledge.ddl_seen()
+    await until(lambda: len(said(edge)) == 2)
+    own = said(edge)[1]
     tell(edge, own)
     await until(lambda: len(said(edge)) == 3)
     assert said(edge) == [ddl(1, "elsewhere"), own, own]
-    assert side.tenant.knowledge.cache.reach is not None, "it was its own"
+    assert told(edge) == ["meaning"]
     assert said(other) == [own]
 
 
 @beside
-async def test_a_link_that_is_new_hears_of_what_was_lately(
-    side: PoolSide, origin: Origin, shop: Oids, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edge = await ready(side, origin)
-    await edge.client().ask(query(TRIGGER))
+async def test_a_link_that_is_new_hears_of_what_was_lately(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    await linked(edge)
+    side.tenant.knowledge.ddl_seen()
     tell(edge, ddl())
     await until(lambda: len(said(edge)) == 2)
     late = side.edge()
@@ -180,11 +180,12 @@ async def test_a_link_that_is_new_hears_of_what_was_lately(
 
 
 @beside
-async def test_what_a_pool_node_that_is_gone_may_have_done_is_not_known(
-    side: PoolSide, origin: Origin, shop: Oids
-) -> None:
-    edge = await ready(side, origin)
+async def test_what_a_pool_node_that_is_gone_may_have_done_is_not_known(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    await linked(edge)
+    moment = side.tenant.knowledge.meaning.now
     side.tenants.others_missed()
     await until(lambda: told(edge))
     assert told(edge) == ["meaning"]
-    assert side.tenant.knowledge.cache.reach is None
+    assert side.tenant.knowledge.meaning.now > moment
+    assert not said(edge), "each pool node finds that out by itself"
