@@ -251,7 +251,7 @@ class Uplink:
             owner.outcome_known(frame)
 
     def _on_group(self, frame: Frame) -> None:
-        self.voucher.group = None if frame.group.unknown else frozenset(frame.group.nodes)
+        self.voucher.told(None if frame.group.unknown else frozenset(frame.group.nodes))
         self.on_vouched()
 
     def _on_pong(self, sent_at: float) -> None:

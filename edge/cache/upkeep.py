@@ -66,7 +66,7 @@ class Upkeep:
             name
             for name, node, number in self._ddl.recent(seconds())
             for uplink in self._uplinks
-            if name in uplink.names and uplink.voucher.ddl.number(name, node) < number
+            if uplink.voucher.node and name in uplink.names and uplink.voucher.ddl.number(name, node) < number
         }
 
     def _ddl_said(self, uplink: Uplink, ddl: Ddl) -> None:

@@ -188,6 +188,18 @@ def test_two_pool_nodes_that_see_ddl_at_once_have_to_hear_of_each_other(pair: Ca
     assert is_hit(pair, driver)
 
 
+def test_a_pool_node_that_is_gone_is_not_waited_for(pair: Cached) -> None:
+    driver = pair.stage.connect()
+    first, second = pair.stage.pools
+    second.cut()
+    pair.vouch(first)
+    assert not is_hit(pair, driver), "the first one still names it"
+    first.say(group=Group(nodes=[first.node]))
+    say(pair, first, ddl())
+    keep(pair)
+    assert is_hit(pair, driver)
+
+
 def test_ddl_of_the_only_pool_node_fences_nothing(cache: Cached) -> None:
     driver = cache.stage.connect()
     keep(cache)
