@@ -5,7 +5,7 @@ one pool node has seen DDL and another one that serves it may judge by an older 
 when it does not (`Ddl`). What it published before that, by the older catalogue, is here then, and what was kept before
 that is dropped.
 
-Every REPORT_S the pool node that a configuration's queries go to hears what has come of them (`Served`).
+Every REPORT_S the pool node that a configuration's queries go to hears what has come of them (`Statuses`).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from edge.cache.vouching import vouched_until
 from edge.directory import Directory
 from edge.uplink import Uplink
 from protos.link.ddl import KnownDdl
-from protos.link.link_pb2 import Ddl, Frame, Invalidate, Served, Statuses
+from protos.link.link_pb2 import Ddl, Frame, Invalidate, Statuses
 from protos.runtime.clock import seconds
 
 REPORT_S: Final = 2.0
@@ -99,7 +99,6 @@ class Upkeep:
             self._report()
 
     def _report(self) -> None:
-        frames: dict[Uplink, list[Statuses]] = {}
         for entry in self._directory:
             uplink = self._route(entry.name)
             if uplink is None:
@@ -108,8 +107,6 @@ class Upkeep:
             reported = uplink, uplink.stream_count, statuses  # a new link's pool node has heard nothing
             if self._reported.get(entry.name) != reported:
                 self._reported[entry.name] = reported
-                frames.setdefault(uplink, []).append(statuses)
-        for uplink, changed in frames.items():
-            uplink.tell(Frame(served=Served(statuses=changed)))
+                uplink.tell(Frame(statuses=statuses))
         for name in self._reported.keys() - self._directory.names():
             del self._reported[name]

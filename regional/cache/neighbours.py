@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import attrs
 
-from regional.configuration import Address, Configuration
+from regional.configuration import Address, Configured
 
 
 class Knows(Protocol):
@@ -27,13 +27,9 @@ class Knowledge(Protocol):
     def cache(self) -> Knows: ...
 
 
-class Member(Protocol):
+class Member(Configured, Protocol):
     """What is asked of a tenant."""
 
-    @property
-    def configuration(self) -> Configuration: ...
-    @property
-    def is_withdrawn(self) -> bool: ...
     @property
     def knowledge(self) -> Knowledge: ...
 

@@ -122,7 +122,7 @@ class Reach:
     calls_read: Mapping[int, frozenset[int]]
     calls_write: Mapping[int, frozenset[int]]
     followable_names: Mapping[int, tuple[str, str]]
-    """Permanent plain tables that logical decoding can follow: they have a replica identity."""
+    """Of permanent plain tables that logical decoding can follow: they have a replica identity."""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[bytes | None]], digest: str = "") -> "Reach":

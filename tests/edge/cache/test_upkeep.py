@@ -19,12 +19,6 @@ ANSWER: Final = row(b"1") + ready()
 TWO: Final = (("pool-1", 1), ("pool-2", 2))
 
 
-@pytest.fixture
-def cache() -> Iterator[Cached]:
-    with cached() as made:
-        yield made
-
-
 def is_hit(cache: Cached, driver: Driver) -> bool:
     """Whether a read is answered here; if not, its answer comes and may not be kept."""
     driver.send(READ)
@@ -298,9 +292,7 @@ def test_a_refusal_finds_the_older_answer(sqlstate: str, *, is_served: bool) -> 
 
 
 def reports(cache: Cached) -> list[Statuses]:
-    found = [
-        one for frame in cache.pool.heard if frame.WhichOneof("control") == "served" for one in frame.served.statuses
-    ]
+    found = [frame.statuses for frame in cache.pool.heard if frame.WhichOneof("control") == "statuses"]
     cache.pool.heard.clear()
     return found
 
