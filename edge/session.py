@@ -191,7 +191,8 @@ class Session:
     def answered(self, settled: int, status: int) -> None:
         """The origin has answered this many sync points; status is that of the last, perhaps with flags."""
         self.owed -= settled
-        self.statements.answered(settled)
+        is_over = not self.owed and status & 0xFF == TransactionStatus.IDLE
+        self.statements.answered(settled, is_over=is_over)
         self.here.memory.answered(settled, status)
         self.here.reader.answered(settled, status)
         if status & SETTLING:

@@ -54,6 +54,10 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
     else:
         prepared.expect(pipeline)
         _say(renamed(text, name), pipeline, out)
+        start = text.index(0, 5) + 1
+        command = command_of(text[start : text.index(0, start)])
+        if command is not None and command.kind is Kind.FORGET_ALL:
+            prepared.doubt()
     if ends:
         _say(sync(), pipeline, out)
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.asides import MAX_NESTED
 from edge.meaning import Statement, statement_of
-from edge.statements import Statements
+from edge.statements import MAX_PORTALS, Statements
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.link.link_pb2 import Failed, Worded
 from protos.pg import messages
@@ -339,6 +340,95 @@ def test_an_execute_has_its_statement_made_and_changes_nothing() -> None:
     assert (frame.choice.id, frame.choice.name) == (0, b"s")
     assert [one.statement for one in frame.choice.options] == [statement.name]
     assert len(statements) == 1
+
+
+def plain(statements: Statements) -> list[tuple[int, bytes, bytes]]:
+    """What is said beside what went out: numbers, names, and what they stand for if all goes well."""
+    frames = statements.asides.take_frames()
+    return [(frame.choice.id, frame.choice.name, frame.choice.options[0].statement) for frame in frames]
+
+
+def test_what_an_execute_runs_has_what_it_names_made_in_front() -> None:
+    statements = Statements(SCOPE)
+    inner = parsed(statements, b"inner")
+    for name, sql in ((b"outer", b"execute inner"), (b"outermost", b"execute outer")):
+        statements.parse(parse(name, sql), whole=True)
+    settled(statements)
+    plain(statements)
+    statements.queried(query(b"execute outermost"))
+    made = plain(statements)
+    assert [(number, name) for number, name, _ in made] == [(0, b"inner"), (0, b"outer"), (0, b"outermost")]
+    assert made[0][2] == inner.name
+    assert len({statement for _, _, statement in made}) == 3
+
+
+@pytest.mark.parametrize(
+    ("sql", "left"), [(b"deallocate inner", {b"outer"}), (b"deallocate outer", {b"inner"}), (b"deallocate all", set())]
+)
+def test_what_an_execute_runs_is_done_to_the_names(sql: bytes, left: set[bytes]) -> None:
+    statements = Statements(SCOPE)
+    parsed(statements, b"inner")
+    statements.parse(parse(b"outer", sql), whole=True)
+    settled(statements)
+    statements.queried(query(b"execute outer"))
+    assert {name for name in (b"inner", b"outer") if statements.get(name) is not None} == left
+    statements.failed(Failed(sync_point=1, end=2, place=0))
+    assert len(statements) == 2
+
+
+def test_commands_that_execute_one_another_come_to_an_end() -> None:
+    statements = Statements(SCOPE)
+    for name, sql in ((b"one", b"execute other"), (b"other", b"execute one")):
+        statements.parse(parse(name, sql), whole=True)
+    settled(statements)
+    plain(statements)
+    statements.queried(query(b"execute one"))
+    assert [name for _, name, _ in plain(statements)] == [b"other", b"one"]
+    for number in range(3 * MAX_NESTED):
+        statements.parse(parse(b"s%d" % number, b"execute s%d" % (number + 1)), whole=True)
+    settled(statements)
+    plain(statements)
+    statements.queried(query(b"execute s0"))
+    assert len(plain(statements)) == MAX_NESTED + 1
+
+
+def test_a_command_whose_parse_is_under_way_is_run_with_what_it_names() -> None:
+    statements = Statements(SCOPE)
+    parsed(statements, b"inner")
+    settled(statements)
+    statements.parse(parse(b"drops", b"deallocate inner"), whole=True)
+    statements.synced()
+    plain(statements)
+    statements.bind(bind(b"", b"drops"))
+    assert [(number > 0, name) for number, name, _ in plain(statements)] == [(False, b"inner"), (True, b"drops")]
+    assert statements.get(b"inner") is not None
+    statements.execute(execute())
+    assert statements.get(b"inner") is None
+
+
+def test_a_portal_of_an_earlier_group_still_runs_its_command() -> None:
+    statements = Statements(SCOPE)
+    parsed(statements, b"s")
+    settled(statements)
+    statements.parse(parse(b"", b"deallocate s"), whole=True)
+    statements.bind(bind(b"p", b""))
+    statements.synced()
+    statements.answered(1, is_over=False)
+    statements.execute(execute(b"p"))
+    assert statements.get(b"s") is None
+    parsed(statements, b"s")
+    statements.synced()
+    statements.answered(1)
+    statements.execute(execute(b"p"))
+    assert statements.get(b"s") is not None, "it has ended with its transaction"
+
+
+def test_the_portals_that_run_commands_are_bounded() -> None:
+    statements = Statements(SCOPE)
+    statements.parse(parse(b"", b"deallocate s"), whole=True)
+    for number in range(2 * MAX_PORTALS):
+        statements.bind(bind(b"p%d" % number, b""))
+    assert len(statements._portals) == MAX_PORTALS
 
 
 # --- bounds ---
