@@ -156,11 +156,25 @@ class Statements:
         if registry.is_in_doubt(name) or name not in registry:
             self._told.pop(name, None)
         if not whole:
-            registry.gone(name)
-            self._streamed.add(name)
-            return renamed(message, 5, _hidden(name))
+            return self._too_long(name, message, end)
         self._streamed.discard(name)
         return self._named(name, message, end) if registry.has_room(message) else _FULL
+
+    def _too_long(self, name: bytes, message: bytes, end: int) -> bytes:
+        """A Parse over 1 MiB: the statement has its own name in this lease, unless that is in use."""
+        registry = self.registry
+        is_doubtful = registry.is_in_doubt(name)
+        if is_doubtful or name in registry:
+            self.asides.use(message[5:end])
+        if not is_doubtful and name in registry:
+            return renamed(message, 5, USED)
+        use = _hidden(name)
+        if is_doubtful:
+            choice = self.asides.choose(name, is_run=False)
+            choice.use, use = use, _token(choice)
+            registry.gone(name)
+        self._streamed.add(name)
+        return renamed(message, 5, use)
 
     def _named(self, name: bytes, message: bytes, end: int) -> bytes:
         registry = self.registry

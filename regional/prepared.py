@@ -112,6 +112,11 @@ class Prepared:
     def text_of(self, name: bytes) -> bytes | None:
         """The Parse message of a shared statement that is, or may be, here."""
         return self._names.get(name)
+    def parse_in_part(self, beginning: bytes, pipeline: Pipeline, out: list[bytes]) -> str:
+        """Look at the beginning of a client's Parse that is streamed; why its connection has to close, if it has."""
+        self.parse(beginning, pipeline, out, is_private=False)
+        return "" if name_in(beginning, 5) == USED else "a statement over 1 MiB"
+
 
     def need(self, name: bytes, text: bytes, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> None:
         """A Bind or Describe wants this shared statement: see to it that it is here."""

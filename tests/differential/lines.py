@@ -257,6 +257,8 @@ TOPICS: Final = (
 )  # fmt: skip
 
 
+LONG: Final = "select 1 -- " + "x" * (1 << 20)
+
 SHOWN: Final = (
     *(Conversation(PARAMETERS[1], steps, name=steps[0].topic or steps[-2].says[0].sql) for steps in TOPICS),
     *(Conversation(PARAMETERS[1], at_once(steps), name="at once, " + steps[-2].says[0].sql) for steps in TOPICS[-4:]),
@@ -292,6 +294,22 @@ SHOWN: Final = (
         PARAMETERS[1],
         (chunk(parse("", "begin"), bind("", ""), execute(), sync()), chunk(execute("", 1), sync())),
         name=PORTAL_OF_BEGIN,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            chunk(parse("used", "select 1"), sync()),
+            chunk(parse("used", LONG), bind("", "used"), execute(), sync()),
+            chunk(bind("", "used"), execute(), sync(), parse("used", LONG), sync(), query("select 2")),
+            chunk(parse("used", "selec " + LONG), sync(), bind("", "used"), execute(), sync()),
+            chunk(close_statement("used"), sync(), parse("used", LONG), sync(), query("select 3")),
+            chunk(parse("again", "select 4"), sync(), parse("again", LONG), sync(), bind("", "again"), sync()),
+            chunk(query("begin")),
+            chunk(parse("again", LONG), sync()),
+            chunk(query("rollback")),
+            chunk(bind("", "again"), execute(), sync()),
+        ),
+        name="a Parse of over 1 MiB under a name in use",
     ),
     Conversation(
         PARAMETERS[1],

@@ -467,12 +467,34 @@ def test_an_oversized_bind_of_a_named_statement_is_renamed_in_its_beginning() ->
     assert sent + rest == bind(b"p", statement.name, [b"v" * (2 << 20)])
 
 
-def test_an_oversized_parse_is_sent_under_its_own_name_and_forgotten() -> None:
+BEGINNING: Final = parse(b"s", b"x" * 2000)[:1024]
+
+
+def test_an_oversized_parse_is_sent_under_its_own_name() -> None:
     statements = Statements(SCOPE)
-    parsed(statements, b"s")
-    beginning = parse(b"s", b"x" * 2000)[:1024]
-    assert statements.parse(beginning, whole=False) == beginning
+    assert statements.parse(BEGINNING, whole=False) == BEGINNING
     assert bound(statements, b"s") == (b"s", None)
+
+
+def test_an_oversized_parse_of_a_name_in_use_goes_by_one_that_is_in_use_everywhere() -> None:
+    statements = Statements(SCOPE)
+    statement = parsed(statements, b"s")
+    sent = statements.parse(BEGINNING, whole=False)
+    assert sent == parse(USED, b"x" * 2000)[: 1024 + len(USED) - 1]
+    assert bound(statements, b"s") == (statement.name, statement)
+
+
+def test_an_oversized_parse_of_a_name_in_doubt_is_decided_beside_the_database() -> None:
+    statements = Statements(SCOPE)
+    statement = parsed(statements, b"s")
+    statements.synced()
+    sent = statements.parse(BEGINNING, whole=False)
+    (frame,) = statements.asides.take_frames()
+    assert sent.startswith(PREFIX + b"?%d\0" % frame.choice.id, 5)
+    assert (frame.choice.name, frame.choice.use) == (b"s", b"s")
+    statements.failed(Failed(sync_point=1, end=2, place=0))
+    statements.answered(1)
+    assert bound(statements, b"s") == (statement.name, statement)
 
 
 def test_an_oversized_unnamed_parse_is_not_kept_for_a_later_group() -> None:
