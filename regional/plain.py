@@ -4,7 +4,7 @@ A shared connection has no such names between leases. What a command is about to
 messages of ours: a Close of the name, which PostgreSQL does not mind if nothing has it, then the Parse of a statement
 of the protocol, or the PREPARE itself, run by the extended protocol because a Query would end the transaction that
 messages of a pipeline share. So the origin holds the same under that name as the session does, and says what it would
-say. DEALLOCATE ALL takes them away when the lease has ended.
+say. They are taken away when the lease has ended (`settling`).
 """
 
 from typing import Final

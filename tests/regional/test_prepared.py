@@ -418,6 +418,35 @@ def test_what_is_used_is_not_what_makes_room() -> None:
     assert out == [close_statement(PREFIX + b"2")]
 
 
+def test_what_the_connection_has_decides_after_a_doubt() -> None:
+    prepared, pipeline = Prepared(), Pipeline()
+    names = [PREFIX + b"%d" % number for number in range(5)]
+    for number in range(3):
+        prepared.parse(shared(number), pipeline, [], is_private=False)
+        pipeline.sent(Frontend.PARSE)
+        prepared.confirmed()
+    prepared.doubt()
+    assert len(prepared) == 0
+    assert prepared.is_worth_asking
+    prepared.make(names[2], shared(2), pipeline, [], is_private=False)
+    prepared.make(names[3], shared(3), pipeline, [], is_private=True)
+    assert prepared.reconcile([names[0], names[2], names[3], names[4]]) == [names[3], names[4]]
+    assert [name in prepared for name in names] == [True, False, True, False, False]
+    assert not prepared.has_private
+    assert not prepared.is_unsure
+    out = list[bytes]()
+    assert not prepared.parse(shared(0), Pipeline(), out, is_private=False), "it is as good as before"
+    assert out == []
+
+
+def test_what_may_be_there_after_many_doubts_is_bounded() -> None:
+    prepared, pipeline = Prepared(), Pipeline()
+    for number in range(3 * module.MAX_STATEMENTS):
+        prepared.parse(shared(number), pipeline, [], is_private=False)
+        prepared.doubt()
+    assert len(prepared._before) <= module.MAX_STATEMENTS
+
+
 def test_too_many_doubts_are_noticed() -> None:
     prepared, pipeline = Prepared(), Pipeline()
     for number in range(module.MAX_DOUBTFUL + 1):
