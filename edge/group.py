@@ -185,7 +185,7 @@ class Group:
         self.told = [told for told in self.told if told[0] != name]
         if statement.script is not None:
             return False
-        if types != _NO_TYPES or self._control(sql) is None:
+        if self._control(sql, types) is None:
             description = self._early.description_of(statement.name)
             if description is None:
                 return False
@@ -206,7 +206,8 @@ class Group:
         statement = self._statement(name)
         if statement is None or statement.script is not None:
             return False
-        description = self._early.told_of(statement.name, parse_of(statement.parse).sql)
+        _, sql, types = parse_of(statement.parse)
+        description = self._early.told_of(statement.name, self._control(sql, types))
         if description is None:
             return False
         self.told.append((name, description))
@@ -220,7 +221,8 @@ class Group:
         statement = self._statement(name)
         if portal or statement is None or self._bound is not None or not rest.startswith(_NO_PARAMETERS):
             return False
-        control = self._control(parse_of(statement.parse).sql)
+        _, sql, types = parse_of(statement.parse)
+        control = self._control(sql, types)
         self._bound = None if control is None else outcome_of(control, self._held, is_idle=self._is_idle)
         if self._bound is None:
             return False
@@ -249,8 +251,8 @@ class Group:
         self.replies.append(close_complete())
         return True
 
-    def _control(self, sql: bytes) -> Control | None:
-        control = control_of(sql)
+    def _control(self, sql: bytes, types: bytes) -> Control | None:
+        control = control_of(sql) if types == _NO_TYPES else None
         return control if self._early.begin or (control is not None and control.verb is Verb.SWITCH) else None
 
     def _statement(self, name: bytes) -> Statement | None:

@@ -258,6 +258,8 @@ TOPICS: Final = (
 
 
 LONG: Final = "select 1 -- " + "x" * (1 << 20)
+BEGINS: Final = ("begin", "savepoint a1", "set transaction read only", "rollback")
+TYPED: Final = (bind("", ""), execute())
 
 SHOWN: Final = (
     *(Conversation(PARAMETERS[1], steps, name=steps[0].topic or steps[-2].says[0].sql) for steps in TOPICS),
@@ -310,6 +312,16 @@ SHOWN: Final = (
             chunk(bind("", "again"), execute(), sync()),
         ),
         name="a Parse of over 1 MiB under a name in use",
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            *(chunk(parse("", sql, *types), *TYPED, sync()) for types in ((23,), (0,), (23, 25)) for sql in BEGINS),
+            *(chunk(parse("", sql, 23), describe_statement(""), sync()) for sql in BEGINS),
+            *(chunk(parse("", sql, 23), bind("", "", "1"), execute(), sync()) for sql in BEGINS),
+        )
+        * 2,
+        name="what begins or ends a transaction, with types of parameters",
     ),
     Conversation(
         PARAMETERS[1],

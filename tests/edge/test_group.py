@@ -40,6 +40,7 @@ class Scene:
     def __init__(self, held: Held | None = None, *, is_idle: bool = True) -> None:
         self.statements = Statements(b"scope")
         self.statements.parse(parse(b"old", SQL), whole=True)
+        self.statements.parse(parse(b"typed", b"begin", [23]), whole=True)
         self.early = Early(begin=True, prepare=True)
         self.early.learn(self.statements.meaning_of(parse(b"", SQL)).name, KNOWN)
         self.held = held
@@ -92,6 +93,9 @@ def test_what_the_client_is_told_and_changes_is_noted() -> None:
         (execute(),),
         (parse(b"", b"begin"), bind(b"p", b"")),
         (parse(b"", b"begin"), bind(b"", b"", [b"1"])),
+        (parse(b"", b"begin", [23]),),
+        (bind(b"", b"typed"),),
+        (describe_statement(b"typed"),),
         (parse(b"", b"begin"), bind(b"", b""), sync()),  # the portal would be left
         (parse(b"", b"begin"), bind(b"", b""), flush()),
         (parse(b"", b"begin"), bind(b"", b""), bind(b"", b"")),
