@@ -84,6 +84,7 @@ class Group:
         self._is_idle = is_idle
         self._names: dict[bytes, Statement | None] = {}  # as they are in the group
         self._bound: Outcome | None = None
+        self._is_about_switch = False  # no origin knows those
         self._formats: list[int] = []
 
     def told_of_all(self) -> list[tuple[bytes, Description]]:
@@ -110,7 +111,9 @@ class Group:
             return False
         if tag in (Frontend.SYNC, Frontend.FLUSH):
             # What was executed must be settled by its Sync, and nothing can be left of a portal that was not executed.
-            return self._bound is None and (self.outcome is None or tag == Frontend.SYNC)
+            if self.outcome is None:
+                return self._bound is None and (self._early.prepare or self._is_about_switch)
+            return tag == Frontend.SYNC
         take = self._TAKES.get(tag)
         return take is not None and self.outcome is None and take(self, piece)
 
@@ -241,6 +244,8 @@ class Group:
 
     def _close(self, piece: Piece) -> bool:
         kind, name = target_of(piece.data)
+        if not self._early.prepare:
+            return False
         if kind == _STATEMENT:
             if self._statement(name) is None:
                 return False
@@ -253,6 +258,8 @@ class Group:
 
     def _control(self, sql: bytes, types: bytes) -> Control | None:
         control = control_of(sql) if types == _NO_TYPES else None
+        if control is not None and control.verb is Verb.SWITCH:
+            self._is_about_switch = True
         return control if self._early.begin or (control is not None and control.verb is Verb.SWITCH) else None
 
     def _statement(self, name: bytes) -> Statement | None:

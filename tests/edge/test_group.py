@@ -151,3 +151,22 @@ def test_portals_are_closed_where_there_are_none() -> None:
 def test_a_closed_statement_is_gone_for_the_rest_of_the_group() -> None:
     assert Scene().replies(close_statement(b"old"), describe_statement(b"old")) is None
     assert Scene().replies(close_statement(b"old"), parse(b"old", SQL), sync()) == [close_complete(), parse_complete()]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (sync(),),
+        (flush(),),
+        (close_statement(b"old"),),
+        (close_portal(b"p"),),
+        (parse(b"", SQL),),
+        (parse(b"c", b"begin"), describe_statement(b"c"), sync()),
+    ],
+)
+def test_nothing_is_prepared_here_where_that_is_switched_off(messages: tuple[bytes, ...]) -> None:
+    scene = Scene()
+    assert scene.replies(*messages) is not None
+    scene.early.allow(begin=True, prepare=False, remember=True)
+    assert scene.replies(*messages) is None
+    assert scene.replies(parse(b"", b"begin"), bind(b"", b""), execute(), sync()) is not None
