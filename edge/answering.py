@@ -14,7 +14,7 @@ from typing import Final
 from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
 from edge.cache.switch import may_be_switch, resets_all
-from edge.control import Held, Outcome, Verb, control_of, outcome_of
+from edge.control import Control, Held, Outcome, Verb, control_of, outcome_of
 from edge.early import NOTHING, Early
 from edge.group import Group
 from edge.memory import Memory
@@ -194,7 +194,7 @@ class Answering:
             if answer is not None:
                 self._serve(answer)
                 return True
-        if self._answer_otherwise(sql, is_idle=is_idle):
+        if self._say(self._known(sql, is_idle=is_idle)):
             if resets_all(piece.data):
                 self.reader.switches.reset()
             return True
@@ -214,25 +214,40 @@ class Answering:
         self._statements.queried_here()
         self.to_client += self.reader.take_words() + answer.body + ready_for_query(self.status)
 
-    def _answer_otherwise(self, sql: bytes, *, is_idle: bool) -> bool:
-        control = control_of(sql)
-        if control is not None and not self._early.begin and control.verb is not Verb.SWITCH:
-            control = None
-        outcome = None if control is None else outcome_of(control, self.held, is_idle=is_idle)
-        if outcome is not None:
-            self._come_to(outcome)
-            answer = _described(outcome) + self._reply(outcome)
-        else:
-            may_recall = may_be_fact(sql) and command_of(sql) is None
-            has_failed = self.held is not None and self.held.has_failed
-            memo = self.memory.recall(sql, self.held, is_idle=is_idle) if may_recall and not has_failed else None
-            if memo is None:
-                return False
-            self._adopt(memo)
-            answer = memo.answer
+    def _say(self, answer: bytes | None) -> bool:
+        """Answer a simple query, if there is an answer."""
+        if answer is None:
+            return False
         self._statements.queried_here()
         self.to_client += answer + ready_for_query(self.status)
         return True
+
+    def _known(self, sql: bytes, *, is_idle: bool) -> bytes | None:
+        """The answer to a simple query, where that is not a read's."""
+        control = control_of(sql)
+        answer = None if control is None else self._controlled(control, is_idle=is_idle)
+        if answer is not None or (self.held is not None and self.held.has_failed):
+            return answer
+        command = command_of(sql)
+        if command is not None:
+            may_answer = self._early.prepare and (is_idle or self.held is not None)
+            if not (may_answer and command.tag and self._statements.deallocated_here(command)):
+                return None
+            return command_complete(command.tag)
+        memo = self.memory.recall(sql, self.held, is_idle=is_idle) if may_be_fact(sql) else None
+        if memo is None:
+            return None
+        self._adopt(memo)
+        return memo.answer
+
+    def _controlled(self, control: Control, *, is_idle: bool) -> bytes | None:
+        """The answer to a simple query that is a control statement."""
+        is_on = self._early.begin or control.verb is Verb.SWITCH
+        outcome = outcome_of(control, self.held, is_idle=is_idle) if is_on else None
+        if outcome is None:
+            return None
+        self._come_to(outcome)
+        return _described(outcome) + self._reply(outcome)
 
     def _adopt(self, memo: Memo) -> None:
         """The request of a memo has been answered with it."""

@@ -92,6 +92,17 @@ class Statements:
         self._unnamed_is_fresh = False
         self.asides.put_back(aside)
 
+    def deallocated_here(self, command: Command) -> bool:
+        """A DEALLOCATE that need not go out, for no connection has a client's names between two transactions.
+
+        Whether it has happened: PostgreSQL refuses a name that is not there.
+        """
+        if command.kind is Kind.DEALLOCATE and command.name not in self.registry:
+            return False
+        self._run(command, b"")
+        self.registry.happened_here()
+        return True
+
     def queried_here(self) -> None:
         """A simple query was answered that did not go out."""
         self.registry.unnamed = None

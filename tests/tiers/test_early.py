@@ -368,6 +368,50 @@ async def test_a_name_in_use_is_not_prepared_again_at_the_edge(side: PoolSide, o
         assert crossed
 
 
+# --- names that are taken away ---
+
+
+@beside
+async def test_names_are_taken_away_at_no_crossing_where_no_transaction_is_open(side: PoolSide, origin: Origin) -> None:
+    prepare = parse(b"a", SQL) + parse(b"b", SQL) + sync()
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        for sql, tag, gone in (
+            (b"DEALLOCATE ALL", "DEALLOCATE ALL", b"ab"),
+            (b"deallocate prepare all;", "DEALLOCATE ALL", b"ab"),
+            (b"DEALLOCATE a", "DEALLOCATE", b"a"),
+        ):
+            await driver.ask(close_statement(b"a"), close_statement(b"b"), prepare)
+            for before, status in ((b"", IDLE), (b"begin", IN_TRANSACTION)):
+                if before:
+                    await driver.ask(close_statement(b"a"), close_statement(b"b"), prepare)
+                    await driver.ask(query(before))
+                assert await asked(tiers, driver, query(sql)) == ([command_complete(tag), status], [])
+            await driver.ask(query(b"rollback"))
+            for name in (b"a", b"b"):
+                answer = await driver.ask(bind(b"", name, [b"41"]), execute(), sync())
+                assert sqlstates(answer) == (["26000"] if name in gone else [])
+
+
+@beside
+async def test_names_that_are_not_there_or_may_be_at_the_origin_are_its_business(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        answer, crossed = await asked(tiers, driver, query(b"deallocate a"))
+        assert (sqlstates(answer), bool(crossed)) == (["26000"], True)
+        await driver.ask(query(b"begin"))
+        await driver.ask(query(b"do $$ begin execute 'prepare a as select 1'; end $$"))
+        answer, crossed = await asked(tiers, driver, query(b"deallocate all"))
+        assert (answer, bool(crossed)) == ([command_complete("DEALLOCATE ALL"), IN_TRANSACTION], True)
+        assert sqlstates(await driver.ask(query(b"execute a"))) == ["26000"]
+        answer, crossed = await asked(tiers, driver, query(b"deallocate all"))
+        assert (sqlstates(answer), bool(crossed)) == (["25P02"], True)
+
+
 # --- what is remembered ---
 
 ARRAYS: Final = (
@@ -498,7 +542,8 @@ SWITCHES: Final = {
     "prepare": (
         parse(b"a", SQL) + describe_statement(b"a") + sync(), parse(b"b", SQL) + sync(),
         describe_statement(b"a") + sync(), close_statement(b"a") + sync(), close_portal(b"p") + sync(), sync(),
-        parse(b"begin", b"begin") + describe_statement(b"begin") + sync(),
+        parse(b"begin", b"begin") + describe_statement(b"begin") + sync(), query(b"deallocate b"),
+        query(b"deallocate all"),
     ),
     "settings": (
         query(b"set app.a = 'b'"), extended(b"select set_config('app.a', 'c', false)"), query(b"reset app.a"),
