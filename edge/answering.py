@@ -214,6 +214,15 @@ class Answering:
         self._statements.queried_here()
         self.to_client += self.reader.take_words() + answer.body + ready_for_query(self.status)
 
+    def take_unsettled(self, piece: Piece) -> bool:
+        """Likewise while it is not known what the session has set: what begins a transaction does not hang on that."""
+        if piece.tag != Frontend.QUERY or not piece.whole:
+            return False
+        control = control_of(piece.data[5:-1])
+        if control is None or control.verb is Verb.SWITCH:
+            return False
+        return self._say(self._controlled(control, is_idle=self.status == TransactionStatus.IDLE))
+
     def _say(self, answer: bytes | None) -> bool:
         """Answer a simple query, if there is an answer."""
         if answer is None:
