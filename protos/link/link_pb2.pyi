@@ -392,10 +392,12 @@ class GoAway(_message.Message):
     def __init__(self, why: _Optional[str] = ...) -> None: ...
 
 class Ping(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "padding")
     ID_FIELD_NUMBER: _ClassVar[int]
+    PADDING_FIELD_NUMBER: _ClassVar[int]
     id: int
-    def __init__(self, id: _Optional[int] = ...) -> None: ...
+    padding: bytes
+    def __init__(self, id: _Optional[int] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
 class Statement(_message.Message):
     __slots__ = ("slot", "parse")
