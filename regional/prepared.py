@@ -88,6 +88,8 @@ class Prepared:
         describes: it will be described, so it has to be as if nobody had parsed it before.
         """
         name = name_in(message, 5)
+        if pipeline.is_skipping:
+            return True
         if not name.startswith(PREFIX):
             self.expect(pipeline)
             return True
@@ -134,7 +136,9 @@ class Prepared:
         return self._names.get(name)
 
     def need(self, name: bytes, text: bytes, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> None:
-        """A Bind or Describe wants this shared statement: see to it that it is here."""
+        """A Bind or Describe wants this shared statement: see to it that it is here, unless the origin skips that."""
+        if pipeline.is_skipping:
+            return
         if self._has(name, pipeline):
             self._touch(name)
         else:

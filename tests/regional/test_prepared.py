@@ -108,6 +108,40 @@ async def test_a_failing_parse_gives_its_own_error_each_time(side: PoolSide, ori
     assert await made(side) == await there(edge.client()) == 0
 
 
+async def failed_in_the_middle(client: Client) -> None:
+    """The origin skips what this client sends from here on, up to its Sync."""
+    client.send(parse(b"", BAD), flush())
+    assert (await client.more("E")).code == BAD_CODE
+
+
+@beside
+async def test_what_comes_while_the_origin_skips_is_not_taken_for_done(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    one, other = edge.client(), edge.client()
+    for client in (one, other):
+        await client.ask(parse(b"s", b"select 1"), sync())
+    await edge.client().ask(query(b"deallocate all"))
+    assert await made(side) == 0
+    await failed_in_the_middle(one)
+    assert (await one.ask(bind(b"", b"s"), *RUN)).tags == "Z"
+    assert (await other.ask(bind(b"", b"s"), *RUN)).tags == "2DCZ"
+    assert await made(side) == await there(other) == 1
+
+
+@beside
+async def test_a_name_in_use_is_so_though_the_origin_has_skipped_the_same_before(
+    side: PoolSide, origin: Origin
+) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    client = edge.client()
+    await client.ask(parse(b"s", b"select 1"), sync())
+    await failed_in_the_middle(client)
+    assert (await client.ask(parse(b"s", b"select 2"), sync())).tags == "Z"
+    assert (await client.ask(parse(b"s", b"select 2"), sync())).code == "42P05"
+
+
 @beside
 async def test_a_failing_parse_behind_an_unnamed_one_is_not_taken_for_done(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin)
