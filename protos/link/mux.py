@@ -131,6 +131,7 @@ class Mux:
             lane.backlog_bytes = 0
         if lane.backlog:  # the lane stays known until its last bytes have had their credit
             lane.backlog.append(Frame(channel=lane.id, close=close))
+            self._grant(lane, lane.window.thrown_away())
             return
         del self._lanes[lane.id]
         if close is not None:
@@ -146,7 +147,11 @@ class Mux:
     def consumed(self, lane: Lane, size: int, now: float) -> None:
         """The channel's owner has handed on this many received bytes: its sender may send as many more."""
         granted = lane.window.consumed(size, now, max(self.round_trip_s, self.window.base_round_trip_s))
-        if granted and lane.id in self._lanes:
+        if lane.id in self._lanes:
+            self._grant(lane, granted)
+
+    def _grant(self, lane: Lane, granted: int) -> None:
+        if granted:
             self.send_control(Frame(channel=lane.id, credit=Credit(bytes=granted)))
 
     def ping(self, now: float, padding_bytes: int = 0) -> None:
@@ -288,6 +293,8 @@ class Mux:
         lane = self._lanes.get(frame.channel)
         if lane is not None:
             lane.window.received(size)
+            if lane.window.is_closed:
+                self._grant(lane, lane.window.thrown_away())
         if self.received_bytes - self._acknowledged_bytes >= ACKNOWLEDGE_BYTES:
             self._wake()
 
@@ -316,5 +323,5 @@ _SESSION_KINDS: Final = frozenset({"open", "statement", "close"})
 
 #: Kinds of frames that keep a link going and are on no query's path.
 UPKEEP: Final = frozenset({
-    "ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate", "group", "served",
+    "ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate", "group", "statuses",
 })  # fmt: skip
