@@ -393,15 +393,19 @@ async def test_names_that_are_not_there_or_may_be_at_the_origin_are_its_business
     async with two_tiers(side, origin) as tiers:
         await warm(tiers)
         driver = await tiers.connect()
-        answer, crossed = await asked(tiers, driver, query(b"deallocate a"))
-        assert (sqlstates(answer), bool(crossed)) == (["26000"], True)
         await driver.ask(query(b"begin"))
+        await driver.ask(query(b"select 1"))
+        answer, crossed = await asked(tiers, driver, query(b"deallocate all"))
+        assert (answer, bool(crossed)) == ([command_complete("DEALLOCATE ALL"), IN_TRANSACTION], True)
         await driver.ask(query(b"do $$ begin execute 'prepare a as select 1'; end $$"))
         answer, crossed = await asked(tiers, driver, query(b"deallocate all"))
         assert (answer, bool(crossed)) == ([command_complete("DEALLOCATE ALL"), IN_TRANSACTION], True)
         assert sqlstates(await driver.ask(query(b"execute a"))) == ["26000"]
         answer, crossed = await asked(tiers, driver, query(b"deallocate all"))
         assert (sqlstates(answer), bool(crossed)) == (["25P02"], True)
+        await driver.ask(query(b"rollback"))
+        answer, crossed = await asked(tiers, driver, query(b"deallocate a"))
+        assert (sqlstates(answer), bool(crossed)) == (["26000"], True)
 
 
 # --- what is remembered ---
