@@ -8,14 +8,14 @@ in the order in which it came.
 A sans-IO core, and a part of `Session`: it has the transaction status that the client was told last.
 """
 
-from collections.abc import Hashable
 from typing import Final
 
 from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
+from edge.cache.shortcuts import request_of
 from edge.cache.switch import may_be_switch, resets_all
 from edge.cache.unsent import Long
-from edge.control import Held, Outcome, Verb, control_of, outcome_of, tell_switches
+from edge.control import Control, Held, Outcome, Verb, control_of, described, outcome_of, reply_to, tell_switches
 from edge.early import NOTHING, Early
 from edge.group import Group
 from edge.memory import Memory
@@ -25,7 +25,7 @@ from edge.whole import begins_read
 from protos.errors import QueryCancelledError
 from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
-from protos.pg.messages import command_complete, data_row, ready_for_query, service_error
+from protos.pg.messages import command_complete, ready_for_query, service_error
 from protos.pg.parsers import error_fields
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend, TransactionStatus
@@ -34,7 +34,6 @@ _GROUPED: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
 })  # fmt: skip
 _UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
-_NAME: Final = 5  # where that of a Parse's statement or a Bind's portal begins
 
 
 class Answering:
@@ -165,7 +164,7 @@ class Answering:
 
     def take_whole(self, data: bytes) -> bool:
         """Answer a whole group of messages that was answered in the same bytes before."""
-        request = self._request_of(data)
+        request = request_of(data, self._statements)
         shortcut = None if request is None else self.reader.shortcut(request)
         if shortcut is None or not self._may_read(is_idle=self.status == TransactionStatus.IDLE):
             return False
@@ -174,17 +173,6 @@ class Answering:
         self.reader.serve(shortcut.answer)
         self._say(self.reader.tally.take_words() + shortcut.composed + ready_for_query(self.status))
         return True
-
-    def _request_of(self, data: bytes) -> Hashable:
-        """By what a whole group of messages is known, whatever its client calls the statement."""
-        if len(data) <= _NAME or data[_NAME]:
-            return None  # not all of it is there, or it makes something of a name
-        if data[0] == Frontend.PARSE:
-            return data
-        end = data.find(0, _NAME + 1)
-        name = data[_NAME + 1 : end]
-        statement = self._statements.get(name)
-        return None if statement is None else (statement.name, self._statements.told(name), data[end:])
 
     def _may_read(self, *, is_idle: bool) -> bool:
         """Whether answers that are kept may be served now."""
@@ -200,7 +188,7 @@ class Answering:
             if answer is not None:
                 self._serve(answer)
                 return True
-        if self._answer_otherwise(sql, is_idle=is_idle):
+        if self._answer_with(self._known(sql, is_idle=is_idle)):
             if resets_all(piece.data):
                 self.reader.switches.reset(in_transaction=not is_idle)
             return True
@@ -234,25 +222,47 @@ class Answering:
         self.to_client += data
         self.reader.unsent.gathered_bytes += len(data)
 
-    def _answer_otherwise(self, sql: bytes, *, is_idle: bool) -> bool:
-        control = control_of(sql)
-        if control is not None and not self._early.begin and control.verb is not Verb.SWITCH:
-            control = None
-        outcome = None if control is None else outcome_of(control, self.held, is_idle=is_idle)
-        if outcome is not None:
-            self._come_to(outcome)
-            answer = _described(outcome) + self._reply(outcome)
-        else:
-            may_recall = may_be_fact(sql) and command_of(sql) is None
-            has_failed = self.held is not None and self.held.has_failed
-            memo = self.memory.recall(sql, self.held, is_idle=is_idle) if may_recall and not has_failed else None
-            if memo is None:
-                return False
-            self._adopt(memo)
-            answer = memo.answer
+    def take_unsettled(self, piece: Piece) -> bool:
+        """Likewise while it is not known what the session has set: what begins a transaction does not hang on that."""
+        control = control_of(piece.data[5:-1]) if piece.tag == Frontend.QUERY and piece.whole else None
+        if control is None or control.verb is Verb.SWITCH:
+            return False
+        return self._answer_with(self._controlled(control, is_idle=self.status == TransactionStatus.IDLE))
+
+    def _answer_with(self, answer: bytes | None) -> bool:
+        """Answer a simple query, if there is an answer."""
+        if answer is None:
+            return False
         self._statements.queried_here()
         self._say(answer + ready_for_query(self.status))
         return True
+
+    def _known(self, sql: bytes, *, is_idle: bool) -> bytes | None:
+        """The answer to a simple query, where that is not a read's."""
+        control = control_of(sql)
+        answer = None if control is None else self._controlled(control, is_idle=is_idle)
+        if answer is not None or (self.held is not None and self.held.has_failed):
+            return answer
+        command = command_of(sql)
+        if command is not None:
+            may_answer = self._early.prepare and (is_idle or self.held is not None)
+            if not (may_answer and command.tag and self._statements.deallocated_here(command)):
+                return None
+            return command_complete(command.tag)
+        memo = self.memory.recall(sql, self.held, is_idle=is_idle) if may_be_fact(sql) else None
+        if memo is None:
+            return None
+        self._adopt(memo)
+        return memo.answer
+
+    def _controlled(self, control: Control, *, is_idle: bool) -> bytes | None:
+        """The answer to a simple query that is a control statement."""
+        is_on = self._early.begin or control.verb is Verb.SWITCH
+        outcome = outcome_of(control, self.held, is_idle=is_idle) if is_on else None
+        if outcome is None:
+            return None
+        self._come_to(outcome)
+        return described(outcome) + reply_to(outcome, self.reader.switches)
 
     def _adopt(self, memo: Memo) -> None:
         """The request of a memo has been answered with it."""
@@ -270,7 +280,7 @@ class Answering:
                 statements.tell(name, description.digest)
         if group.outcome is not None:
             self._come_to(group.outcome)
-            group.replies[group.executed_at] = self._reply(group.outcome)
+            group.replies[group.executed_at] = reply_to(group.outcome, self.reader.switches)
         if group.memo is not None:
             self._adopt(group.memo)
         if group.kept is not None and group.answer is not None:
@@ -282,7 +292,7 @@ class Answering:
         shortcut = group.shortcut
         if shortcut is not None:
             data = b"".join(piece.data for piece in group.pieces)
-            request = self._request_of(data)
+            request = request_of(data, self._statements)
             if request is not None:
                 self.reader.shorten(request, len(data), shortcut)
 
@@ -292,14 +302,6 @@ class Answering:
             return
         tell_switches(self.reader.switches, outcome, self.held)
         self.hold(outcome.held)
-
-    def _reply(self, outcome: Outcome) -> bytes:
-        """What is said to the execution of a control statement."""
-        switch = outcome.switch
-        if switch is not None and switch.is_bad:
-            return service_error(switch.error, "ERROR")
-        row = data_row([self.reader.switches.value_of(switch.name)]) if switch is not None and switch.rows else b""
-        return row + command_complete(outcome.tag)
 
     def hold(self, held: Held | None) -> None:
         """The session's transaction is this one, or none."""
@@ -311,14 +313,8 @@ class Answering:
 
     def _may_run_here(self, parse: bytes) -> bool:
         """Whether a statement can be more than prepared at the edge."""
-        start = parse.find(0, 5) + 1
-        end = parse.find(0, start)
-        sql = parse[start:end]
+        sql = parse[parse.find(0, 5) + 1 :].partition(b"\0")[0]
         return may_be_fact(sql) or control_of(sql) is not None or (self.reader.is_on and may_be_read(sql))
-
-
-def _described(outcome: Outcome) -> bytes:
-    return b"" if outcome.switch is None else outcome.switch.rows
 
 
 def _no_head(answer: Answer) -> bytes:

@@ -7,16 +7,20 @@ with the place of the message that failed, so the name that the client had in th
 
 import re
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
-from edge.meaning import Statement
+from edge.meaning import Script, Statement
 from edge.registry import Registry
 from protos.link.link_pb2 import Choice, Failed, Frame, Worded
 from protos.pg.messages import parse
 from protos.pg.names import GONE, PREFIX, USED
+from protos.pg.sql_statements import Kind
 
 # In flight at once. An error of a message beyond shows the shared name.
 MAX_USES: Final = 10_000
+# Commands that run one another. PostgreSQL's stack ends at some hundreds.
+MAX_NESTED: Final = 200
 
 _OURS: Final = re.compile(rb"%s|%s|%s[0-9a-f]{32}" % (USED, GONE, PREFIX))
 _EMPTY: Final = parse(b"", b"")
@@ -64,11 +68,46 @@ class Asides:
 
         is_run: else it counts only whether the name stands for anything, which must not fail for what that is.
         """
-        alternatives = self._registry.alternatives(name) if name or number is None else [(0, 0, None)]
+        if is_run:
+            self._make_nested(self._within(name))
         if number is None:
             self._choices = number = self._choices + 1
-        choice = Choice(id=number, name=name)
-        for sync_point, place, statement in alternatives:
+        return self._say(Choice(id=number, name=name), is_run=is_run)
+
+    def make(self, script: Script) -> None:
+        """The message that goes out is a Parse of this command: what it names must be there."""
+        command, _ = script
+        if command.kind is not Kind.FORGET_ALL:
+            runs = command.kind is Kind.EXECUTE
+            self._make_nested([*(self._within(command.name) if runs else ()), (command.name, runs)])
+
+    def _make_nested(self, names: Iterable[tuple[bytes, bool]]) -> None:
+        for name, runs in names:
+            self._say(Choice(name=name, plain=True), is_run=runs)
+
+    def _within(self, name: bytes) -> list[tuple[bytes, bool]]:
+        """The names in the command that a name may stand for, if it does, and whether it runs them; in theirs, too.
+
+        Those come first that are named last.
+        """
+        found: dict[bytes, bool] = {}
+        waiting = [name]
+        while waiting and len(found) < MAX_NESTED:
+            outer = waiting.pop()
+            for _, _, statement in self._registry.alternatives(outer):
+                command = None if statement is None or statement.script is None else statement.script[0]
+                if command is None or command.kind is Kind.FORGET_ALL or command.name == name:
+                    continue
+                runs = command.kind is Kind.EXECUTE
+                if runs and not found.get(command.name, False):
+                    waiting.append(command.name)
+                found[command.name] = found.pop(command.name, False) or runs
+        return list(reversed(found.items()))
+
+    def _say(self, choice: Choice, *, is_run: bool) -> Choice:
+        name = choice.name
+        is_about_all = not (name or choice.id)
+        for sync_point, place, statement in [(0, 0, None)] if is_about_all else self._registry.alternatives(name):
             option = choice.options.add(sync_point=sync_point, place=place)
             if statement is not None:
                 statement = statement if is_run else self._registry.meaning_of(_EMPTY)  # noqa: PLW2901

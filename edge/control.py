@@ -23,6 +23,7 @@ from typing import Final
 import attrs
 
 from edge.cache.switch import Switch, Switches, switch_of
+from protos.pg.messages import command_complete, data_row, service_error
 
 MAX_BYTES: Final = 200
 MAX_MESSAGES: Final = 20  # that open a transaction
@@ -237,3 +238,17 @@ def tell_switches(switches: Switches, outcome: Outcome, held: Held | None) -> No
     elif outcome.tag == "RELEASE" and held is not None:
         switches.uncommitted.sent(b"RELEASE " + held.opening[-1])
     switches.completed(outcome.tag.encode())
+
+
+def described(outcome: Outcome) -> bytes:
+    """The columns of what is said to it."""
+    return b"" if outcome.switch is None else outcome.switch.rows
+
+
+def reply_to(outcome: Outcome, switches: Switches) -> bytes:
+    """What is said to the execution of a control statement, behind its columns."""
+    switch = outcome.switch
+    if switch is not None and switch.is_bad:
+        return service_error(switch.error, "ERROR")
+    row = data_row([switches.value_of(switch.name)]) if switch is not None and switch.rows else b""
+    return row + command_complete(outcome.tag)

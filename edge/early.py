@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from edge.control import Verb, control_of
+from edge.control import Control
 from edge.memos import Memos
 from protos.bounded import Bounded
 from protos.pg.description import digest_of, split_description
@@ -87,11 +87,12 @@ class Early:
         self.memos.forget_all()
         self._descriptions.clear()
 
-    def told_of(self, name: bytes, sql: bytes) -> Description | None:
-        """What a client may be told of a statement before the origin has seen it."""
-        control = control_of(sql)
-        if control is not None and control.switch is not None and control.switch.rows:
-            return Description(NOTHING.parameters, control.switch.rows)
-        if control is not None and (self.begin or control.verb is Verb.SWITCH):
-            return NOTHING
-        return self.description_of(name)
+    def told_of(self, name: bytes, control: Control | None) -> Description | None:
+        """What a client may be told of a statement before the origin has seen it.
+
+        control: what it does to transactions, where that is answered here.
+        """
+        if control is None:
+            return self.description_of(name)
+        rows = b"" if control.switch is None else control.switch.rows
+        return Description(NOTHING.parameters, rows) if rows else NOTHING

@@ -84,6 +84,7 @@ class Group:
         self._is_idle = is_idle
         self._names: dict[bytes, Statement | None] = {}  # as they are in the group
         self._bound: Outcome | None = None
+        self._is_about_switch = False  # no origin knows those
         self._formats: list[int] = []
 
     def told_of_all(self) -> list[tuple[bytes, Description]]:
@@ -110,7 +111,9 @@ class Group:
             return False
         if tag in (Frontend.SYNC, Frontend.FLUSH):
             # What was executed must be settled by its Sync, and nothing can be left of a portal that was not executed.
-            return self._bound is None and (self.outcome is None or tag == Frontend.SYNC)
+            if self.outcome is None:
+                return self._bound is None and (self._early.prepare or self._is_about_switch)
+            return tag == Frontend.SYNC
         take = self._TAKES.get(tag)
         return take is not None and self.outcome is None and take(self, piece)
 
@@ -185,7 +188,7 @@ class Group:
         self.told = [told for told in self.told if told[0] != name]
         if statement.script is not None:
             return False
-        if types != _NO_TYPES or self._control(sql) is None:
+        if self._control(sql, types) is None:
             description = self._early.description_of(statement.name)
             if description is None:
                 return False
@@ -206,7 +209,8 @@ class Group:
         statement = self._statement(name)
         if statement is None or statement.script is not None:
             return False
-        description = self._early.told_of(statement.name, parse_of(statement.parse).sql)
+        _, sql, types = parse_of(statement.parse)
+        description = self._early.told_of(statement.name, self._control(sql, types))
         if description is None:
             return False
         self.told.append((name, description))
@@ -220,7 +224,8 @@ class Group:
         statement = self._statement(name)
         if portal or statement is None or self._bound is not None or not rest.startswith(_NO_PARAMETERS):
             return False
-        control = self._control(parse_of(statement.parse).sql)
+        _, sql, types = parse_of(statement.parse)
+        control = self._control(sql, types)
         self._bound = None if control is None else outcome_of(control, self._held, is_idle=self._is_idle)
         if self._bound is None:
             return False
@@ -239,6 +244,8 @@ class Group:
 
     def _close(self, piece: Piece) -> bool:
         kind, name = target_of(piece.data)
+        if not self._early.prepare:
+            return False
         if kind == _STATEMENT:
             if self._statement(name) is None:
                 return False
@@ -249,8 +256,10 @@ class Group:
         self.replies.append(close_complete())
         return True
 
-    def _control(self, sql: bytes) -> Control | None:
-        control = control_of(sql)
+    def _control(self, sql: bytes, types: bytes) -> Control | None:
+        control = control_of(sql) if types == _NO_TYPES else None
+        if control is not None and control.verb is Verb.SWITCH:
+            self._is_about_switch = True
         return control if self._early.begin or (control is not None and control.verb is Verb.SWITCH) else None
 
     def _statement(self, name: bytes) -> Statement | None:

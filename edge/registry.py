@@ -11,9 +11,10 @@ import os
 from typing import Final
 
 from edge.in_flight import Change, InFlight
-from edge.meaning import Statement, sql_statement_of, statement_of
+from edge.meaning import Script, Statement, sql_statement_of, statement_of
 from protos.errors import StatementMemoryError
 from protos.pg.description import NAME_BYTES
+from protos.pg.sql_statements import Command, Kind
 
 SALT_BYTES: Final = 16
 
@@ -58,6 +59,17 @@ class Registry:
         if statement is not None and statement.scope != self.scope:
             statement = self._named[name] = self._renewed(statement)
         return statement
+
+    def executed(self, command: Command, sql: bytes) -> Script:
+        """The command that a command comes to, if all goes well: what an EXECUTE runs may be one, too."""
+        seen: set[bytes] = set()
+        while command.kind is Kind.EXECUTE and command.name not in seen:
+            statement = self.present(command.name)
+            if statement is None or statement.script is None:
+                break
+            seen.add(command.name)
+            command, sql = statement.script
+        return command, sql
 
     def is_in_doubt(self, name: bytes) -> bool:
         """Whether it hangs on the outcome of an earlier group.

@@ -109,13 +109,12 @@ class Session:
 
     @property
     def _is_at_rest(self) -> bool:
-        """Whether what comes now may be answered here."""
+        """Whether what comes now may be answered here, if it does not hang on what the session has set."""
         return not (
             self.owed
             or self.has_unsynced
             or (self.status == TransactionStatus.INERROR and self.here.held is None)
             or self._is_skipping
-            or self.is_settling
             or self.is_pinned
             or self.is_uncertain
         )
@@ -124,7 +123,8 @@ class Session:
     def _may_be_whole(self) -> bool:
         """Whether what comes now begins a request that may be answered here."""
         here = self.here
-        return self._framer.is_at_boundary and not (here.is_gathering or here.is_waiting) and self._is_at_rest
+        is_free = not (here.is_gathering or here.is_waiting or self.is_settling)
+        return is_free and self._framer.is_at_boundary and self._is_at_rest
 
     def feed(self, data: bytes) -> bytes:
         """Take in bytes of the client; what to send to the origin for them.
@@ -177,7 +177,7 @@ class Session:
                 self._skip(piece.tag)
             elif here.is_gathering or self._is_at_rest:
                 following = pieces[index].tag if index < len(pieces) else 0
-                if not here.take(piece, following):
+                if not (here.take_unsettled(piece) if self.is_settling else here.take(piece, following)):
                     for one in (*here.give_up(), piece):
                         self._take(one, out)
                 elif here.is_waiting:
@@ -192,7 +192,7 @@ class Session:
     def answered(self, settled: int, status: int) -> None:
         """The origin has answered this many sync points; status is that of the last, perhaps with flags."""
         self.owed -= settled
-        self.statements.answered(settled)
+        self.statements.answered(settled, is_over=not self.owed and status & 0xFF == TransactionStatus.IDLE)
         self.here.memory.answered(settled, status)
         self.here.reader.answered(settled, status)
         if status & SETTLING:
@@ -307,7 +307,7 @@ class Session:
     def _take_extended(self, tag: int, piece: bytes, *, whole: bool) -> bytes:
         statements = self.statements
         if not self.owed and not self.has_unsynced:
-            self.learning.begin(is_at_rest=self._is_at_rest)
+            self.learning.begin(is_at_rest=self._is_at_rest and not self.is_settling)
         self.has_unsynced = True
         self.learning.sent(tag, piece, whole=whole)
         if tag == Frontend.PARSE:

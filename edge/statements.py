@@ -15,7 +15,8 @@ The unnamed statement of a session is given to the origin as it is while Parse a
 A Bind in a later group may be served by another connection, so from there on it goes by its shared name too.
 
 SQL's PREPARE, EXECUTE and DEALLOCATE act on the same names. They go out as they are, and a Choice beside them has the
-pool node make what they name under the client's own name, for that lease.
+pool node make what they name under the client's own name, for that lease. A statement of the protocol may be such a
+command itself: what an EXECUTE runs then has what it names made in front of it, and its effect is the session's.
 
 What a session sets later changes the scope of what it parses from then on, and of what it uses again: PostgreSQL parses
 a statement anew, too, once search_path or the role is another. (It does not do so for DateStyle or TimeZone, so a
@@ -40,6 +41,8 @@ from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
 
 _FULL: Final = bind(b"", FULL)
+# That run a command, in one transaction. What one beyond does to a name is not noted.
+MAX_PORTALS: Final = 1_000
 
 
 class Statements:
@@ -52,7 +55,7 @@ class Statements:
         self.asides = Asides(self.registry)
         self._unnamed_is_fresh = False
         self._fresh_script: Script | None = None  # what the unnamed statement is, if it is a command
-        self._portals: dict[bytes, Script] = {}  # those of this group that run a command
+        self._portals: dict[bytes, Script] = {}  # that run a command; some may be gone by now, at the origin
         self._streamed: set[bytes] = set()  # over 1 MiB, under their own names
         self._told: dict[bytes, bytes] = {}  # by the client's names, the digests of the descriptions it was told
 
@@ -89,6 +92,17 @@ class Statements:
         self._unnamed_is_fresh = False
         self.asides.put_back(aside)
 
+    def deallocated_here(self, command: Command) -> bool:
+        """A DEALLOCATE that need not go out, for no connection has a client's names between two transactions.
+
+        Whether it has happened: PostgreSQL refuses a name that is not there.
+        """
+        if command.kind is Kind.DEALLOCATE and command.name not in self.registry:
+            return False
+        self._run(command, b"")
+        self.registry.happened_here()
+        return True
+
     def queried_here(self) -> None:
         """A simple query was answered that did not go out."""
         self.registry.unnamed = None
@@ -100,8 +114,6 @@ class Statements:
     def synced(self) -> None:
         """The group of messages has come to its Sync: another connection may serve the next one."""
         self._unnamed_is_fresh = False
-        if self._portals:
-            self._portals.clear()
         self.registry.next_sync_point()
 
     def queried(self, message: bytes, *, whole: bool = True) -> None:
@@ -119,8 +131,10 @@ class Statements:
                 self._run(command, message[5:-1])
         registry.next_sync_point()
 
-    def answered(self, settled: int) -> None:
-        """So many sync points more have been answered."""
+    def answered(self, settled: int, *, is_over: bool = True) -> None:
+        """So many sync points more have been answered; is_over: all are, and no transaction is open."""
+        if is_over and self._portals:
+            self._portals.clear()
         self.registry.answered(settled)
         if self.asides.uses:
             self.asides.settle()
@@ -137,6 +151,7 @@ class Statements:
 
     def channel_lost(self) -> None:
         """Nothing is on its way."""
+        self._portals.clear()
         self.registry.channel_lost()
         self.asides.clear()
 
@@ -152,16 +167,33 @@ class Statements:
         if registry.is_in_doubt(name) or name not in registry:
             self._told.pop(name, None)
         if not whole:
-            registry.gone(name)
-            self._streamed.add(name)
-            return renamed(message, 5, _hidden(name))
+            return self._too_long(name, message, end)
         self._streamed.discard(name)
         return self._named(name, message, end) if registry.has_room(message) else _FULL
+
+    def _too_long(self, name: bytes, message: bytes, end: int) -> bytes:
+        """A Parse over 1 MiB: the statement has its own name in this lease, unless that is in use."""
+        registry = self.registry
+        is_doubtful = registry.is_in_doubt(name)
+        if is_doubtful or name in registry:
+            self.asides.use(message[5:end])
+        if not is_doubtful and name in registry:
+            return renamed(message, 5, USED)
+        use = _hidden(name)
+        if is_doubtful:
+            choice = self.asides.choose(name, is_run=False)
+            choice.use, use = use, _token(choice)
+            registry.gone(name)
+        self._streamed.add(name)
+        return renamed(message, 5, use)
 
     def _named(self, name: bytes, message: bytes, end: int) -> bytes:
         registry = self.registry
         if registry.is_in_doubt(name):
-            choice = self.asides.choose(name)
+            script = script_of(message, end + 1)
+            if script is not None:
+                self.asides.make(script)
+            choice = self.asides.choose(name, is_run=False)
             choice.use = registry.made(name, message).name
             self.asides.use(message[5:end])
             return renamed(message, 5, _token(choice))
@@ -192,6 +224,8 @@ class Statements:
         portal = message[5 : start - 1]
         if script is not None:
             self._portals[portal] = script
+            if len(self._portals) > MAX_PORTALS:
+                del self._portals[next(iter(self._portals))]
         elif self._portals:
             self._portals.pop(portal, None)
         return sent
@@ -236,10 +270,11 @@ class Statements:
         name = cut(message[start : end_of(message, start)])
         if not name and self._unnamed_is_fresh:
             return self._of_script(message, start, b"", self._fresh_script)
+        statement = registry.present(name)
         if registry.is_in_doubt(name):
             self.asides.use(message[start : end_of(message, start)])
-            return renamed(message, start, _token(self.asides.choose(name))), None
-        statement = registry.present(name)
+            sent = renamed(message, start, _token(self.asides.choose(name)))
+            return sent, None if statement is None else statement.script
         if statement is None:
             return renamed(message, start, self._missing(name, message[start : end_of(message, start)])), None
         if statement.is_sql:
@@ -270,7 +305,9 @@ class Statements:
 
     def _run(self, command: Command, sql: bytes) -> None:
         """A command goes out; it is taken for done."""
-        registry, name = self.registry, command.name
+        registry = self.registry
+        command, sql = registry.executed(command, sql)
+        name = command.name
         is_doubtful = registry.is_in_doubt(name)
         if command.kind is Kind.FORGET_ALL:
             self._told.clear()

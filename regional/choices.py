@@ -31,6 +31,9 @@ from regional.requests import Requests
 if TYPE_CHECKING:
     from regional.origin import Origin
 
+Chain = tuple[Choice, ...]
+"""What a message needs: statements under the client's own names, and at last what its own name stands for."""
+
 MAX_CHOICES: Final = 100_000
 _NAMING: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
 
@@ -38,11 +41,13 @@ _NAMING: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
 class Choices:
     """Of one channel; true while messages are to come that need one."""
 
-    __slots__ = ("_by_id", "_commands", "_failed", "has_commands", "settled")
+    __slots__ = ("_ahead", "_by_id", "_commands", "_count", "_failed", "has_commands", "settled")
 
     def __init__(self) -> None:
-        self._by_id: dict[int, Choice] = {}
-        self._commands: deque[Choice] = deque()
+        self._by_id: dict[int, Chain] = {}
+        self._commands: deque[Chain] = deque()
+        self._ahead: list[Choice] = []  # of the one that comes next
+        self._count = 0
         self._failed: deque[Failed] = deque()
         self.settled = 0
         """Sync points of the channel that are settled."""
@@ -54,12 +59,18 @@ class Choices:
 
     def take(self, choice: Choice) -> None:
         """A message to come needs this."""
-        if len(self._by_id) + len(self._commands) >= MAX_CHOICES or not choice.options:
+        if self._count >= MAX_CHOICES or not choice.options:
             raise RemoteProtocolError("the edge has too many choices open, or one without options")
+        self._count += 1
+        if choice.plain and not choice.id:
+            self._ahead.append(choice)
+            return
+        chain = (*self._ahead, choice)
+        self._ahead = []
         if choice.id:
-            self._by_id[choice.id] = choice
+            self._by_id[choice.id] = chain
         else:
-            self._commands.append(choice)
+            self._commands.append(chain)
 
     def tell(self, sync_point: int, end: int, progress: Progress, say: Callable[[Frame], None]) -> None:
         """If an error ended what lies between these sync points, the edge hears what of it has not happened."""
@@ -104,17 +115,20 @@ class Choices:
         """
         ready: list[Piece] = []
         for index, piece in enumerate(pieces):
-            choice = self._about(piece)
-            if choice is None:
+            chain = self._about(piece)
+            if chain is None:
                 ready.append(piece)
                 continue
-            waits = len(choice.options) > 1 and choice.options[0].sync_point >= self.settled
+            waits = any(len(one.options) > 1 and one.options[0].sync_point >= self.settled for one in chain)
             if waits and (ready or not takes_none):
                 return ready, pieces[index:]
+            self._count -= len(chain)
+            *ahead, choice = chain
+            ready += (self._made(one, texts, ends=not choice.id) for one in ahead)
             ready += self._chosen(choice, piece, texts)
         return ready, []
 
-    def _about(self, piece: Piece) -> Choice | None:
+    def _about(self, piece: Piece) -> Chain | None:
         if piece.tag in _NAMING:
             if piece.tag == Frontend.DESCRIBE and piece.data[5:6] != b"S":
                 return None
@@ -127,24 +141,28 @@ class Choices:
         return None
 
     def _chosen(self, choice: Choice, piece: Piece, texts: Mapping[bytes, bytes]) -> list[Piece]:
-        option = self._outcome(choice)
-        text = texts.get(option.statement) if option.statement else None
         if not choice.id:
             self._commands.popleft()
             self.has_commands = True
-            return [plain_piece(choice.name, text, is_sql=option.sql, ends=True), piece]
+            return [self._made(choice, texts, ends=True), piece]
         del self._by_id[choice.id]
         if choice.plain:
-            made = plain_piece(choice.name, text, is_sql=option.sql, ends=False)
-            return [made, renamed_statement(piece, choice.use)]
+            return [self._made(choice, texts, ends=False), renamed_statement(piece, choice.use)]
+        option = self._outcome(choice)
         if piece.tag == Frontend.PARSE:
             return [renamed_statement(piece, USED if option.statement else choice.use)]
         if not option.statement:
             return [renamed_statement(piece, GONE if choice.name else MISSING)]
         if option.sql:
-            made = plain_piece(choice.name, text, is_sql=True, ends=False, is_bound=True)
+            made = plain_piece(choice.name, texts.get(option.statement), is_sql=True, ends=False, is_bound=True)
             return [made, renamed_statement(piece, choice.name)]
         return [renamed_statement(piece, option.statement)]
+
+    def _made(self, choice: Choice, texts: Mapping[bytes, bytes], *, ends: bool) -> Piece:
+        """What has a statement made under the client's name. ends: a Query comes next."""
+        option = self._outcome(choice)
+        text = texts.get(option.statement) if option.statement else None
+        return plain_piece(choice.name, text, is_sql=option.sql, ends=ends)
 
     def _outcome(self, choice: Choice) -> Option:
         """The first option whose message has happened."""

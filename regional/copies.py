@@ -55,6 +55,14 @@ class Copies:
         """It is not there any more, or nobody knows."""
         self._by_name.pop(name, None)
 
+    def taken(self, name: bytes) -> Copy | None:
+        """Nobody knows whether it is still there; what is to be put back if it is."""
+        return self._by_name.pop(name, None)
+
+    def put_back(self, name: bytes, copy: Copy) -> None:
+        """It was there all the time."""
+        self._by_name[name] = copy
+
     def clear(self) -> None:
         self._by_name.clear()
         self._asked.clear()

@@ -4,7 +4,7 @@ A shared connection has no such names between leases. What a command is about to
 messages of ours: a Close of the name, which PostgreSQL does not mind if nothing has it, then the Parse of a statement
 of the protocol, or the PREPARE itself, run by the extended protocol because a Query would end the transaction that
 messages of a pipeline share. So the origin holds the same under that name as the session does, and says what it would
-say. DEALLOCATE ALL takes them away when the lease has ended.
+say. They are taken away when the lease has ended (`settling`).
 """
 
 from typing import Final
@@ -54,6 +54,10 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
     else:
         prepared.expect(pipeline)
         _say(renamed(text, name), pipeline, out)
+        start = text.index(0, 5) + 1
+        command = command_of(text[start : text.index(0, start)])
+        if command is not None and command.kind is Kind.FORGET_ALL:
+            prepared.doubt()
     if ends:
         _say(sync(), pipeline, out)
 

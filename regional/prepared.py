@@ -9,10 +9,14 @@ A Parse counts as done when its ParseComplete comes. An error ends its group of 
 group that were not confirmed before, and the Closes that were to make room; both are noted by the number of sync points
 before them. Whether such a statement is there is *doubtful* then, and so it is for a later group that was sent before
 anybody knew. A doubtful one is closed before it is made again: PostgreSQL does not mind a Close of what is not there.
+
+A text that may have taken statements away makes all of them doubtful. When its lease has ended the connection is asked
+which ones it has (`reconcile`), and those that were not touched are as good as before.
 """
 
 import re
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from protos.errors import RemoteProtocolError, StatementMemoryError
@@ -21,7 +25,7 @@ from protos.pg.messages import close_statement, parse, parse_complete, service_e
 from protos.pg.names import FULL, MISSING, PREFIX, USED, with_name
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
-from regional.copies import Copies
+from regional.copies import Copies, Copy
 from regional.meaning import Meaning
 
 MAX_STATEMENTS: Final = 500
@@ -40,19 +44,29 @@ _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 class Prepared:
     """Of one connection."""
 
-    __slots__ = ("_closing", "_doubtful", "_names", "_unconfirmed", "copies", "has_private", "plain")
+    __slots__ = ("_before", "_closing", "_doubtful", "_names", "_private", "_unconfirmed", "copies", "plain")
 
     def __init__(self, meaning: Meaning | None = None) -> None:
         self.copies = Copies(meaning or Meaning())
         self._names: dict[bytes, bytes] = {}  # to the Parse message, least recently used first
         self.plain: dict[bytes, bool] = {}
         """Names of clients' own that may be here (`plain`); true for one that the next message means."""
-        self.has_private = False
-        """A statement here was parsed under settings of its transaction; it has to go with the lease."""
+        self._private: set[bytes] = set()  # parsed under settings of a transaction; they have to go with the lease
+        self._before: dict[bytes, tuple[bytes, Copy | None]] = {}  # what was here before it became doubtful
         # With the sync points before them; an empty name is a Parse of no shared statement.
         self._unconfirmed: deque[tuple[bytes, int]] = deque()
         self._closing: deque[tuple[bytes, int]] = deque()
         self._doubtful: set[bytes] = set()
+
+    @property
+    def has_private(self) -> bool:
+        """A statement here was parsed under settings of its transaction; it has to go with the lease."""
+        return bool(self._private)
+
+    @property
+    def is_worth_asking(self) -> bool:
+        """Whether statements may be here that are as good as before, whatever a lease has done."""
+        return bool(self._names or self._before)
 
     @property
     def is_unsure(self) -> bool:
@@ -74,6 +88,8 @@ class Prepared:
         describes: it will be described, so it has to be as if nobody had parsed it before.
         """
         name = name_in(message, 5)
+        if pipeline.is_skipping:
+            return True
         if not name.startswith(PREFIX):
             self.expect(pipeline)
             return True
@@ -83,7 +99,7 @@ class Prepared:
             self.expect(pipeline)
             return True
         if is_private:
-            self.has_private = True
+            self._private.add(name)
             if self._names.pop(name, None) is not None:
                 self._doubtful.add(name)
         elif self._has(name, pipeline):
@@ -98,14 +114,20 @@ class Prepared:
         self._add(name, message, pipeline, out)
         return True
 
+    def parse_in_part(self, beginning: bytes, pipeline: Pipeline, out: list[bytes]) -> str:
+        """Look at the beginning of a client's Parse that is streamed; why its connection has to close, if it has."""
+        self.parse(beginning, pipeline, out, is_private=False)
+        return "" if name_in(beginning, 5) == USED else "a statement over 1 MiB"
+
     def expect(self, pipeline: Pipeline) -> None:
         """A Parse of no shared statement goes out."""
         self._unconfirmed.append((b"", _group(pipeline)))
 
     def doubt(self) -> None:
         """A statement goes out that may take all away."""
-        for name in self._names:
-            self.copies.gone(name)
+        if len(self._before) + len(self._names) > MAX_STATEMENTS:
+            self._before.clear()
+        self._before |= {name: (text, self.copies.taken(name)) for name, text in self._names.items()}
         self._doubtful.update(self._names)
         self._names.clear()
 
@@ -114,7 +136,9 @@ class Prepared:
         return self._names.get(name)
 
     def need(self, name: bytes, text: bytes, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> None:
-        """A Bind or Describe wants this shared statement: see to it that it is here."""
+        """A Bind or Describe wants this shared statement: see to it that it is here, unless the origin skips that."""
+        if pipeline.is_skipping:
+            return
         if self._has(name, pipeline):
             self._touch(name)
         else:
@@ -124,7 +148,8 @@ class Prepared:
         """Parse this shared statement, anew if it is here."""
         if name in self._names:
             self._doubtful.add(name)
-        self.has_private = self.has_private or is_private
+        if is_private:
+            self._private.add(name)
         self._add(name, text, pipeline, out)
         pipeline.inject(Frontend.PARSE)
         out.append(text)
@@ -160,6 +185,24 @@ class Prepared:
         while self._closing and self._closing[0][1] < settled:
             self._closing.popleft()
 
+    def reconcile(self, there: Iterable[bytes]) -> list[bytes]:
+        """The lease has ended, and the connection has these shared names; those that it is not to keep.
+
+        It has none of clients' own names any more then.
+        """
+        found = dict.fromkeys(there)
+        known = self._before | {name: (text, None) for name, text in self._names.items()}
+        kept = {name: known[name] for name in known if name in found and name not in self._private}
+        for name, (_, copy) in kept.items():
+            if copy is not None and name not in self._names:
+                self.copies.put_back(name, copy)
+        for name in self._names.keys() - kept.keys():
+            self.copies.gone(name)
+        self._names = {name: text for name, (text, _) in kept.items()}
+        for what in (self.plain, self._before, self._private, self._doubtful):
+            what.clear()
+        return [name for name in found if name not in kept]
+
     def forget(self) -> None:
         """They are gone from the connection, all of them."""
         self.copies.clear()
@@ -168,7 +211,8 @@ class Prepared:
         self._unconfirmed.clear()
         self._closing.clear()
         self._doubtful.clear()
-        self.has_private = False
+        self._private.clear()
+        self._before.clear()
 
     def _has(self, name: bytes, pipeline: Pipeline) -> bool:
         """Whether it is there for certain, if what was sent in this group goes well."""
@@ -193,6 +237,7 @@ class Prepared:
             del self._names[oldest]
             self.copies.gone(oldest)
             self._close(oldest, group, pipeline, out)
+        self._before.pop(name, None)
         self._names[name] = text
         self.copies.parsed(name)
         self._unconfirmed.append((name, group))

@@ -60,7 +60,7 @@ class Residue(enum.IntFlag):
 
     @property
     def statements_lost(self) -> bool:
-        """`reset_sql` runs DEALLOCATE ALL: the prepared statements of this connection are gone."""
+        """Prepared statements may be there that are not the shared ones, or some of those may be gone."""
         return self.value & _STATEMENTS != 0
 
     @property

@@ -147,7 +147,7 @@ class Scrutiny:
         if not piece.whole:
             self.residue |= _UNKNOWN
             self.facts.spoil()
-            self.must_close = "a statement over 1 MiB"
+            self.must_close = self.prepared.parse_in_part(piece.data, pipeline, out) or self.must_close
             if self._resets is not None:
                 self._resets.parsed(piece.data)
             return piece

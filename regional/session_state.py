@@ -23,6 +23,7 @@ import attrs
 
 from protos.errors import UnsupportedError
 from protos.pg.messages import notice_response
+from protos.pg.names import PREFIX
 from protos.pg.parsers import error_fields
 from regional.configuration import SessionState
 from regional.exchange import Exchange
@@ -31,6 +32,7 @@ from regional.profile import Profile, quote_literal
 from regional.residue import Residue
 
 MAX_NAMES: Final = 200
+MAX_PREPARED: Final = 2_000  # statements of a connection that are looked through one by one
 _IDENTITIES: Final = ("role", "session_authorization")
 
 # Of the transaction, although they say that they are the session's.
@@ -127,6 +129,22 @@ LEFT_SQL: Final = (
     "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
 )
 """Of this connection, outside a transaction: session advisory locks, statements of SQL's PREPARE, other statements."""
+
+_IS_SHARED: Final = f"(NOT from_sql AND pg_catalog.left(name,{len(PREFIX)}) OPERATOR(pg_catalog.=) '{PREFIX.decode()}')"
+_DEALLOCATE: Final = (
+    "'DEALLOCATE \"' OPERATOR(pg_catalog.||) pg_catalog.replace(name,'\"','\"\"') OPERATOR(pg_catalog.||) '\"'"
+)
+PREPARED_SQL: Final = (
+    f"SELECT pg_catalog.string_agg(name,' ') FILTER (WHERE {_IS_SHARED}),"
+    f"pg_catalog.count(*) FILTER (WHERE NOT {_IS_SHARED}),"
+    f"CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<=) {MAX_PREPARED} "
+    f"THEN pg_catalog.string_agg({_DEALLOCATE},';') FILTER (WHERE NOT {_IS_SHARED}) END "
+    "FROM pg_catalog.pg_prepared_statements"
+)
+"""Of this connection: the names of its shared statements, how many others it has, and what takes those away.
+
+The last is NULL where there are none, or too many.
+"""
 
 
 @attrs.frozen

@@ -18,7 +18,7 @@ from regional import complaints
 from regional.exchange import Exchange
 from regional.profile import Profile
 from regional.residue import Residue, reset_sql
-from regional.session_state import LEFT_SQL, harvest_sql, read
+from regional.session_state import LEFT_SQL, PREPARED_SQL, harvest_sql, read
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -118,7 +118,8 @@ def clean(tenant: "Tenant", origin: "Origin") -> None:
     if not residue.needs_reset:
         tenant.lease_ended(origin)
         return
-    if residue.statements_lost:
+    asks = residue.statements_lost and origin.prepared.is_worth_asking
+    if residue.statements_lost and not asks:
         origin.prepared.forget()
     if residue.resets_settings:
         origin.profile = BETWEEN
@@ -128,8 +129,9 @@ def clean(tenant: "Tenant", origin: "Origin") -> None:
     def cleaned(exchange: Exchange) -> None:
         _cleaned(tenant, origin, residue, exchange)
 
-    sql = reset_sql(residue)
-    origin.run(LEFT_SQL.encode() + b";" + sql if residue & Residue.LOCKS else sql, cleaned)
+    sql = [LEFT_SQL] if residue & Residue.LOCKS else []
+    sql += [reset_sql(residue & ~Residue.STATEMENTS).decode(), PREPARED_SQL] if asks else [reset_sql(residue).decode()]
+    origin.run(";".join(filter(None, sql)).encode(), cleaned)
 
 
 def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exchange) -> None:
@@ -149,7 +151,30 @@ def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exc
             origin.residue |= Residue.STATEMENTS  # a function has run PREPARE or DEALLOCATE; only this shows it
     if residue.resets_settings:
         origin.profile = Profile.of(())
-    tenant.lease_ended(origin)
+    if residue.statements_lost and origin.prepared.is_worth_asking:
+        _reconcile(tenant, origin, exchange)
+    else:
+        tenant.lease_ended(origin)
+
+
+def _reconcile(tenant: "Tenant", origin: "Origin", exchange: Exchange) -> None:
+    """Take away the prepared statements that are not the shared ones, or all of them if they are too many."""
+    shared, others, unwanted = exchange.rows[-1]
+    if others != b"0" and unwanted is None:
+        origin.prepared.forget()
+        origin.residue |= Residue.STATEMENTS
+        tenant.lease_ended(origin)
+        return
+    dropped = origin.prepared.reconcile((shared or b"").split())
+    sql = b";".join(([unwanted] if unwanted else []) + [b'DEALLOCATE "%s"' % name for name in dropped])
+    if not sql:
+        tenant.lease_ended(origin)
+        return
+
+    def deallocated(exchange: Exchange) -> None:
+        _cleaned(tenant, origin, Residue.CLEAN, exchange)
+
+    origin.run(sql, deallocated)
 
 
 def _name(tenant: "Tenant") -> str:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from protos.pg.tags import Frontend
+
 if TYPE_CHECKING:
     from edge.cache.answers import Answer
+    from edge.statements import Statements
 
 MAX_BYTES: Final = 8 << 10  # of request and answer; what is longer takes the long way, which hardly matters then
 MAX_OF_AN_ANSWER: Final = 4
+_NAME: Final = 5  # where that of a Parse's statement or a Bind's portal begins
 
 
 @attrs.frozen
@@ -54,3 +58,15 @@ class Shortcuts:
         """An answer is gone."""
         for key in self._keys.pop(answer_key, ()):
             del self.by_key[key]
+
+
+def request_of(data: bytes, statements: "Statements") -> Hashable:
+    """By what a whole group of messages is known, whatever its client calls the statement; None if by nothing."""
+    if len(data) <= _NAME or data[_NAME]:
+        return None  # not all of it is there, or it makes something of a name
+    if data[0] == Frontend.PARSE:
+        return data
+    end = data.find(0, _NAME + 1)
+    name = data[_NAME + 1 : end]
+    statement = statements.get(name)
+    return None if statement is None else (statement.name, statements.told(name), data[end:])

@@ -57,6 +57,15 @@ class Command:
 
     kind: Kind
     name: bytes = b""
+    resets: bool = False
+    """It is a DISCARD ALL, which does more."""
+
+    @property
+    def tag(self) -> str:
+        """Of its CommandComplete, if it does nothing but take statements away; else empty."""
+        if self.kind is Kind.FORGET_ALL:
+            return "" if self.resets else "DEALLOCATE ALL"
+        return "DEALLOCATE" if self.kind is Kind.DEALLOCATE else ""
 
 
 def command_of(sql: bytes) -> Command | None:
@@ -71,7 +80,7 @@ def command_of(sql: bytes) -> Command | None:
     if match["execute"]:
         return _named(Kind.EXECUTE, match["quoted2"], match["plain2"])
     if match["discard"] or (match["plain3"] or b"").lower() == b"all":
-        return Command(Kind.FORGET_ALL)
+        return Command(Kind.FORGET_ALL, resets=match["discard"] is not None)
     return _named(Kind.DEALLOCATE, match["quoted3"], match["plain3"])
 
 

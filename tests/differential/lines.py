@@ -127,6 +127,9 @@ PREPARED: Final = (
     ("select $1::int / $2::int", ("1", "0")),
     ("select word from nowhere", ()),
     ("", ()),
+    ("execute s3", ()),
+    ("deallocate s3", ()),
+    ("prepare s3 as select 'made', 3", ()),
 )
 NAMES: Final = tuple(f"s{number}" for number in range(len(PREPARED)))
 # SQL that is about prepared statements by name, which are those of the protocol too.
@@ -137,7 +140,7 @@ COMMANDS: Final = (
     "execute s4('said')", "execute s5(1)", "execute s6", "execute s7", "execute unknown", 'execute "s8" (4, 2)',
     "deallocate s0", "deallocate prepare s1", "deallocate S2", "deallocate unknown", "deallocate all", "discard all",
     "discard plans", "execute s0 (", "deallocate prepare all", "prepare s6 as insert into items values ($1, 'made', 1)",
-    "execute s6 (80)", "execute s9",
+    "execute s6 (80)", "execute s9", "execute s11", "execute s12", "execute s13", "execute s3",
 )  # fmt: skip
 ODD_VALUES: Final = (None, "x", "7", "2024-13-01")
 
@@ -194,6 +197,10 @@ def at_once(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     return (attrs.evolve(chunks[0], says=tuple(say for one in chunks for say in one.says)),)
 
 
+def _made(name: str, sql: str) -> tuple[Say, Say]:
+    return close_statement(name), parse(name, sql)
+
+
 TOPICS: Final = (
     _asked(REFUSED, "listen news", "unlisten news"),
     _asked(REFUSED, "begin", "listen news", "rollback"),
@@ -222,11 +229,41 @@ TOPICS: Final = (
     _asked("", "begin", "declare c cursor for select * from generate_series(1, 6)", "fetch 2 from c", "savepoint a",
            "fetch 1 from c", "rollback to a", "fetch 2 from c", "commit"),
     _asked("", "begin", "insert into parts values (3, 77)", "commit"),
+    # Statements of the protocol that are commands about others, run by SQL and by the protocol.
+    apart(
+        "", (*_made("deep", "select 5 as five"), *_made("middle", "execute deep"), sync()), (query("execute middle"),),
+        (describe_statement("middle"), bind("", "middle"), describe_portal(""), execute(), sync()),
+        (*_made("top", "execute middle"), sync()), (query("execute top"),),
+        (*_made("drops", "deallocate deep"), sync()), (query("execute drops"),), (bind("", "deep"), sync()),
+        (query("execute top"),), (bind("", "drops"), execute(), sync()),
+    ),
+    apart(
+        "", (close_statement("made"), *_made("makes", "prepare made (int) as select $1 + 1"), sync()),
+        (query("execute makes"),), (query("execute made (4)"),), (query("execute makes"),),
+        (bind("", "made", "5"), execute(), sync()), (*_made("drops", "deallocate made"), bind("", "drops"), execute(),
+        execute(), sync()), (query("execute makes"),), (query("execute drops"),), (query("execute made (6)"),),
+    ),
+    apart(
+        "", (*_made("deep", "select 5"), *_made("drops", "deallocate all"), sync()), (query("execute drops"),),
+        (bind("", "deep"), execute(), sync()), (query("execute drops"),), (*_made("deep", "select 6"), sync()),
+        (query("execute deep"),), (bind("", "deep"), execute(), sync()),
+    ),
+    apart(
+        "", (*_made("deep", "select 5"), *_made("drops", "deallocate deep"), *_made("itself", "execute itself (1)"),
+        sync()), (query("begin"),), (bind("late", "drops"), sync()), (query("execute deep"),), (execute("late"),
+        sync()), (query("execute deep"),), (query("rollback"),), (bind("", "deep"), execute(), sync()),
+        (query("deallocate itself"),), (query("execute itself"),),
+    ),
 )  # fmt: skip
 
 
+LONG: Final = "select 1 -- " + "x" * (1 << 20)
+BEGINS: Final = ("begin", "savepoint a1", "set transaction read only", "rollback")
+TYPED: Final = (bind("", ""), execute())
+
 SHOWN: Final = (
     *(Conversation(PARAMETERS[1], steps, name=steps[0].topic or steps[-2].says[0].sql) for steps in TOPICS),
+    *(Conversation(PARAMETERS[1], at_once(steps), name="at once, " + steps[-2].says[0].sql) for steps in TOPICS[-4:]),
     Conversation((), (chunk(query("show application_name")),), name=APPLICATION_NAME),
     Conversation(
         PARAMETERS[1],
@@ -259,6 +296,32 @@ SHOWN: Final = (
         PARAMETERS[1],
         (chunk(parse("", "begin"), bind("", ""), execute(), sync()), chunk(execute("", 1), sync())),
         name=PORTAL_OF_BEGIN,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            chunk(parse("used", "select 1"), sync()),
+            chunk(parse("used", LONG), bind("", "used"), execute(), sync()),
+            chunk(bind("", "used"), execute(), sync(), parse("used", LONG), sync(), query("select 2")),
+            chunk(parse("used", "selec " + LONG), sync(), bind("", "used"), execute(), sync()),
+            chunk(close_statement("used"), sync(), parse("used", LONG), sync(), query("select 3")),
+            chunk(parse("again", "select 4"), sync(), parse("again", LONG), sync(), bind("", "again"), sync()),
+            chunk(query("begin")),
+            chunk(parse("again", LONG), sync()),
+            chunk(query("rollback")),
+            chunk(bind("", "again"), execute(), sync()),
+        ),
+        name="a Parse of over 1 MiB under a name in use",
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            *(chunk(parse("", sql, *types), *TYPED, sync()) for types in ((23,), (0,), (23, 25)) for sql in BEGINS),
+            *(chunk(parse("", sql, 23), describe_statement(""), sync()) for sql in BEGINS),
+            *(chunk(parse("", sql, 23), bind("", "", "1"), execute(), sync()) for sql in BEGINS),
+        )
+        * 2,
+        name="what begins or ends a transaction, with types of parameters",
     ),
     Conversation(
         PARAMETERS[1],

@@ -37,15 +37,15 @@ class Say:
     @property
     def sql(self) -> str:
         """The SQL of a Query or Parse."""
-        return str(self.arguments[-1 if self.tag == "P" else 0]) if self.tag in "QP" else ""
+        return str(self.arguments[1 if self.tag == "P" else 0]) if self.tag in "QP" else ""
 
 
 def query(sql: str) -> Say:
     return Say("query", (sql,), messages.query(sql.encode()))
 
 
-def parse(name: str, sql: str) -> Say:
-    return Say("parse", (name, sql), messages.parse(name.encode(), sql.encode()))
+def parse(name: str, sql: str, *types: int) -> Say:
+    return Say("parse", (name, sql, *types), messages.parse(name.encode(), sql.encode(), types))
 
 
 def bind(portal: str, statement: str, *values: str | None, binary: bool = False) -> Say:

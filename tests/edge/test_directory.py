@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.directory import MAX_KNOWN_PAIRS, Directory, Entry, Pair, RefusedSettingError
-from protos.link.link_pb2 import Resolution, Setting
+from edge.early import NOTHING
+from protos.link.link_pb2 import Early, Resolution, Setting
 from protos.link.settings import raw, text
 from protos.pg.messages import error_response
 from tests.support.stage import NAME, PARAMETERS, USER, configuration, settings
@@ -53,6 +54,17 @@ def test_the_newer_version_holds_whichever_comes_last() -> None:
     assert directory.user_exists_elsewhere(USER) is None
     same = entry(directory, version=5, credentials_version=5, user="ot_new")
     assert directory.get(NAME) is same, "the same version may say more of what was learnt"
+
+
+def test_what_is_switched_off_is_off_for_the_sessions_that_there_are() -> None:
+    directory = Directory()
+    early = entry(directory, early=Early(begin=True, prepare=True, remember=True)).early
+    early.learn(b"s", NOTHING)
+    early.memos.keep(b"request", b"answer", None, ages=False)
+    assert early.description_of(b"s") is NOTHING
+    assert entry(directory, version=2, early=Early()).early is early
+    assert not early.is_on
+    assert (len(early), len(early.memos)) == (0, 0)
 
 
 def test_a_user_of_an_older_version_is_gone_with_it() -> None:

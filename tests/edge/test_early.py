@@ -1,5 +1,6 @@
 """What an edge knows of statements that it has not seen the origin prepare."""
 
+from edge.control import control_of
 from edge.early import MAX_DESCRIPTION_BYTES, NOTHING, Description, Early
 from protos.pg.description import digest_of
 from protos.pg.messages import no_data, parameter_description, row_description
@@ -41,11 +42,17 @@ def test_nothing_is_known_where_it_is_not_allowed() -> None:
     early = Early()
     early.learn(b"x", ONE)
     assert early.description_of(b"x") is None
-    assert early.told_of(b"b", b"begin") is None
     early.allow(begin=True, prepare=True, remember=False)
     assert early.description_of(b"x") == ONE
-    assert early.told_of(b"b", b"begin") is NOTHING
-    assert early.told_of(b"x", b"select 1") == ONE
+    assert early.told_of(b"x", None) == ONE
+
+
+def test_a_control_statement_is_described_without_knowledge() -> None:
+    early = Early()
+    assert early.told_of(b"b", control_of(b"begin")) is NOTHING
+    shown = early.told_of(b"b", control_of(b"show onetrip.cache"))
+    assert shown is not None
+    assert shown.rows == row_description(["onetrip.cache"])
 
 
 def test_the_least_recently_used_make_room() -> None:

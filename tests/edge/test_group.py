@@ -41,6 +41,7 @@ class Scene:
     def __init__(self, held: Held | None = None, *, is_idle: bool = True) -> None:
         self.statements = Statements(b"scope")
         self.statements.parse(parse(b"old", SQL), whole=True)
+        self.statements.parse(parse(b"typed", b"begin", [23]), whole=True)
         self.early = Early(begin=True, prepare=True)
         self.early.learn(self.statements.meaning_of(parse(b"", SQL)).name, KNOWN)
         self.held = held
@@ -93,6 +94,9 @@ def test_what_the_client_is_told_and_changes_is_noted() -> None:
         (execute(),),
         (parse(b"", b"begin"), bind(b"p", b"")),
         (parse(b"", b"begin"), bind(b"", b"", [b"1"])),
+        (parse(b"", b"begin", [23]),),
+        (bind(b"", b"typed"),),
+        (describe_statement(b"typed"),),
         (parse(b"", b"begin"), bind(b"", b""), sync()),  # the portal would be left
         (parse(b"", b"begin"), bind(b"", b""), flush()),
         (parse(b"", b"begin"), bind(b"", b""), bind(b"", b"")),
@@ -148,3 +152,22 @@ def test_portals_are_closed_where_there_are_none() -> None:
 def test_a_closed_statement_is_gone_for_the_rest_of_the_group() -> None:
     assert Scene().replies(close_statement(b"old"), describe_statement(b"old")) is None
     assert Scene().replies(close_statement(b"old"), parse(b"old", SQL), sync()) == [close_complete(), parse_complete()]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (sync(),),
+        (flush(),),
+        (close_statement(b"old"),),
+        (close_portal(b"p"),),
+        (parse(b"", SQL),),
+        (parse(b"c", b"begin"), describe_statement(b"c"), sync()),
+    ],
+)
+def test_nothing_is_prepared_here_where_that_is_switched_off(messages: tuple[bytes, ...]) -> None:
+    scene = Scene()
+    assert scene.replies(*messages) is not None
+    scene.early.allow(begin=True, prepare=False, remember=True)
+    assert scene.replies(*messages) is None
+    assert scene.replies(parse(b"", b"begin"), bind(b"", b""), execute(), sync()) is not None

@@ -77,6 +77,17 @@ def test_what_a_request_has_set_is_kept_with_it() -> None:
     assert memory.state == b"then"
 
 
+def test_what_a_request_has_set_is_kept_though_another_is_under_way() -> None:
+    memos = Memos()
+    memory = Memory(memos, b"state", NOTHING_UNSENT)
+    taught(memory, IDLE | FACT | SETTLING)
+    memory.opened(Held((b"BEGIN",)))
+    memory.state_known(THEN, is_pinned=False)
+    memory.heard(ANSWER)
+    memory.answered(1, ord("T"))
+    assert recalled(memos) == ANSWER
+
+
 def test_a_session_that_is_pinned_teaches_nothing() -> None:
     memos = Memos()
     memory = Memory(memos, b"state", NOTHING_UNSENT)

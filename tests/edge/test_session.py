@@ -15,11 +15,13 @@ from edge.meaning import statement_of
 from edge.memos import Settings
 from edge.session import Session
 from protos.errors import RemoteProtocolError
+from protos.link.settings import FACT, SETTLING
 from protos.pg import messages
 from protos.pg.framer import MAX_WHOLE_BYTES
 from protos.pg.messages import (
     bind,
     close_statement,
+    command_complete,
     copy_data,
     copy_done,
     copy_fail,
@@ -438,3 +440,39 @@ def test_a_begin_that_was_pipelined_and_refused_has_failed(begin: bytes) -> None
     assert session.feed(query(b"insert into t values (1)")), "it crosses with what makes it fail"
     assert session.opening is not None
     assert session.opening.has_failed
+
+
+def test_a_begin_is_held_while_it_is_not_known_what_the_session_has_set() -> None:
+    session = Session(SETTINGS, Early(begin=True))
+    session.feed(query(b"set a.b = 1"))
+    session.answered(1, IDLE | SETTLING)
+    assert session.feed(query(b"begin")) == b""
+    assert session.here.to_client == command_complete("BEGIN") + ready_for_query(INTRANS)
+    assert not session.is_quiet
+    session.state_known(SETTINGS, is_pinned=False)
+    assert session.is_quiet
+    assert session.feed(query(b"select 1"))
+    assert session.opening is not None
+    assert session.opening.opening == (b"BEGIN",)
+
+
+@pytest.mark.parametrize("sql", [b"set a.b = 1", b"select version()", b"deallocate all", b"set onetrip.cache = off"])
+def test_what_may_hang_on_what_the_session_has_set_crosses_meanwhile(sql: bytes) -> None:
+    early = Early(begin=True, prepare=True, remember=True)
+    early.memos.keep((SETTINGS.state, (), sql), command_complete("X"), None, ages=False)
+    session = Session(SETTINGS, early)
+    session.feed(query(b"select set_config('a.b', 'c', false)"))
+    session.answered(1, IDLE | SETTLING)
+    assert session.feed(query(sql)) == query(sql)
+
+
+def test_a_setting_is_remembered_though_a_transaction_begins_at_once() -> None:
+    early = Early(begin=True, remember=True)
+    for is_known in (False, True):
+        session = Session(SETTINGS, early)
+        assert bool(session.feed(query(b"set a.b = 1"))) == (not is_known)
+        if not is_known:
+            session.heard(command_complete("SET") + READY)
+            session.answered(1, IDLE | FACT | SETTLING)
+            session.feed(query(b"begin") + query(b"select 1"))
+            session.state_known(SETTINGS, is_pinned=False)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.asides import MAX_NESTED
 from edge.meaning import Statement, statement_of
-from edge.statements import Statements
+from edge.statements import MAX_PORTALS, Statements
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.link.link_pb2 import Failed, Worded
 from protos.pg import messages
@@ -341,6 +342,95 @@ def test_an_execute_has_its_statement_made_and_changes_nothing() -> None:
     assert len(statements) == 1
 
 
+def plain(statements: Statements) -> list[tuple[int, bytes, bytes]]:
+    """What is said beside what went out: numbers, names, and what they stand for if all goes well."""
+    frames = statements.asides.take_frames()
+    return [(frame.choice.id, frame.choice.name, frame.choice.options[0].statement) for frame in frames]
+
+
+def test_what_an_execute_runs_has_what_it_names_made_in_front() -> None:
+    statements = Statements(SCOPE)
+    inner = parsed(statements, b"inner")
+    for name, sql in ((b"outer", b"execute inner"), (b"outermost", b"execute outer")):
+        statements.parse(parse(name, sql), whole=True)
+    settled(statements)
+    plain(statements)
+    statements.queried(query(b"execute outermost"))
+    made = plain(statements)
+    assert [(number, name) for number, name, _ in made] == [(0, b"inner"), (0, b"outer"), (0, b"outermost")]
+    assert made[0][2] == inner.name
+    assert len({statement for _, _, statement in made}) == 3
+
+
+@pytest.mark.parametrize(
+    ("sql", "left"), [(b"deallocate inner", {b"outer"}), (b"deallocate outer", {b"inner"}), (b"deallocate all", set())]
+)
+def test_what_an_execute_runs_is_done_to_the_names(sql: bytes, left: set[bytes]) -> None:
+    statements = Statements(SCOPE)
+    parsed(statements, b"inner")
+    statements.parse(parse(b"outer", sql), whole=True)
+    settled(statements)
+    statements.queried(query(b"execute outer"))
+    assert {name for name in (b"inner", b"outer") if statements.get(name) is not None} == left
+    statements.failed(Failed(sync_point=1, end=2, place=0))
+    assert len(statements) == 2
+
+
+def test_commands_that_execute_one_another_come_to_an_end() -> None:
+    statements = Statements(SCOPE)
+    for name, sql in ((b"one", b"execute other"), (b"other", b"execute one")):
+        statements.parse(parse(name, sql), whole=True)
+    settled(statements)
+    plain(statements)
+    statements.queried(query(b"execute one"))
+    assert [name for _, name, _ in plain(statements)] == [b"other", b"one"]
+    for number in range(3 * MAX_NESTED):
+        statements.parse(parse(b"s%d" % number, b"execute s%d" % (number + 1)), whole=True)
+    settled(statements)
+    plain(statements)
+    statements.queried(query(b"execute s0"))
+    assert len(plain(statements)) == MAX_NESTED + 1
+
+
+def test_a_command_whose_parse_is_under_way_is_run_with_what_it_names() -> None:
+    statements = Statements(SCOPE)
+    parsed(statements, b"inner")
+    settled(statements)
+    statements.parse(parse(b"drops", b"deallocate inner"), whole=True)
+    statements.synced()
+    plain(statements)
+    statements.bind(bind(b"", b"drops"))
+    assert [(number > 0, name) for number, name, _ in plain(statements)] == [(False, b"inner"), (True, b"drops")]
+    assert statements.get(b"inner") is not None
+    statements.execute(execute())
+    assert statements.get(b"inner") is None
+
+
+def test_a_portal_of_an_earlier_group_still_runs_its_command() -> None:
+    statements = Statements(SCOPE)
+    parsed(statements, b"s")
+    settled(statements)
+    statements.parse(parse(b"", b"deallocate s"), whole=True)
+    statements.bind(bind(b"p", b""))
+    statements.synced()
+    statements.answered(1, is_over=False)
+    statements.execute(execute(b"p"))
+    assert statements.get(b"s") is None
+    parsed(statements, b"s")
+    statements.synced()
+    statements.answered(1)
+    statements.execute(execute(b"p"))
+    assert statements.get(b"s") is not None, "it has ended with its transaction"
+
+
+def test_the_portals_that_run_commands_are_bounded() -> None:
+    statements = Statements(SCOPE)
+    statements.parse(parse(b"", b"deallocate s"), whole=True)
+    for number in range(2 * MAX_PORTALS):
+        statements.bind(bind(b"p%d" % number, b""))
+    assert len(statements._portals) == MAX_PORTALS
+
+
 # --- bounds ---
 
 
@@ -377,12 +467,34 @@ def test_an_oversized_bind_of_a_named_statement_is_renamed_in_its_beginning() ->
     assert sent + rest == bind(b"p", statement.name, [b"v" * (2 << 20)])
 
 
-def test_an_oversized_parse_is_sent_under_its_own_name_and_forgotten() -> None:
+BEGINNING: Final = parse(b"s", b"x" * 2000)[:1024]
+
+
+def test_an_oversized_parse_is_sent_under_its_own_name() -> None:
     statements = Statements(SCOPE)
-    parsed(statements, b"s")
-    beginning = parse(b"s", b"x" * 2000)[:1024]
-    assert statements.parse(beginning, whole=False) == beginning
+    assert statements.parse(BEGINNING, whole=False) == BEGINNING
     assert bound(statements, b"s") == (b"s", None)
+
+
+def test_an_oversized_parse_of_a_name_in_use_goes_by_one_that_is_in_use_everywhere() -> None:
+    statements = Statements(SCOPE)
+    statement = parsed(statements, b"s")
+    sent = statements.parse(BEGINNING, whole=False)
+    assert sent == parse(USED, b"x" * 2000)[: 1024 + len(USED) - 1]
+    assert bound(statements, b"s") == (statement.name, statement)
+
+
+def test_an_oversized_parse_of_a_name_in_doubt_is_decided_beside_the_database() -> None:
+    statements = Statements(SCOPE)
+    statement = parsed(statements, b"s")
+    statements.synced()
+    sent = statements.parse(BEGINNING, whole=False)
+    (frame,) = statements.asides.take_frames()
+    assert sent.startswith(PREFIX + b"?%d\0" % frame.choice.id, 5)
+    assert (frame.choice.name, frame.choice.use) == (b"s", b"s")
+    statements.failed(Failed(sync_point=1, end=2, place=0))
+    statements.answered(1)
+    assert bound(statements, b"s") == (statement.name, statement)
 
 
 def test_an_oversized_unnamed_parse_is_not_kept_for_a_later_group() -> None:

@@ -12,6 +12,7 @@ from protos.pg.names import GONE, PREFIX, USED
 from protos.pg.progress import Progress
 from protos.pg.tags import Frontend
 from regional.choices import MAX_CHOICES, Choices
+from regional.plain import plain_piece
 from tests.support.beside import PoolSide, beside
 from tests.support.cluster import Origin
 
@@ -179,3 +180,20 @@ def test_their_number_is_bounded() -> None:
         choices.take(choice((0, 0, X), number=MAX_CHOICES + 1))
     with pytest.raises(RemoteProtocolError):
         Choices().take(choice())
+
+
+def test_what_is_made_in_front_of_a_message_is_chosen_with_it() -> None:
+    choices = Choices()
+    ahead = choice((1, 0, X), (0, 0, Y), number=0, name=b"inner")
+    ahead.plain = True
+    choices.take(ahead)
+    assert not choices, "the message itself is to be told of"
+    choices.take(choice((0, 0, X), name=b"outer"))
+    assert bound(choices) == b""
+    failed(choices, 1, 2, 0)
+    choices.settled = 2
+    piece = Piece(Frontend.BIND, bind(b"", PREFIX + b"?1"), whole=True)
+    (made, sent), _ = choices.resolve([piece], {Y: b"text"}, takes_none=False)
+    assert made == plain_piece(b"inner", b"text", is_sql=False, ends=False)
+    assert bind_names_of(sent.data)[1] == X
+    assert not choices

@@ -115,3 +115,16 @@ def test_a_copy_is_current_until_something_concerns_it(copies: Copies) -> None:
     assert not copies.is_current(b"a")
     copies.renewed(b"a")
     assert copies.is_current(b"a")
+
+
+def test_what_was_in_doubt_may_be_put_back_with_its_description(copies: Copies) -> None:
+    copies.parsed(b"a")
+    copies.described(b"a", 0)
+    hear(copies, PARAMETERS, ROWS)
+    copy = copies.taken(b"a")
+    assert copy is not None
+    assert not copies.is_current(b"a")
+    copies.put_back(b"a", copy)
+    assert copies.is_current(b"a")
+    assert copies.digest(b"a") == digest_of(PARAMETERS, ROWS)
+    assert copies.taken(b"b") is None

@@ -132,3 +132,18 @@ async def test_a_name_that_was_closed_is_gone_in_its_lease_too(side: PoolSide, o
     await client.ask(query(b"prepare s as select 1"))
     await client.ask(close_statement(b"s"), sync())
     assert (await client.ask(bind(b"", b"s"), *RUN)).code == "26000"
+
+
+@beside
+async def test_what_an_execute_has_deallocated_is_made_again_in_its_lease(side: PoolSide, origin: Origin) -> None:
+    client = side.serve(origin).client()
+    await client.ask(parse(b"drops", b"deallocate all"), sync())
+    await client.ask(query(b"begin"))
+    for drops in (b"execute drops", b""):
+        answer = await client.ask(parse(b"s", b"select 5"), bind(b"", b"s"), *RUN)
+        assert (answer.tags, answer.value) == ("12DCZ", b"5")
+        await client.ask(query(b"savepoint a"))
+        assert (await client.ask(parse(b"s", b"select 6"), sync())).code == "42P05"
+        await client.ask(query(b"rollback to a"))
+        if drops:
+            assert (await client.ask(query(drops))).tags == "CZ"

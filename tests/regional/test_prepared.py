@@ -108,6 +108,40 @@ async def test_a_failing_parse_gives_its_own_error_each_time(side: PoolSide, ori
     assert await made(side) == await there(edge.client()) == 0
 
 
+async def failed_in_the_middle(client: Client) -> None:
+    """The origin skips what this client sends from here on, up to its Sync."""
+    client.send(parse(b"", BAD), flush())
+    assert (await client.more("E")).code == BAD_CODE
+
+
+@beside
+async def test_what_comes_while_the_origin_skips_is_not_taken_for_done(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    one, other = edge.client(), edge.client()
+    for client in (one, other):
+        await client.ask(parse(b"s", b"select 1"), sync())
+    await edge.client().ask(query(b"deallocate all"))
+    assert await made(side) == 0
+    await failed_in_the_middle(one)
+    assert (await one.ask(bind(b"", b"s"), *RUN)).tags == "Z"
+    assert (await other.ask(bind(b"", b"s"), *RUN)).tags == "2DCZ"
+    assert await made(side) == await there(other) == 1
+
+
+@beside
+async def test_a_name_in_use_is_so_though_the_origin_has_skipped_the_same_before(
+    side: PoolSide, origin: Origin
+) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    client = edge.client()
+    await client.ask(parse(b"s", b"select 1"), sync())
+    await failed_in_the_middle(client)
+    assert (await client.ask(parse(b"s", b"select 2"), sync())).tags == "Z"
+    assert (await client.ask(parse(b"s", b"select 2"), sync())).code == "42P05"
+
+
 @beside
 async def test_a_failing_parse_behind_an_unnamed_one_is_not_taken_for_done(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin)
@@ -416,6 +450,35 @@ def test_what_is_used_is_not_what_makes_room() -> None:
     out = list[bytes]()
     prepared.parse(shared(1000), pipeline, out, is_private=False)
     assert out == [close_statement(PREFIX + b"2")]
+
+
+def test_what_the_connection_has_decides_after_a_doubt() -> None:
+    prepared, pipeline = Prepared(), Pipeline()
+    names = [PREFIX + b"%d" % number for number in range(5)]
+    for number in range(3):
+        prepared.parse(shared(number), pipeline, [], is_private=False)
+        pipeline.sent(Frontend.PARSE)
+        prepared.confirmed()
+    prepared.doubt()
+    assert len(prepared) == 0
+    assert prepared.is_worth_asking
+    prepared.make(names[2], shared(2), pipeline, [], is_private=False)
+    prepared.make(names[3], shared(3), pipeline, [], is_private=True)
+    assert prepared.reconcile([names[0], names[2], names[3], names[4]]) == [names[3], names[4]]
+    assert [name in prepared for name in names] == [True, False, True, False, False]
+    assert not prepared.has_private
+    assert not prepared.is_unsure
+    out = list[bytes]()
+    assert not prepared.parse(shared(0), Pipeline(), out, is_private=False), "it is as good as before"
+    assert out == []
+
+
+def test_what_may_be_there_after_many_doubts_is_bounded() -> None:
+    prepared, pipeline = Prepared(), Pipeline()
+    for number in range(3 * module.MAX_STATEMENTS):
+        prepared.parse(shared(number), pipeline, [], is_private=False)
+        prepared.doubt()
+    assert len(prepared._before) <= module.MAX_STATEMENTS
 
 
 def test_too_many_doubts_are_noticed() -> None:

@@ -422,6 +422,63 @@ async def test_what_a_function_deallocates_is_made_again_for_others(side: PoolSi
     assert (await one.ask(bind(b"", b"p"), execute(), sync())).value == b"one"
 
 
+async def kept(side: PoolSide, client: Client) -> list[list[bytes | None]]:
+    """When each shared statement of the one connection was parsed."""
+    await side.quiet()
+    sql = b"select name, prepare_time from pg_prepared_statements where name like 'onetrip:%' order by 1"
+    return (await client.ask(query(sql))).rows
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (query(b"prepare mine as select 1"),),
+        (query(b'prepare "it\'s ""mine""" as select 1'), query(b'execute "it\'s ""mine"""')),
+        (query(b"prepare mine as select 1; select 2"),),
+        (query(b"do $$ begin execute 'prepare mine as select 1'; end $$"),),
+        (query(b"do $$ begin execute 'pre' || 'pare mine as select 1'; end $$"),),
+        (query(b"prepare mine as select 1; discard plans; deallocate mine"),),
+        (query(b"begin"), query(b"set local timezone = 'Asia/Tokyo'"), parse(b"q", b"select date '2024-02-01'"), sync(),
+         bind(b"", b"q"), execute(), sync(), query(b"commit")),
+        (parse(b"q", b"select 1/0"), sync(), query(b"execute q")),
+    ],
+    ids=["alone", "quoted", "with others", "by DO", "hidden", "and gone", "under settings", "by the protocol"],
+)  # fmt: skip
+@beside
+async def test_what_a_session_prepares_by_sql_costs_nobody_the_shared_statements(
+    side: PoolSide, origin: Origin, messages: tuple[bytes, ...]
+) -> None:
+    one, other = await pair(side, origin)
+    await other.ask(parse(b"p", b"select 'shared'"), bind(b"", b"p"), execute(), sync())
+    before = await kept(side, other)
+    assert len(before) == 1
+    await one.ask(*messages)
+    assert [row for row in await kept(side, other) if row in before] == before
+    left = b"select count(*) from pg_prepared_statements where name not like 'onetrip:%'"
+    assert (await other.ask(query(left))).value == b"0"
+    assert len(await kept(side, other)) == sum(len(lent.prepared) for lent in side.tenant.pool.idle)
+    assert (await other.ask(bind(b"", b"p"), execute(), sync())).value == b"shared"
+    assert [row for row in await kept(side, other) if row in before] == before, "it was not parsed again"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        b"deallocate all",
+        b"do $$ begin for n in 1..2100 loop execute 'prepare p' || n || ' as select 1'; end loop; end $$",
+    ],
+    ids=["gone", "too many"],
+)
+@beside
+async def test_what_cannot_be_kept_is_made_again(side: PoolSide, origin: Origin, sql: bytes) -> None:
+    one, other = await pair(side, origin)
+    await other.ask(parse(b"p", b"select 'shared'"), bind(b"", b"p"), execute(), sync())
+    await one.ask(query(sql))
+    await side.quiet()
+    assert (await other.ask(query(b"select count(*) from pg_prepared_statements"))).value == b"0"
+    assert (await other.ask(bind(b"", b"p"), execute(), sync())).value == b"shared"
+
+
 @beside
 async def test_reset_leads_a_pinned_session_back_to_its_start(side: PoolSide, origin: Origin) -> None:
     one, _ = await pair(side, origin, "pin", work_mem="8MB")

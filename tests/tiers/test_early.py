@@ -8,6 +8,8 @@ from edge.control import Held
 from protos.errors import DrainingError
 from protos.pg.messages import (
     bind,
+    close_portal,
+    close_statement,
     command_complete,
     describe_portal,
     describe_statement,
@@ -305,16 +307,6 @@ async def test_what_is_not_known_for_certain_crosses(side: PoolSide, origin: Ori
         assert crossed
 
 
-@beside
-async def test_holding_begin_can_be_switched_off(side: PoolSide, origin: Origin) -> None:
-    async with two_tiers(side, origin, early=Early(begin=False)) as tiers:
-        await warm(tiers)
-        driver = await tiers.connect()
-        for sql in (b"begin", b"commit"):
-            _, crossed = await asked(tiers, driver, query(sql))
-            assert [direction for direction, _ in crossed] == [TO_POOL, TO_EDGE]
-
-
 # --- a prepare round trip ---
 
 SQL: Final = b"select $1::int + 1 as next"
@@ -368,14 +360,52 @@ async def test_a_name_in_use_is_not_prepared_again_at_the_edge(side: PoolSide, o
         assert crossed
 
 
+# --- names that are taken away ---
+
+
 @beside
-async def test_preparing_at_the_edge_can_be_switched_off(side: PoolSide, origin: Origin) -> None:
-    async with two_tiers(side, origin, early=Early(prepare=False)) as tiers:
+async def test_names_are_taken_away_at_no_crossing_where_no_transaction_is_open(side: PoolSide, origin: Origin) -> None:
+    prepare = parse(b"a", SQL) + parse(b"b", SQL) + sync()
+    async with two_tiers(side, origin) as tiers:
         await warm(tiers)
-        for _ in range(2):
-            driver = await tiers.connect()
-            _, crossed = await asked(tiers, driver, parse(b"a", SQL) + describe_statement(b"a") + sync())
-            assert crossed
+        driver = await tiers.connect()
+        for sql, tag, gone in (
+            (b"DEALLOCATE ALL", "DEALLOCATE ALL", b"ab"),
+            (b"deallocate prepare all;", "DEALLOCATE ALL", b"ab"),
+            (b"DEALLOCATE a", "DEALLOCATE", b"a"),
+        ):
+            await driver.ask(close_statement(b"a"), close_statement(b"b"), prepare)
+            for before, status in ((b"", IDLE), (b"begin", IN_TRANSACTION)):
+                if before:
+                    await driver.ask(close_statement(b"a"), close_statement(b"b"), prepare)
+                    await driver.ask(query(before))
+                assert await asked(tiers, driver, query(sql)) == ([command_complete(tag), status], [])
+            await driver.ask(query(b"rollback"))
+            for name in (b"a", b"b"):
+                answer = await driver.ask(bind(b"", name, [b"41"]), execute(), sync())
+                assert sqlstates(answer) == (["26000"] if name in gone else [])
+
+
+@beside
+async def test_names_that_are_not_there_or_may_be_at_the_origin_are_its_business(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        await driver.ask(query(b"begin"))
+        await driver.ask(query(b"select 1"))
+        answer, crossed = await asked(tiers, driver, query(b"deallocate all"))
+        assert (answer, bool(crossed)) == ([command_complete("DEALLOCATE ALL"), IN_TRANSACTION], True)
+        await driver.ask(query(b"do $$ begin execute 'prepare a as select 1'; end $$"))
+        answer, crossed = await asked(tiers, driver, query(b"deallocate all"))
+        assert (answer, bool(crossed)) == ([command_complete("DEALLOCATE ALL"), IN_TRANSACTION], True)
+        assert sqlstates(await driver.ask(query(b"execute a"))) == ["26000"]
+        answer, crossed = await asked(tiers, driver, query(b"deallocate all"))
+        assert (sqlstates(answer), bool(crossed)) == (["25P02"], True)
+        await driver.ask(query(b"rollback"))
+        answer, crossed = await asked(tiers, driver, query(b"deallocate a"))
+        assert (sqlstates(answer), bool(crossed)) == (["26000"], True)
 
 
 # --- what is remembered ---
@@ -494,19 +524,68 @@ async def test_ddl_makes_the_edge_forget_before_its_answer(side: PoolSide, origi
 
 
 @beside
-@pytest.mark.parametrize(
-    ("early", "sql"), [(Early(settings=False), b"set app.a = 'b'"), (Early(catalog=False), b"show datestyle")]
-)
-async def test_each_kind_of_memory_can_be_switched_off(
-    side: PoolSide, origin: Origin, early: Early, sql: bytes
-) -> None:
-    async with two_tiers(side, origin, early=early) as tiers:
+async def test_a_transaction_begins_at_the_edge_though_a_setting_is_new(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
         await warm(tiers)
-        for _ in range(2):
+        for number in range(2):
             driver = await tiers.connect()
-            _, crossed = await asked(tiers, driver, query(sql))
-            assert crossed
-            driver.hang_up()
+            _, crossed = await asked(tiers, driver, query(b"set app.new = 'x'"))
+            assert any("data" in kinds for _, kinds in crossed) == (number == 0)
+            _, crossed = await asked(tiers, driver, query(b"begin"))
+            assert not any("data" in kinds for _, kinds in crossed)
+            assert rows(await driver.ask(query(b"select current_setting('app.new')"))) == [[b"x"]]
+            assert await driver.ask(query(b"commit")) == [command_complete("COMMIT"), IDLE]
+
+
+# --- what can be switched off ---
+
+
+def extended(sql: bytes) -> bytes:
+    return parse(b"", sql) + bind(b"", b"") + execute() + sync()
+
+
+SWITCHES: Final = {
+    "begin": (
+        query(b"begin"), query(b"set transaction read only"), query(b"savepoint a1"), query(b"rollback"),
+        extended(b"start transaction read only"), extended(b"savepoint a1"), extended(b"commit"),
+    ),
+    "prepare": (
+        parse(b"a", SQL) + describe_statement(b"a") + sync(), parse(b"b", SQL) + sync(),
+        describe_statement(b"a") + sync(), close_statement(b"a") + sync(), close_portal(b"p") + sync(), sync(),
+        parse(b"begin", b"begin") + describe_statement(b"begin") + sync(), query(b"deallocate b"),
+        query(b"deallocate all"),
+    ),
+    "settings": (
+        query(b"set app.a = 'b'"), extended(b"select set_config('app.a', 'c', false)"), query(b"reset app.a"),
+        query(RELEASE), extended(b"set timezone = 'Asia/Tokyo'"),
+    ),
+    "catalog": (
+        query(ARRAYS), extended(ARRAYS), query(b"select pg_catalog.version()"), extended(b"show datestyle"),
+        query(b"select current_schema()"),
+    ),
+}  # fmt: skip
+"""What each switch is about: no request of it crosses a second time, but where that is off."""
+
+
+@beside
+@pytest.mark.parametrize("off", ["", *SWITCHES])
+async def test_each_trick_can_be_switched_off_alone(side: PoolSide, origin: Origin, off: str) -> None:
+    async with two_tiers(side, origin, early=Early(**{off: False} if off else {})) as tiers:
+        await warm(tiers)
+        for name, requests in SWITCHES.items():
+            told = []
+            for number in range(2):
+                driver = await tiers.connect()
+                answers = []
+                for request in requests:
+                    answer, crossed = await asked(tiers, driver, request)
+                    await until(lambda: not any(client._session.is_settling for client in tiers.edge.clients))
+                    answers.append(answer)
+                    if number:
+                        assert any("data" in kinds for _, kinds in crossed) == (name == off), request
+                driver.hang_up()
+                told.append(answers)
+            assert told[0] == told[1]
 
 
 @beside

@@ -23,12 +23,20 @@ PREPARE, EXECUTE, DEALLOCATE = Kind.PREPARE, Kind.EXECUTE, Kind.DEALLOCATE
         (b'deallocate "all"', DEALLOCATE, b"all"),
         (b"deallocate all", Kind.FORGET_ALL, b""),
         (b"DEALLOCATE PREPARE ALL", Kind.FORGET_ALL, b""),
-        (b"discard/**/all;", Kind.FORGET_ALL, b""),
     ],
 )
 def test_a_command_is_recognised_with_the_name_that_postgresql_reads(sql: bytes, kind: Kind, name: bytes) -> None:
     assert command_of(sql) == Command(kind, name)
     assert sql[0] in FIRST_BYTES
+
+
+def test_what_only_takes_statements_away_is_told_from_what_does_more() -> None:
+    assert command_of(b"discard/**/all;") == Command(Kind.FORGET_ALL, resets=True)
+    tags = {b"deallocate all": "DEALLOCATE ALL", b"discard all": "", b"deallocate s": "DEALLOCATE", b"execute s": ""}
+    for sql, tag in tags.items():
+        command = command_of(sql)
+        assert command is not None
+        assert command.tag == tag
 
 
 @pytest.mark.parametrize(
