@@ -103,7 +103,8 @@ def test_there_are_as_many_as_asked_for_and_none_stands_twice() -> None:
 
 def test_the_tables_that_are_named_exist(labels: Labels) -> None:
     known = {name for name, _ in labels.names.values()}
-    cases: list[Read | Write] = [case for case in (*READS, *WRITES) if labels.has(case)]
+    cases: list[Read | Write] = [*READS, *WRITES]
+    cases = [case for case in cases if labels.has(case)]
     assert [case.sql for case in cases if case.tables - known] == []
 
 
