@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.vendor.pretty import RepresentationPrinter
 
 from tests.staleness.subjects import DDL, PILES, ROWS, Read, Subject
 
@@ -125,6 +126,9 @@ class Script:
         lines += [f"client {number}: {line}" for number, line in enumerate(map(self._words, self.tracks)) if line]
         return "\n".join([*lines, *map(str, self.faults)])
 
+    def _repr_pretty_(self, printer: RepresentationPrinter, _: bool) -> None:  # noqa: FBT001 - Hypothesis calls it
+        printer.text("..., which is told below")
+
     def _words(self, track: tuple[Move, ...]) -> str:
         return "; ".join(f"{move}{self._way(move)}" for move in track if not isinstance(move, Rest))
 
@@ -161,13 +165,13 @@ def _faults(kinds: tuple[str, ...]) -> st.SearchStrategy[Fault]:
     )
 
 
-def scripts(*, tracks: int = TRACKS, faults: int = 0, kinds: tuple[str, ...] = ALL) -> st.SearchStrategy[Script]:
+@st.composite
+def scripts(draw: st.DrawFn, *, tracks: int = TRACKS, faults: int = 0, kinds: tuple[str, ...] = ALL) -> Script:
     """All scripts of so many tracks and faults."""
-    return st.builds(
-        Script,
-        st.tuples(*[_focus] * FOCUS),
-        st.tuples(*[st.tuples(*[_moves] * MOVES)] * tracks),
-        st.tuples(*[_faults(kinds)] * faults),
+    return Script(
+        draw(st.tuples(*[_focus] * FOCUS)),
+        draw(st.tuples(*[st.tuples(*[_moves] * MOVES)] * tracks)),
+        draw(st.tuples(*[_faults(kinds)] * faults)),
     )
 
 
