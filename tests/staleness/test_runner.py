@@ -17,7 +17,7 @@ from tests.staleness.subjects import PILES, ROWS, Read
 from tests.support.cluster import Origin
 
 pytestmark = pytest.mark.postgres
-ACTIONS = 800
+ACTIONS = 600
 PLAYERS = 6
 
 
