@@ -56,6 +56,7 @@ CACHES: Final = (
     "disabled",
     "transaction",
     "bypassed",
+    "renewals",
     "late_hits",
 )
 

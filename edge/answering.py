@@ -14,12 +14,14 @@ from typing import Final
 from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
 from edge.cache.switch import may_be_switch, resets_all
-from edge.control import Held, Outcome, Verb, control_of, outcome_of
+from edge.cache.unsent import Long
+from edge.control import Held, Outcome, Verb, control_of, outcome_of, tell_switches
 from edge.early import NOTHING, Early
 from edge.group import Group
 from edge.memory import Memory
 from edge.memos import Memo, Settings
 from edge.statements import Statements
+from edge.whole import begins_read
 from protos.errors import QueryCancelledError
 from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
@@ -32,8 +34,6 @@ _GROUPED: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
 })  # fmt: skip
 _UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
-# So much may wait for a client to take it; what comes behind that crosses, and comes as fast as it is taken.
-MAX_UNSENT_BYTES: Final = 256 << 10
 _NAME: Final = 5  # where that of a Parse's statement or a Bind's portal begins
 
 
@@ -41,32 +41,26 @@ class Answering:
     """Of one session."""
 
     __slots__ = (
-        "_early",
-        "_group",
-        "_statements",
-        "_waiting",
-        "given",
-        "held",
-        "memory",
-        "reader",
-        "status",
+        "_early", "_group", "_statements", "_waiting", "given", "held", "long", "memory", "reader", "status",
         "to_client",
-    )
+    )  # fmt: skip
 
     def __init__(self, statements: Statements, early: Early, answers: Answers, settings: Settings) -> None:
         self._statements = statements
         self._early = early
         self._group: Group | None = None
         self._waiting: Group | Piece | None = None  # for the answer to somebody else's read
-        self.memory = Memory(early.memos, settings.state)
         self.reader = Reader(answers, settings)
+        self.memory = Memory(early.memos, settings.state, self.reader.unsent)
         self.status: int = TransactionStatus.IDLE
         self.held: Held | None = None
         """The transaction that has begun here and nowhere else."""
         self.given: Settings | None = None
         """The settings that the session has by an answer of ours; the caller takes them."""
+        self.long: Long | None = None
+        """What is answered in slices; the caller takes it."""
         self.to_client = b""
-        """What is answered; the caller takes it."""
+        """What is answered, behind that; the caller takes it."""
 
     @property
     def is_gathering(self) -> bool:
@@ -112,12 +106,15 @@ class Answering:
         group, self._group = self._group, None
         return [] if group is None else group.pieces
 
-    def last_resort(self, error: bytes) -> bytes | None:
-        """What there is of an older answer to a read whose origin cannot be reached, as this error says."""
+    def last_resort(self, error: bytes) -> bool:
+        """Whether a read whose origin cannot be reached, as this error says, is answered with what there is of it."""
         if error_fields(error).get("C") not in _UNREACHABLE:
-            return None
-        composed = self.reader.last_resort()
-        return None if composed is None else self.reader.take_words() + composed
+            return False
+        found = self.reader.last_resort()
+        if found is None:
+            return False
+        self._give(*found)
+        return True
 
     def open_transaction(self) -> Held | None:
         """Something crosses: what opens its transaction, if that was held here."""
@@ -132,12 +129,10 @@ class Answering:
         following: the tag of the message behind it, if that has come too.
         """
         early, group = self._early, self._group
-        if not (early.is_on or self.reader.is_allowed or group is not None or may_be_switch(piece.data)):
+        if not self._may_answer(piece):
             return False
         if piece.tag == Frontend.QUERY:
             return group is None and piece.whole and self._answer_query(piece)
-        if piece.tag not in _GROUPED or (self.held is not None and self.held.has_failed):
-            return False
         if group is None:
             # Most groups run a statement at once, so most need no closer look.
             if following == Frontend.BIND and piece.tag == Frontend.PARSE and not self._may_run_here(piece.data):
@@ -155,6 +150,19 @@ class Answering:
                 self._settle_here(group, is_synced=piece.tag == Frontend.SYNC)
         return True
 
+    def _may_answer(self, piece: Piece) -> bool:
+        """Whether it is something that may be answered here."""
+        reader = self.reader
+        is_on = self._early.is_on or reader.is_allowed or self._group is not None
+        if not is_on and not may_be_switch(piece.data):
+            return False
+        reader.tally.is_slow = False
+        if reader.unsent.is_full and not may_be_switch(piece.data):
+            reader.tally.is_slow = begins_read(piece, self._statements)
+            return False
+        has_failed = self.held is not None and self.held.has_failed
+        return piece.tag == Frontend.QUERY or (piece.tag in _GROUPED and not has_failed)
+
     def take_whole(self, data: bytes) -> bool:
         """Answer a whole group of messages that was answered in the same bytes before."""
         request = self._request_of(data)
@@ -164,7 +172,7 @@ class Answering:
         if shortcut.parse_bytes:
             self._statements.changed_here((Piece(Frontend.PARSE, data[: shortcut.parse_bytes], whole=True),))
         self.reader.serve(shortcut.answer)
-        self.to_client += self.reader.take_words() + shortcut.composed + ready_for_query(self.status)
+        self._say(self.reader.tally.take_words() + shortcut.composed + ready_for_query(self.status))
         return True
 
     def _request_of(self, data: bytes) -> Hashable:
@@ -180,8 +188,6 @@ class Answering:
 
     def _may_read(self, *, is_idle: bool) -> bool:
         """Whether answers that are kept may be served now."""
-        if len(self.to_client) + self.reader.unsent_bytes() > MAX_UNSENT_BYTES:
-            return False
         held = self.held
         return self.reader.may_read(None if held is None or held.has_failed else held.opening, is_idle=is_idle)
 
@@ -196,9 +202,9 @@ class Answering:
                 return True
         if self._answer_otherwise(sql, is_idle=is_idle):
             if resets_all(piece.data):
-                self.reader.switches.reset()
+                self.reader.switches.reset(in_transaction=not is_idle)
             return True
-        if may_read and may_be_read(sql) and self.reader.expect(sql, sql, piece.data, _whole_body):
+        if may_read and may_be_read(sql) and self.reader.expect(sql, sql, piece.data, _no_head):
             self._wait(piece)
             return True
         return False
@@ -212,7 +218,21 @@ class Answering:
         """The answer to a simple query."""
         self.reader.serve(answer)
         self._statements.queried_here()
-        self.to_client += self.reader.take_words() + answer.body + ready_for_query(self.status)
+        self._give(b"", answer)
+        self._say(ready_for_query(self.status))
+
+    def _give(self, head: bytes, answer: Answer) -> None:
+        """An answer that is kept, with what stands in front of its rows."""
+        self._say(self.reader.tally.take_words() + head + answer.body)
+        if answer.slices:
+            assert self.long is None, "who is sent one is given no other"
+            self.long, self.to_client = Long(answer, (self.to_client, *answer.slices)), b""
+            self.reader.unsent.gathered_bytes += answer.size
+
+    def _say(self, data: bytes) -> None:
+        """The client is told this."""
+        self.to_client += data
+        self.reader.unsent.gathered_bytes += len(data)
 
     def _answer_otherwise(self, sql: bytes, *, is_idle: bool) -> bool:
         control = control_of(sql)
@@ -231,7 +251,7 @@ class Answering:
             self._adopt(memo)
             answer = memo.answer
         self._statements.queried_here()
-        self.to_client += answer + ready_for_query(self.status)
+        self._say(answer + ready_for_query(self.status))
         return True
 
     def _adopt(self, memo: Memo) -> None:
@@ -253,9 +273,12 @@ class Answering:
             group.replies[group.executed_at] = self._reply(group.outcome)
         if group.memo is not None:
             self._adopt(group.memo)
-        self.to_client += b"".join(group.replies) if group.answer is None else self.reader.take_words() + group.answer
+        if group.kept is not None and group.answer is not None:
+            self._give(group.answer, group.kept)
+        else:
+            self._say(b"".join(group.replies) if group.answer is None else group.answer)
         if is_synced:
-            self.to_client += ready_for_query(self.status)
+            self._say(ready_for_query(self.status))
         shortcut = group.shortcut
         if shortcut is not None:
             data = b"".join(piece.data for piece in group.pieces)
@@ -264,10 +287,11 @@ class Answering:
                 self.reader.shorten(request, len(data), shortcut)
 
     def _come_to(self, outcome: Outcome) -> None:
-        if outcome.switch is None or outcome.switch.is_bad:
-            self.hold(outcome.held)
-        else:
-            self.reader.switches.turn(outcome.switch)
+        if outcome.switch is not None and not outcome.switch.is_bad:
+            self.reader.switches.turn(outcome.switch, in_transaction=self.status != TransactionStatus.IDLE)
+            return
+        tell_switches(self.reader.switches, outcome, self.held)
+        self.hold(outcome.held)
 
     def _reply(self, outcome: Outcome) -> bytes:
         """What is said to the execution of a control statement."""
@@ -297,6 +321,6 @@ def _described(outcome: Outcome) -> bytes:
     return b"" if outcome.switch is None else outcome.switch.rows
 
 
-def _whole_body(answer: Answer) -> bytes:
-    """What answers a simple query."""
-    return answer.body
+def _no_head(answer: Answer) -> bytes:
+    """What stands in front of the rows of an answer to a simple query: it is all one."""
+    return b""

@@ -15,6 +15,7 @@ import structlog
 from edge.cache.switch import switches_in, without_switches
 from edge.directory import Entry
 from edge.handshake import Accepted
+from edge.outlet import Outlet
 from edge.passage import Passage
 from edge.session import Session
 from protos.errors import ConnectionLostError, IdleInTransactionError, ServiceError
@@ -36,8 +37,8 @@ class Client:
     """A client of this edge, from its ReadyForQuery at connect to its end."""
 
     __slots__ = (
-        "_edge", "_ending", "_held", "_passage", "_present", "_session", "_settings", "connection", "entry",
-        "held_since", "peer", "process_id", "secret_key",
+        "_edge", "_ending", "_held", "_outlet", "_passage", "_present", "_session", "_settings", "connection",
+        "entry", "held_since", "peer", "process_id", "secret_key",
     )  # fmt: skip
 
     def __init__(self, edge: "Edge", connection: Connection, entry: Entry, accepted: Accepted) -> None:
@@ -52,10 +53,10 @@ class Client:
         self._session = Session(entry.settings_of(self._settings, self._settings), entry.early, entry.answers)
         reader = self._session.here.reader
         reader.on_landed = lambda: self._go_on(self._session.go_on)
-        reader.unsent_bytes = lambda: connection.pending_bytes
         reader.switches.begin(switches_in(accepted.settings))
         self._present: list[Setting] = []
         self._passage = Passage(connection)
+        self._outlet = Outlet(connection, self._passage, self._session.here)
         self._held: list[bytes] = []
         self._ending: ServiceError | None = None
         self.held_since = 0.0
@@ -102,9 +103,7 @@ class Client:
             self._passage.say(Frame(state=State(settings=self._present, given=True)))
         if request:
             self._forward(request)
-        if session.here.to_client:
-            self.connection.write(session.here.to_client)
-            session.here.to_client = b""
+        if self._outlet.give():
             self._answered_here()
         if session.here.reader.renews is not None:
             self._edge.renew(self.entry, session.here.reader, self._opening())
@@ -128,6 +127,7 @@ class Client:
     def drained(self) -> None:
         """The client takes its answers again; what it took gives the pool node credit."""
         self._passage.consume(0)
+        self._outlet.taken()
 
     def ended(self, why: str) -> None:
         self._leave(Reason.LOST)
@@ -184,7 +184,7 @@ class Client:
         """What the client sent has not left this edge, and will not."""
         self._held = []
         self.connection.resume()
-        self.connection.write(self._session.refuse(service_error(error, "ERROR")))
+        self._outlet.give(self._session.refuse(service_error(error, "ERROR")))
         self._hold_from_now()
 
     # --- the uplink's side ---
@@ -217,10 +217,8 @@ class Client:
 
     def judged(self, verdict: Verdict) -> None:
         """Whether the answer that comes may be kept."""
-        reader = self._session.here.reader
-        reader.judged(verdict)
-        if reader.to_client:
-            self.connection.write(reader.take_words())
+        self._session.here.reader.judged(verdict)
+        self._outlet.give(self._session.here.reader.tally.take_words())
 
     def outcome_known(self, frame: Frame) -> None:
         """What has become of messages about statements. With what is sent next the pool node hears that we know."""
@@ -240,7 +238,7 @@ class Client:
     def refused(self, error: bytes) -> None:
         """Nothing of what is owed was run; the session lives on."""
         self._passage.forget()
-        self.connection.write(self._session.refuse(error))
+        self._outlet.give(self._session.refuse(error))
         self._session.channel_lost()
         self._hold_from_now()
         if self._session.violation is not None:
@@ -326,5 +324,6 @@ class Client:
         self._session.here.reader.interrupt()
         self._edge.forget(self)
         self.connection.finish(linger=reason != Reason.TERMINATED)
+        self._outlet.leave()
         if self.connection.pending_bytes:
             self._edge.limits.linger(self.connection, monotonic())

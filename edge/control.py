@@ -22,7 +22,7 @@ from typing import Final
 
 import attrs
 
-from edge.cache.switch import Switch, switch_of
+from edge.cache.switch import Switch, Switches, switch_of
 
 MAX_BYTES: Final = 200
 MAX_MESSAGES: Final = 20  # that open a transaction
@@ -201,7 +201,7 @@ def outcome_of(control: Control, held: Held | None, *, is_idle: bool) -> Outcome
 
 
 def _switched(tag: str, switch: Switch, held: Held | None, *, is_idle: bool) -> Outcome | None:
-    if held is not None and held.has_failed:
+    if (held is not None and held.has_failed) or (switch.is_local and is_idle):
         return None
     if not switch.is_bad:
         return Outcome(tag, held, switch)
@@ -226,3 +226,14 @@ def _went_on(control: Control, held: Held) -> Outcome | None:
     if control.verb is Verb.BEGIN or is_too_late or len(opening) >= MAX_MESSAGES:
         return None
     return Outcome(control.tag, Held(opening + control.opening))
+
+
+def tell_switches(switches: Switches, outcome: Outcome, held: Held | None) -> None:
+    """The transaction that was held has come to this, and has said something of the cache."""
+    if switches.uncommitted is None:
+        return
+    if outcome.tag == "SAVEPOINT" and outcome.held is not None:
+        switches.uncommitted.sent(outcome.held.opening[-1])
+    elif outcome.tag == "RELEASE" and held is not None:
+        switches.uncommitted.sent(b"RELEASE " + held.opening[-1])
+    switches.completed(outcome.tag.encode())

@@ -221,6 +221,7 @@ class Directory:
         """The time, in seconds of a monotonic clock."""
         for entry in self._entries.values():
             entry.early.memos.tick(now)
+        self._store.tick()
 
     def names(self) -> set[str]:
         return set(self._entries)

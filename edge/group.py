@@ -70,7 +70,7 @@ class Group:
         self.executed_at = 0
         """The place of the reply to its Execute."""
         self.answer: bytes | None = None
-        """That to the whole."""
+        """That to the whole; without its rows, where it was kept."""
         self.kept: Answer | None = None
         """Where it is from, if it was kept."""
         self.memo: Memo | None = None
@@ -172,9 +172,9 @@ class Group:
         if self.kept is None or self.answer is None or self._whole is None or self._whole.described is not None:
             return None
         read = self._whole.read
-        if read is None or read.max_rows != b"0":  # it may not be served everywhere
+        if read is None or read.max_rows != b"0" or self.kept.slices:  # it may not be served everywhere, or is long
             return None
-        return Shortcut(self.kept, self.answer, sum(len(piece.data) for piece in self.effects))
+        return Shortcut(self.kept, self.answer + self.kept.body, sum(len(piece.data) for piece in self.effects))
 
     def _parse(self, piece: Piece) -> bool:
         name, sql, types = parse_of(piece.data)

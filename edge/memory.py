@@ -9,6 +9,7 @@ known when the session's State has come, so it is kept then.
 from collections.abc import Hashable
 from typing import Final
 
+from edge.cache.unsent import Share
 from edge.control import Held
 from edge.memos import MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, Memo, Memos, Settings, size_of
 from protos.link.settings import CATALOG, FACT, SETTLING
@@ -36,13 +37,16 @@ class Memory:
         "_opening",
         "_request_bytes",
         "_size",
+        "_unsent",
         "state",
     )
 
-    def __init__(self, memos: Memos, state: bytes) -> None:
+    def __init__(self, memos: Memos, state: bytes, unsent: Share) -> None:
+        """unsent: of the session's answers, what its client has not taken."""
         self.state = state
         """A digest of all settings that the session has, and of those that it began with."""
         self._memos = memos
+        self._unsent = unsent
         # What opened the transaction at the origin, and the memos' generation then; None once it has run other things.
         self._opening: tuple[bytes, ...] | None = None
         self._opened_at = 0
@@ -56,6 +60,7 @@ class Memory:
     def recall(self, request: Hashable, held: Held | None, *, is_idle: bool) -> Memo | None:
         """The answer to a request; if there is none, what comes next is recorded as that.
 
+        Nor is there one for a client that does not take what it gets.
         is_idle: the session is in no transaction, held or other.
         """
         opening = () if is_idle else self._opening if held is None else held.opening
@@ -69,7 +74,8 @@ class Memory:
             self._request_bytes = request_bytes
             # A transaction may go on seeing what was there when it was opened.
             self._generation = self._memos.generation if is_idle or held is not None else self._opened_at
-        return memo
+            return None
+        return memo if self._unsent.may_have(len(memo.answer)) else None
 
     def opened(self, held: Held) -> None:
         """The transaction that was held goes to the origin."""

@@ -41,6 +41,11 @@ class Passage:
         """Whether its link is gone; perhaps its owner has not been told yet."""
         return self.lane is not None and self._uplink is not None and self._uplink.stream is None
 
+    @property
+    def unconsumed_bytes(self) -> int:
+        """Of what has come on the channel, what the client has not taken."""
+        return 0 if self.lane is None else self.lane.unconsumed_bytes
+
     def open(self, uplink: "Uplink", owner: ChannelOwner, opening: Open) -> None:
         self._uplink = uplink
         self.lane = uplink.open(owner, opening)

@@ -37,6 +37,7 @@ from edge.learning import Learning
 from edge.looked_at import ENDS, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN
 from edge.memos import Settings
 from edge.statements import Statements
+from edge.whole import sql_of
 from protos.errors import RemoteProtocolError, ServiceError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, FramingError, Piece
@@ -165,8 +166,8 @@ class Session:
             self.violation = error
         if self.violation is not None and not (self.owed or self.here.is_waiting):
             raise self.violation
-        if self.here.reader.to_client:
-            self.here.to_client += self.here.reader.take_words()
+        if self.here.reader.tally.to_client:
+            self.here.to_client += self.here.reader.tally.take_words()
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _take_all(self, pieces: list[Piece], out: list[bytes]) -> None:
@@ -215,10 +216,9 @@ class Session:
         """Nothing of what is owed was run, nor will be: what the client gets for it, given the ErrorResponse."""
         if self.is_quiet:  # it concerns nothing
             return b""
-        is_alone = self.owed == 1 and not self.has_unsynced
-        instead = self.here.last_resort(response) if is_alone else None
+        is_answered = self.owed == 1 and not self.has_unsynced and self.here.last_resort(response)
         self.here.status = TransactionStatus.IDLE
-        if instead is not None:
+        if is_answered:
             self.here.hold(self._opened)
             self._opened = None
         elif self._opened is not None or self._may_have_begun:
@@ -227,7 +227,7 @@ class Session:
             self.here.held, self._opened = Held(opening, has_failed=True), None
             self.here.status = TransactionStatus.INERROR
         self._may_have_begun = False
-        answer = ((response if instead is None else instead) + ready_for_query(self.status)) * self.owed
+        answer = ((b"" if is_answered else response) + ready_for_query(self.status)) * self.owed
         if self.has_unsynced:
             answer += response
             self._is_skipping = True
@@ -256,20 +256,23 @@ class Session:
     # --- what crosses ---
 
     def _take(self, piece: Piece, out: list[bytes]) -> None:
-        if self.terminated:
-            return
-        taken = self._taken(*piece)
+        taken = b"" if self.terminated else self._taken(*piece)
         if not taken:
             return
         held = self.here.open_transaction()
         if held is not None:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in ENDS
+        switches = self.here.reader.switches
         if piece.tag in _TEXTS and resets_all(piece.data):
-            self.here.reader.switches.reset()
+            switches.reset(in_transaction=self.status != TransactionStatus.IDLE)
+        if switches.uncommitted is not None and piece.tag != Frontend.PARSE:
+            switches.uncommitted.sent(sql_of(piece, self.statements))
         if piece.tag in _QUERIES:
             was_at_rest = self._framer.whole is WHOLE_BETWEEN  # else an answer may be on its way to the client
-            self.here.reader.crossed(self.status, is_alone=was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE))
+            self.here.reader.tally.crossed(
+                self.status, is_alone=was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE)
+            )
         out.append(taken)
 
     def _taken(self, tag: int, piece: bytes, whole: bool) -> bytes:  # noqa: FBT001 - a Piece

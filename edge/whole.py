@@ -7,6 +7,7 @@ its statement, what it was told of that, and its values (`cache`), however its m
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import attrs
@@ -15,11 +16,13 @@ from edge.cache.answers import Answer
 from edge.cache.parts import result_formats, with_formats
 from edge.meaning import Statement
 from edge.statements import Statements
+from protos.errors import RemoteProtocolError
 from protos.pg.description import split_description
+from protos.pg.first_look import may_be_read
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, describe_statement, execute, parse_complete, sync
 from protos.pg.names import cut, with_name
-from protos.pg.parsers import bind_names_of, execute_of, parse_of, target_of
+from protos.pg.parsers import HEADER_BYTES, bind_names_of, execute_of, parse_of, target_of
 from protos.pg.tags import Frontend
 
 _STATEMENT: Final = ord("S")
@@ -51,6 +54,24 @@ class Read:
             with_name(parse, 5, parse.index(0, 5), b""), describe_statement(b""), _unnamed(self.bind),
             execute(b"", int(self.max_rows)), sync(),
         ))  # fmt: skip
+
+
+def begins_read(piece: Piece, statements: Statements) -> bool:
+    """Whether this message begins what looks like a read."""
+    return may_be_read(sql_of(piece, statements))
+
+
+def sql_of(piece: Piece, statements: Statements) -> bytes:
+    """The text of the statement that a Query or Bind runs, or a Parse is of; empty if there is none."""
+    with suppress(RemoteProtocolError):  # PostgreSQL says what is wrong with it
+        if piece.tag == Frontend.QUERY:
+            return piece.data[HEADER_BYTES:-1]
+        if piece.tag == Frontend.PARSE:
+            return parse_of(piece.data).sql
+        statement = statements.get(bind_names_of(piece.data)[1]) if piece.tag == Frontend.BIND else None
+        if statement is not None:
+            return parse_of(statement.parse).sql
+    return b""
 
 
 def _unnamed(rest: bytes) -> bytes:
@@ -93,7 +114,10 @@ class Whole:
         return Read(self._about, told, bind, self._request[-1][2])
 
     def compose(self, answer: Answer) -> bytes | None:
-        """The replies to these messages, given an answer to the same read; None if something of them is not known."""
+        """The replies to these messages up to the rows, which come last, given an answer to the same read.
+
+        None if something of them is not known.
+        """
         out: list[bytes] = []
         for tag, name, _ in self._request:
             if tag == Frontend.DESCRIBE:
@@ -101,8 +125,8 @@ class Whole:
                 if not reply:
                     return None
                 out.append(reply)
-            else:
-                out.append(answer.body if tag == Frontend.EXECUTE else _COMPLETE[tag])
+            elif tag != Frontend.EXECUTE:
+                out.append(_COMPLETE[tag])
         return b"".join(out)
 
     def _rows(self, answer: Answer) -> bytes:

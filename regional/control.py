@@ -75,6 +75,8 @@ class CacheStatus(Struct, frozen=True, kw_only=True):
     transaction: int = 0
     bypassed: int = 0
     reasons: dict[str, int] = {}
+    #: Stale answers that were asked for again; these are no queries.
+    renewals: int = 0
     #: Hits of an answer after an invalidation of a table of its had arrived, by the edge's clock: none, ever.
     late_hits: int = 0
 

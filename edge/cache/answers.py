@@ -42,13 +42,14 @@ class Answer(Kept):
         "renewal",
         "rows",
         "sent_at",
+        "slices",
         "stale_until",
         "statement",
         "tables",
     )
 
     def __init__(self, answers: "Answers", key: Hashable, asked: "Asked", verdict: Verdict, parts: Parts) -> None:
-        size = sum(map(len, parts)) + asked.size + TABLE_BYTES * len(verdict.tables) + OVERHEAD_BYTES
+        size = parts.size + asked.size + TABLE_BYTES * len(verdict.tables) + OVERHEAD_BYTES
         super().__init__(answers, key, size)
         self.number = asked.number
         """How many invalidations had arrived when its request left."""
@@ -56,7 +57,7 @@ class Answer(Kept):
         self.fresh_until = asked.sent_at + verdict.max_age_s
         self.stale_until = self.fresh_until + verdict.stale_while_revalidate_s
         self.tables = tuple(verdict.tables)
-        self.description, self.rows, self.body = parts
+        self.description, self.rows, self.body, self.slices = parts
         self.renewal = asked.renewal
         self.statement = asked.statement
 
@@ -103,6 +104,8 @@ class Answers:
         self._invalidated: dict[int, int] = {}
         self.hits = self.stale = self.misses = self.disabled = self.transaction = self.bypassed = 0
         """How many queries were answered so, or had to cross for that reason."""
+        self.renewals = 0
+        """How many stale answers were asked for again, beside the queries that they were served to."""
         self.uncacheable: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -154,8 +157,7 @@ class Answers:
         self.bytes += answer.size
         if self.store.put(answer):
             return True
-        if self.kept.get(answer.key) is answer:
-            self.evicted(answer.key)
+        self.evicted(answer)
         return False
 
     def shorten(self, key: Hashable, request_bytes: int, shortcut: Shortcut) -> None:
@@ -167,8 +169,7 @@ class Answers:
             self.store.grow(answer, size)
 
     def drop(self, answer: Answer) -> None:
-        if self.kept.get(answer.key) is answer:
-            self.evicted(answer.key)
+        self.evicted(answer)
         self.store.drop(answer)
 
     def disown(self, key: Hashable) -> None:
@@ -177,10 +178,12 @@ class Answers:
         if answer is not None:
             self.drop(answer)
 
-    def evicted(self, key: Hashable) -> None:
+    def evicted(self, kept: Kept) -> None:
         """The store has no room for it."""
-        self.bytes -= self.kept.pop(key).size
-        self.shortcuts.forget(key)
+        if self.kept.get(kept.key) is kept:  # else it was dropped with all others
+            del self.kept[kept.key]
+            self.bytes -= kept.size
+            self.shortcuts.forget(kept.key)
 
     def give_reason(self, statement: Hashable, size: int, why: str) -> None:
         """Answers to this statement are not kept, until its meaning may be another."""
@@ -221,13 +224,10 @@ class Answers:
         self.number += 1
         self._floor = self.number
         self._flushed_at = self.clock()
-        self._invalidated.clear()
-        self._arrived.clear()
-        kept, self.kept = self.kept, {}
-        self.shortcuts.clear()
+        self._invalidated, self._arrived = {}, {}
+        self.store.drop_all(self.kept, self.shortcuts)
+        self.kept, self.shortcuts = {}, Shortcuts()
         self.bytes = 0
-        for answer in kept.values():
-            self.store.drop(answer)
 
     # --- sight ---
 
@@ -237,4 +237,5 @@ class Answers:
             configuration=configuration, hits=self.hits, stale=self.stale, misses=self.misses,
             uncacheable=self.uncacheable, disabled=self.disabled, transaction=self.transaction,
             bypassed=self.bypassed, late_hits=self.late_hits, entries=len(self.kept), bytes=self.bytes,
+            renewals=self.renewals,
         )  # fmt: skip

@@ -2,9 +2,15 @@
 
 The first that has to cross leads a flight. Who asks for the same while it is under way may join it, as long as no
 invalidation has arrived since it began that may concern its tables; where those are not known yet, any. If an answer
-comes of it that may be kept, everybody gets it. If not (it may not be kept, its leader is lost, it has failed) those
-who joined go their own way. While it is not known whether an answer to this statement may be kept at all, they wait for
-the verdict only, which comes ahead of the answer.
+comes of it that may be kept, everybody gets it. While it is not known whether an answer to this statement may be kept
+at all, they wait for the verdict only, which comes ahead of the answer.
+
+If nothing comes of it, it depends on why:
+
+    it may not be shared    its verdict says no, it is an error, it is too long: everybody goes their own way
+    it was in vain          its leader is gone or too slow, it was refused, something was written meanwhile: one of
+                            those who waited leads again and the others follow, once; who has waited in vain twice,
+                            or for MAX_WAIT_S in all, goes their own way
 """
 
 from collections.abc import Hashable
@@ -22,19 +28,21 @@ MAX_WAIT_S: Final = 10.0  # a client's own limits hold only for what has crossed
 class Follower(Protocol):
     """Who waits for a flight."""
 
-    def landed(self, answer: "Answer | None") -> None:
-        """It is over; None: nothing has come of it."""
+    def landed(self, answer: "Answer | None", *, in_vain: bool) -> None:
+        """It is over; None: nothing has come of it, which another flight may be spared if it was in vain."""
 
 
 class Flight:
     """One of them."""
 
-    __slots__ = ("_answers", "asked", "followers", "key", "verdict")
+    __slots__ = ("_answers", "asked", "ends_at", "followers", "key", "verdict")
 
-    def __init__(self, answers: "Answers", key: Hashable, asked: "Asked") -> None:
+    def __init__(self, answers: "Answers", key: Hashable, asked: "Asked", ends_at: float) -> None:
+        """ends_at: nobody waits for it any longer then."""
         self._answers = answers
         self.key = key
         self.asked = asked
+        self.ends_at = ends_at
         self.verdict: Verdict | None = None
         self.followers: list[Follower] = []
         answers.flights.begin(self)
@@ -54,7 +62,7 @@ class Flights:
     def __init__(self) -> None:
         self.by_key: dict[Hashable, Flight] = {}
         """Those that may be joined, unless something was written meanwhile."""
-        self._under_way: dict[Flight, None] = {}  # the oldest first, also where a later one has taken its place
+        self._under_way: dict[Flight, None] = {}  # also where a later one has taken its place
 
     def begin(self, flight: Flight) -> None:
         self.by_key[flight.key] = flight
@@ -64,23 +72,16 @@ class Flights:
         flight = self.by_key.get(key)
         return flight if flight is not None and flight.may_be_joined else None
 
-    def land(self, flight: Flight, answer: "Answer | None") -> None:
+    def land(self, flight: Flight, answer: "Answer | None", *, in_vain: bool = False) -> None:
         """It is over, and those who wait for it are told."""
         if self.by_key.get(flight.key) is flight:
             del self.by_key[flight.key]
         self._under_way.pop(flight, None)
-        self.release(flight, answer)
-
-    def expire(self, before: float) -> None:
-        """Nobody waits any longer for what was asked for before that."""
-        while self._under_way:
-            flight = next(iter(self._under_way))
-            if flight.asked.sent_at > before:
-                return
-            self.land(flight, None)
-
-    def release(self, flight: Flight, answer: "Answer | None" = None) -> None:
-        """Those who wait need not do so any longer."""
         followers, flight.followers = flight.followers, []
         for follower in followers:
-            follower.landed(answer)
+            follower.landed(answer, in_vain=in_vain)
+
+    def expire(self, now: float) -> None:
+        """Nobody waits any longer for what has taken too long."""
+        for flight in [one for one in self._under_way if one.ends_at <= now]:
+            self.land(flight, None)

@@ -25,6 +25,29 @@ class Parts(NamedTuple):
     """RowDescription of the portal; likewise."""
     body: bytes
     """The rows and the CommandComplete; of a simple query everything."""
+    slices: tuple[bytes, ...] = ()
+    """Of a long answer, the same instead; it is never put together."""
+
+    @property
+    def size(self) -> int:
+        return len(self.description) + len(self.rows) + len(self.body) + sum(map(len, self.slices))
+
+
+def parts_of(slices: list[bytes], *, is_query: bool) -> Parts | None:
+    """The parts of an answer that has come so; None if it is none, or has not ended outside of a failed transaction.
+
+    is_query: it is that to a simple query.
+    """
+    if not slices or not is_settled(slices[-1]):
+        return None
+    first, is_short = slices[0], len(slices) == 1
+    head = Head(b"", b"", 0) if is_query else _head_of(first, len(first) - READY_BYTES if is_short else len(first))
+    if head is None:
+        return None
+    if is_short:
+        return Parts(head.description, head.rows, first[head.size : -READY_BYTES])
+    body = (first[head.size :], *slices[1:-1], slices[-1][:-READY_BYTES])
+    return Parts(head.description, head.rows, b"", body)
 
 
 def is_settled(answer: bytes) -> bool:
@@ -32,9 +55,17 @@ def is_settled(answer: bytes) -> bool:
     return answer[-READY_BYTES:-1] == b"Z\0\0\0\5" and answer[-1:] in b"IT"
 
 
-def split(answer: bytes) -> Parts | None:
-    """The parts of an answer to a group of extended messages; None if it is no such answer."""
-    start, end = 0, len(answer) - READY_BYTES
+class Head(NamedTuple):
+    """What stands in front of the rows of an answer to a group of extended messages."""
+
+    description: bytes
+    rows: bytes
+    size: int
+
+
+def _head_of(answer: bytes, end: int) -> Head | None:
+    """That of an answer which has come up to here; None if it is no such answer."""
+    start = 0
     parameters = description = rows = b""
     while start < end:
         tag, stop = answer[start], end_of_message(answer, start)
@@ -49,7 +80,7 @@ def split(answer: bytes) -> Parts | None:
         start = stop
     if start >= end or answer[start] not in (Backend.DATA_ROW, Backend.COMMAND_COMPLETE):
         return None
-    return Parts(description, rows, answer[start:end])
+    return Head(description, rows, start)
 
 
 def fits(parts: Parts, key: Hashable) -> bool:

@@ -16,19 +16,19 @@ from typing import Final
 
 from edge.cache.answers import Answer, Answers, Asked
 from edge.cache.collecting import Collecting
-from edge.cache.flights import Flight
-from edge.cache.parts import READY_BYTES, Parts, fits, is_settled, split
+from edge.cache.flights import MAX_WAIT_S, Flight
+from edge.cache.parts import fits, parts_of
 from edge.cache.shortcuts import Shortcut
 from edge.cache.switch import Switches
+from edge.cache.tally import NOT_SHARED, OTHERS_SLOW, SLOW, Tally
+from edge.cache.unsent import Share
 from edge.control import reads_committed
 from edge.memos import Settings
 from protos.link.link_pb2 import Verdict
 from protos.link.settings import KEEP
-from protos.pg.messages import notice_response
-from protos.pg.tags import TransactionStatus
 
 Compose = Callable[[Answer], bytes | None]
-"""Puts the answer to a request together, without ReadyForQuery; None if something is missing."""
+"""Puts what stands in front of the rows of an answer together; None if something is missing."""
 
 MAX_REQUEST_BYTES: Final = 64 << 10
 
@@ -40,8 +40,9 @@ class Reader:
         "_answers",
         "_collecting",
         "_compose",
+        "_ends_at",
         "_flight",
-        "_is_counted",
+        "_has_followed_again",
         "_result",
         "_wanted",
         "asks",
@@ -50,14 +51,18 @@ class Reader:
         "renews",
         "settings",
         "switches",
-        "to_client",
-        "unsent_bytes",
+        "tally",
+        "unsent",
     )  # fmt: skip
 
     def __init__(self, answers: Answers, settings: Settings) -> None:
         self._answers = answers
         self.settings = settings
         self.switches = Switches()
+        self.tally = Tally(answers, self.switches)
+        """What has come of the session's queries."""
+        self.unsent = Share(answers.store.unsent)
+        """Of its answers, what the client has not taken yet."""
         self.asks = False
         """An Ask has to go in front of what crosses next; the caller takes it."""
         self.renews: Answer | None = None
@@ -66,13 +71,12 @@ class Reader:
         self._result: Answer | None = None  # what it has waited for
         self.on_landed: Callable[[], None] = lambda: None
         """Called when it need not wait any more."""
-        self.to_client = b""  # what the client is told of its query
-        self.unsent_bytes: Callable[[], int] = lambda: 0  # of its answers, those that the client has not taken yet
         self._flight: Flight | None = None  # led, or waited for
         self._compose: Compose | None = None
         self._wanted: tuple[Hashable, Hashable, bytes] | None = None  # what it waits for
+        self._has_followed_again = False  # the first that it has waited for was in vain
+        self._ends_at: float | None = None  # until when those wait who have waited with it
         self._collecting = Collecting(answers.store)
-        self._is_counted = False  # the request that crosses next
 
     def adopt(self, settings: Settings) -> None:
         """The session has these settings now."""
@@ -109,16 +113,24 @@ class Reader:
         answer = self._answers.find((self.settings.view, request))
         return answer if answer is not None and self._may_serve(answer) else None
 
+    def _has_room(self, answer: Answer) -> bool:
+        """Whether the client may be given it, in view of what it and the others have not taken."""
+        if self.unsent.may_have(answer.size, answer if answer.slices else None):
+            return True
+        self.tally.is_slow = True
+        return False
+
     def _may_serve(self, answer: Answer) -> bool:
         answers = self._answers
         now = answers.clock()
-        if now >= answers.vouched_until:
-            return now >= answers.reachable_until and answers.is_last_resort(answer, now)
-        if now < answer.fresh_until:
-            return True
-        if now >= answer.stale_until:
+        is_vouched = now < answers.vouched_until
+        if is_vouched:
+            may_serve = now < answer.stale_until
+        else:
+            may_serve = now >= answers.reachable_until and answers.is_last_resort(answer, now)
+        if not may_serve or not self._has_room(answer):
             return False
-        if answer.key not in answers.flights.by_key:
+        if is_vouched and now >= answer.fresh_until and answer.key not in answers.flights.by_key:
             self.renews = answer
         return True
 
@@ -137,16 +149,10 @@ class Reader:
         self._answers.shorten((self.settings.view, request), request_bytes, shortcut)
 
     def serve(self, answer: Answer) -> None:
-        """It has been served; stale is what is past its age, or what nobody vouches for."""
-        answers = self._answers
+        """It has been served."""
         answer.uses += 1
-        answers.audit(answer)
-        now = answers.clock()
-        is_stale = now >= answer.fresh_until or now >= answers.vouched_until
-        answers.stale += is_stale
-        answers.hits += not is_stale
-        if self.switches.reports:
-            self._report("stale" if is_stale else "hit", age_s=now - answer.sent_at)
+        self._answers.audit(answer)
+        self.tally.served(answer)
 
     def expect(
         self, request: Hashable, statement: Hashable, renewal: bytes, compose: Compose, *, may_join: bool = True
@@ -155,11 +161,13 @@ class Reader:
 
         statement: by what it is remembered why not; renewal: what asks for the same on another channel.
         """
-        answers = self._answers
-        self._is_counted = True
+        answers, tally = self._answers, self.tally
+        tally.is_counted = True
         why = "too long" if len(renewal) > MAX_REQUEST_BYTES else answers.reasons.get(statement)
+        if tally.is_slow:
+            why = why or (SLOW if self.unsent.is_full else OTHERS_SLOW)
         if why is not None:
-            self._uncacheable(why)
+            tally.uncacheable(why)
             return False
         key = (self.settings.view, request)
         self._compose = compose
@@ -167,50 +175,30 @@ class Reader:
         if flight is not None:
             flight.followers.append(self)
             self._flight, self._wanted = flight, (key, statement, renewal)
-            self.is_waiting = True
+            self.is_waiting, self._has_followed_again = True, False
             return True
         self.lead(key, statement, renewal)
         return False
 
-    def lead(self, key: Hashable, statement: Hashable, renewal: bytes) -> None:
-        """What crosses next is asked for on behalf of all."""
+    def lead(self, key: Hashable, statement: Hashable, renewal: bytes, *, ends_at: float | None = None) -> None:
+        """What crosses next is asked for on behalf of all; ends_at: until when they wait for it."""
         answers = self._answers
-        asked = Asked(answers.number, answers.clock(), renewal, statement, size=2 * len(renewal))
-        self._flight = Flight(answers, key, asked)
+        now = answers.clock()
+        asked = Asked(answers.number, now, renewal, statement, size=2 * len(renewal))
+        self._flight = Flight(answers, key, asked, now + MAX_WAIT_S if ends_at is None else ends_at)
         self.asks = True
 
     def lead_again(self) -> None:
         """What it has waited for has not come, so its own request crosses."""
         wanted, self._wanted = self._wanted, None
-        if wanted is not None:
-            key, statement, renewal = wanted
-            why = self._answers.reasons.get(statement)
-            if why is not None:
-                self._uncacheable(why)
-            elif self._answers.flights.joinable(key) is None:
-                self.lead(key, statement, renewal)
-
-    def crossed(self, status: int, *, is_alone: bool) -> None:
-        """A query has crossed."""
-        if self._is_counted:
-            self._is_counted = False
+        if wanted is None:
             return
-        answers = self._answers
-        if not answers.is_on:
-            answers.disabled += 1
-            why = "disabled"
-        elif self.switches.is_off:
-            answers.bypassed += 1
-            why = "bypassed"
-        elif status != TransactionStatus.IDLE:
-            answers.transaction += 1
-            why = "transaction"
+        key, statement, renewal = wanted
+        why = SLOW if self.tally.is_slow else self._answers.reasons.get(statement)
+        if why is None and self._answers.flights.joinable(key) is None:
+            self.lead(key, statement, renewal, ends_at=self._ends_at)
         else:
-            why = "not a read" if is_alone else "not alone"
-            answers.uncacheable[why] += 1
-            why = f"uncacheable ({why})"
-        if self.switches.reports and is_alone:
-            self._report(why)
+            self.tally.uncacheable(why or NOT_SHARED)
 
     # --- its answer comes ---
 
@@ -222,34 +210,37 @@ class Reader:
         if verdict.why:
             if not verdict.only_now:
                 self._answers.give_reason(flight.asked.statement, len(flight.asked.renewal), verdict.why)
-            self._uncacheable(verdict.why)
+            self.tally.uncacheable(verdict.why)
             self._answers.disown(flight.key)
             self._land(None)
             return
-        self._answers.misses += 1
-        self._report("miss")
+        self.tally.missed()
         flight.verdict = verdict
         self._collecting.begin()
 
     def heard(self, data: bytes) -> None:
         """Bytes of the answer."""
+        if self.switches.uncommitted is not None:
+            self.switches.heard(data)
         if self._collecting.is_on and not self._collecting.add(data):
-            self.interrupt()
+            self._land(None)
 
     def answered(self, settled: int, status: int) -> None:
         """Something has been answered, perhaps the request."""
+        if self.switches.uncommitted is not None:
+            self.switches.answered(status & 0xFF)
         flight = self._flight
         if flight is None or self.is_waiting:
             return
-        answer = None
+        answer, in_vain = None, False
         if settled == 1 and status & KEEP and self._collecting.is_on and flight.verdict is not None:
             answer = self._kept(flight, self._collecting.take(), flight.verdict)
-        self._land(answer)
+            in_vain = not self._answers.is_good(flight.asked.number, flight.verdict.tables)
+        self._land(answer, in_vain=in_vain)
 
-    def _kept(self, flight: Flight, data: bytes, verdict: Verdict) -> Answer | None:
-        is_query = flight.asked.renewal[:1] == b"Q"
-        parts = Parts(b"", b"", data[:-READY_BYTES]) if is_query else split(data)
-        if not is_settled(data) or parts is None or not fits(parts, flight.key):
+    def _kept(self, flight: Flight, slices: list[bytes], verdict: Verdict) -> Answer | None:
+        parts = parts_of(slices, is_query=flight.asked.renewal[:1] == b"Q")
+        if parts is None or not fits(parts, flight.key):
             return None
         answer = Answer(self._answers, flight.key, flight.asked, verdict, parts)
         return answer if self._answers.keep(answer) else None
@@ -257,7 +248,7 @@ class Reader:
     def interrupt(self) -> None:
         """Something else has crossed, or nothing will come of it."""
         self.asks = False
-        self._is_counted = False
+        self.tally.is_counted = False
         flight = self._flight
         if flight is None:
             return
@@ -266,65 +257,61 @@ class Reader:
                 flight.followers.remove(self)
             self._flight, self.is_waiting = None, False
         else:
-            self._land(None)
+            self._land(None, in_vain=True)
 
-    def _land(self, answer: Answer | None) -> None:
+    def _land(self, answer: Answer | None, *, in_vain: bool = False) -> None:
         flight, self._flight = self._flight, None
         self._collecting.drop()
         if flight is not None:
-            self._answers.flights.land(flight, answer)
+            self._answers.flights.land(flight, answer, in_vain=in_vain)
 
     def let_go(self) -> None:
         """Those who wait for what this one has asked for need not; it takes too long to pass on."""
         if self._flight is not None and not self.is_waiting:
-            self._answers.flights.land(self._flight, None)
+            self._answers.flights.land(self._flight, None, in_vain=True)
 
-    def last_resort(self) -> bytes | None:
-        """What a client may get whose read came to nothing because its origin cannot be reached."""
+    def last_resort(self) -> tuple[bytes, Answer] | None:
+        """What a client may get whose read came to nothing because its origin cannot be reached.
+
+        The answer, and what stands in front of its rows.
+        """
         answers, flight, compose = self._answers, self._flight, self._compose
         if flight is None or compose is None or not answers.policy.stale_if_unreachable_s:
             return None
         answer = answers.find(flight.key)
-        if answer is None or not answers.is_last_resort(answer, answers.clock()):
+        if answer is None or not answers.is_last_resort(answer, answers.clock()) or not self._has_room(answer):
             return None
-        composed = compose(answer)
-        if composed is not None:
-            self.serve(answer)
-        return composed
+        head = compose(answer)
+        if head is None:
+            return None
+        self.serve(answer)
+        return head, answer
 
     # --- waiting ---
 
-    def landed(self, answer: Answer | None) -> None:
+    def landed(self, answer: Answer | None, *, in_vain: bool) -> None:
         """The flight is over that it has waited for."""
-        answers = self._answers
+        answers, flight = self._answers, self._flight
+        is_vouched = answers.clock() < answers.vouched_until
+        if answer is None and in_vain and is_vouched and not self._has_followed_again and self._follow_again():
+            return
         if answer is not None and answers.is_good(answer.number, answer.tables):
-            self._result = answer if answers.clock() < min(answers.vouched_until, answer.stale_until) else None
+            is_in_time = answers.clock() < min(answers.vouched_until, answer.stale_until)
+            self._result = answer if is_in_time and self._has_room(answer) else None
+        self._ends_at = None if flight is None or not in_vain else flight.ends_at
         self._flight, self.is_waiting = None, False
         self.on_landed()
+
+    def _follow_again(self) -> bool:
+        """Whether one of those who have waited with it leads again, so that it can wait for that."""
+        flight = None if self._wanted is None else self._answers.flights.joinable(self._wanted[0])
+        if flight is None:
+            return False
+        self._flight, self._has_followed_again = flight, True
+        flight.followers.append(self)
+        return True
 
     def take_result(self) -> Answer | None:
         """What it has waited for, if that has come."""
         result, self._result = self._result, None
         return result
-
-    # --- what the client is told ---
-
-    def take_words(self) -> bytes:
-        """What the client is told of its query, in front of the answer."""
-        words, self.to_client = self.to_client, b""
-        return words
-
-    def _uncacheable(self, why: str) -> None:
-        if why == "bypassed":  # its first comment says so
-            self._answers.bypassed += 1
-            self._report(why)
-            return
-        self._answers.uncacheable[why.partition(":")[0]] += 1
-        self._report(f"uncacheable ({why})")
-
-    def _report(self, what: str, age_s: float | None = None) -> None:
-        if self.switches.reports:
-            fields = {"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": f"onetrip cache: {what}"}
-            if age_s is not None:
-                fields["D"] = f"The answer is {age_s:.1f} s old."
-            self.to_client += notice_response(fields)

@@ -30,6 +30,7 @@ class Renewal:
         Renewal.under_way += 1
         self._uplink = uplink
         self._reader = Reader(entry.answers, settings)
+        self._reader.tally.is_renewal = True
         self._is_over = False
         opening.process_id, opening.secret_key = 0, secrets.token_bytes(_SECRET_BYTES)
         self._lane = uplink.open(self, opening)

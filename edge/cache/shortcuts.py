@@ -54,7 +54,3 @@ class Shortcuts:
         """An answer is gone."""
         for key in self._keys.pop(answer_key, ()):
             del self.by_key[key]
-
-    def clear(self) -> None:
-        self.by_key.clear()
-        self._keys.clear()

@@ -6,19 +6,23 @@ meanwhile goes on into the main queue; what comes back soon after it has left (t
 at once. The head of the main queue gets another round for each time that it was read, of up to three. A hit therefore
 only counts, and moves nothing.
 
-What is dropped otherwise (invalidated, too old, replaced) stays in its queue as an empty shell until its turn comes, or
-until there are more shells than answers.
+When all answers of a configuration are dropped at once, they are out of reach at once, and are taken out of here a few
+at a time: with each answer that comes, and with each tick. Until then they count.
 
 Answers that are still being collected have a share of the same room, and give way first (rules 25): what has to be
-collected beyond it is not kept.
+collected beyond it is not kept. Answers that clients have not taken yet have another (`unsent`).
 """
 
 from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final
 
+from edge.cache.queue import Linked, Queue
+from edge.cache.unsent import Unsent
+
 if TYPE_CHECKING:
-    from edge.cache.answers import Answers
+    from edge.cache.answers import Answer, Answers
+    from edge.cache.shortcuts import Shortcuts
 
 OVERHEAD_BYTES: Final = 800  # of an answer, beside its bytes and those of its request
 
@@ -27,13 +31,14 @@ _COLLECTING_SHARE: Final = 4  # and what is being collected
 _MAX_USES: Final = 3
 _USES_TO_STAY: Final = 2
 _MIN_GHOSTS: Final = 1000
-_MIN_SHELLS: Final = 1000
+_CLEARED_A_TICK: Final = 1000  # some 2 ms
+_CLEARED_A_PUT: Final = 4
 
 
-class Kept:
+class Kept(Linked):
     """An answer's place in the store."""
 
-    __slots__ = ("_is_main", "answers", "key", "size", "uses")
+    __slots__ = ("_is_main", "answers", "borrowers", "key", "size", "uses")
 
     def __init__(self, answers: "Answers", key: Hashable, size: int) -> None:
         self.answers: Answers | None = answers
@@ -43,6 +48,8 @@ class Kept:
         """In bytes, all told."""
         self.uses = 0
         """How often it was read lately; the reader counts, up to any number."""
+        self.borrowers = 0
+        """How many clients are being sent it in slices."""
         self._is_main = False
 
 
@@ -53,22 +60,25 @@ class Store:
         self.max_bytes = max_bytes
         self.bytes = 0
         self.collecting_bytes = 0
+        self.unsent = Unsent(max_bytes, self._make_room)
         self._small_bytes = 0
-        self._small: deque[Kept] = deque()
-        self._main: deque[Kept] = deque()
-        self._ghosts: dict[int, None] = {}  # hashes of keys, the oldest first
-        self._count = 0
+        self._small: Queue[Kept] = Queue()
+        self._main: Queue[Kept] = Queue()
+        self._ghosts: set[int] = set()  # hashes of keys
+        self._ghosts_in_order: deque[int] = deque()  # the oldest first; those that have come back as well
+        self._left: deque[tuple[dict[Hashable, Answer], Shortcuts]] = deque()  # dropped all at once
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._small) + len(self._main)
 
     def put(self, kept: Kept) -> bool:
         """Keep one more, if it is not larger than everything together may be."""
+        self._clear(_CLEARED_A_PUT)
         if kept.size > self.max_bytes - self.max_bytes // _SMALL_SHARE:
             return False
         self.bytes += kept.size
-        self._count += 1
-        if self._ghosts.pop(hash(kept.key), 0) is None:
+        if hash(kept.key) in self._ghosts:
+            self._ghosts.discard(hash(kept.key))
             self._append_main(kept)
         else:
             self._small.append(kept)
@@ -82,12 +92,33 @@ class Store:
             return
         kept.answers = None
         self.bytes -= kept.size
-        self._count -= 1
-        if not kept._is_main:
+        if kept._is_main:
+            self._main.remove(kept)
+        else:
+            self._small.remove(kept)
             self._small_bytes -= kept.size
-        if len(self._small) + len(self._main) > 2 * self._count + _MIN_SHELLS:
-            self._small = deque(one for one in self._small if one.answers is not None)
-            self._main = deque(one for one in self._main if one.answers is not None)
+
+    def drop_all(self, kept: "dict[Hashable, Answer]", shortcuts: "Shortcuts") -> None:
+        """Those of a configuration, which nobody asks for any more."""
+        if kept:
+            self._left.append((kept, shortcuts))
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        self._clear(_CLEARED_A_TICK)
+        self.unsent.tick()
+
+    def _clear(self, number: int) -> None:
+        """Take so many out that were dropped all at once."""
+        while self._left and number:
+            kept, shortcuts = self._left[0]
+            for _ in range(min(number, len(kept))):
+                number -= 1
+                key, answer = kept.popitem()
+                shortcuts.forget(key)
+                self.drop(answer)
+            if not kept:
+                self._left.popleft()
 
     def grow(self, kept: Kept, size: int) -> None:
         """It takes so many bytes more."""
@@ -113,32 +144,33 @@ class Store:
     # --- making room ---
 
     def _make_room(self) -> None:
-        while self.bytes + self.collecting_bytes > self.max_bytes and self._count:
-            if self._small_bytes * _SMALL_SHARE > self.max_bytes or not self._main:
+        while self.bytes + self.collecting_bytes + self.unsent.bytes > self.max_bytes and len(self):
+            if self._left:
+                self._clear(_CLEARED_A_PUT)
+            elif self._small_bytes * _SMALL_SHARE > self.max_bytes or not self._main:
                 self._leave_small()
             else:
                 self._leave_main()
 
     def _leave_small(self) -> None:
-        kept = self._small.popleft()
-        if kept.answers is None:
-            return
+        kept = self._small.first
         if kept.uses >= _USES_TO_STAY:
             kept.uses = 0
+            self._small.remove(kept)
             self._small_bytes -= kept.size
             self._append_main(kept)
             return
         self._evict(kept)
-        self._ghosts[hash(kept.key)] = None
-        while len(self._ghosts) > max(_MIN_GHOSTS, self._count):
-            del self._ghosts[next(iter(self._ghosts))]
+        self._ghosts.add(hash(kept.key))
+        self._ghosts_in_order.append(hash(kept.key))
+        while len(self._ghosts_in_order) > max(_MIN_GHOSTS, len(self)):
+            self._ghosts.discard(self._ghosts_in_order.popleft())
 
     def _leave_main(self) -> None:
-        kept = self._main.popleft()
-        if kept.answers is None:
-            return
+        kept = self._main.first
         if kept.uses:
             kept.uses = min(kept.uses, _MAX_USES) - 1
+            self._main.remove(kept)
             self._main.append(kept)
         else:
             self._evict(kept)
@@ -149,5 +181,5 @@ class Store:
 
     def _evict(self, kept: Kept) -> None:
         assert kept.answers is not None
-        kept.answers.evicted(kept.key)
+        kept.answers.evicted(kept)
         self.drop(kept)

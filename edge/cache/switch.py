@@ -1,22 +1,25 @@
 """What a session says of the cache, in parameters that only edges have; they never reach the origin.
 
-    SET [SESSION] onetrip.cache { = | TO } { on | off | DEFAULT }           RESET | SHOW onetrip.cache
-    SET [SESSION] onetrip.cache_status { = | TO } { on | off | DEFAULT }    RESET | SHOW onetrip.cache_status
+    SET [SESSION | LOCAL] onetrip.cache { = | TO } { on | off | DEFAULT }           RESET | SHOW onetrip.cache
+    SET [SESSION | LOCAL] onetrip.cache_status { = | TO } { on | off | DEFAULT }    RESET | SHOW onetrip.cache_status
 
 `cache` is on by default: off has every query cross. `cache_status` is off: on gives each query a NOTICE of what has
 come of it. Both may be given at startup as well (`options=-c onetrip.cache=off`), which is then what RESET, RESET ALL
-and DISCARD ALL lead back to. What is written otherwise (`set_config`, or beside other statements) reaches the origin as
-a custom parameter, and counts when the session's settings are known again.
+and DISCARD ALL lead back to. What a transaction says is taken back with it, and SET LOCAL ends with it (outside of one
+it is the origin's, which warns). What is written otherwise (`set_config`, or beside other statements) reaches the
+origin as a custom parameter, and counts when the session's settings are known again.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import attrs
 
+from edge.cache.uncommitted import Said, Uncommitted
 from protos.errors import InvalidParameterError
 from protos.pg.messages import row_description
+from protos.pg.tags import TransactionStatus
 
 CACHE: Final = "onetrip.cache"
 STATUS: Final = "onetrip.cache_status"
@@ -26,7 +29,7 @@ _ON: Final = frozenset({"on", "true", "yes", "1"})
 _OFF: Final = frozenset({"off", "false", "no", "0"})
 _BLANK: Final = r"[ \t\n\r\f]"
 _SET: Final = re.compile(
-    rf"{_BLANK}*set{_BLANK}+(?:session{_BLANK}+)?(onetrip\.cache(?:_status)?)"
+    rf"{_BLANK}*set{_BLANK}+(?:(local|session){_BLANK}+)?(onetrip\.cache(?:_status)?)"
     rf"(?:{_BLANK}*={_BLANK}*|{_BLANK}+to{_BLANK}+)(?:'(\w*)'|(\w+)){_BLANK}*;?{_BLANK}*",
     re.IGNORECASE | re.ASCII,
 )
@@ -54,6 +57,8 @@ class Switch:
     tag: str = "SET"
     """Of its CommandComplete."""
     is_bad: bool = False
+    is_local: bool = False
+    """It ends with the transaction."""
 
     @property
     def rows(self) -> bytes:
@@ -70,33 +75,75 @@ class Switch:
 class Switches:
     """How one session has them."""
 
-    __slots__ = ("_at_start", "is_off", "reports")
+    __slots__ = ("_at_start", "_said", "is_off", "reports", "uncommitted")
 
     def __init__(self) -> None:
-        self._at_start = DEFAULTS
+        self._at_start: Mapping[str, bool] = DEFAULTS
+        self._said = Said(DEFAULTS, DEFAULTS)
         self.is_off = False
         """It wants no answer from here."""
         self.reports = False
         """It wants to know what has come of each query."""
+        self.uncommitted: Uncommitted | None = None
+        """Its transaction has said something."""
 
     def begin(self, switches: "Iterable[Switch]") -> None:
         """What is said at startup."""
         self._at_start = {**DEFAULTS, **{one.name: one.value for one in switches if one.value is not None}}
         self.reset()
 
-    def reset(self) -> None:
+    def reset(self, *, in_transaction: bool = False) -> None:
         """All is as it was at startup."""
-        self.is_off, self.reports = not self._at_start[CACHE], self._at_start[STATUS]
+        self._change(self._at_start, in_transaction=in_transaction)
 
-    def turn(self, switch: Switch) -> None:
+    def turn(self, switch: Switch, *, in_transaction: bool = False) -> None:
         """The session says something of the cache."""
-        value = self._at_start[switch.name] if switch.value is None else switch.value
-        if switch.tag == "SHOW":
+        if switch.tag != "SHOW":
+            value = self._at_start[switch.name] if switch.value is None else switch.value
+            self._change({switch.name: value}, is_local=switch.is_local, in_transaction=in_transaction)
+
+    def _change(self, values: Mapping[str, bool], *, in_transaction: bool, is_local: bool = False) -> None:
+        said = self._said
+        if in_transaction and self.uncommitted is None:
+            self.uncommitted = Uncommitted(said)
+        self._say(Said({**said.now, **values}, said.then if is_local else {**said.then, **values}))
+
+    def _say(self, said: Said) -> None:
+        self._said = said
+        self.is_off, self.reports = not said.now[CACHE], said.now[STATUS]
+
+    # --- the transaction that has said something ---
+
+    def heard(self, data: bytes) -> None:
+        """Bytes of answers of the origin."""
+        if self.uncommitted is not None:
+            for tag in self.uncommitted.heard(data):
+                self.completed(tag)
+
+    def answered(self, status: int) -> None:
+        """The transaction status is this."""
+        if self.uncommitted is None:
             return
-        if switch.name == CACHE:
-            self.is_off = not value
+        if status == TransactionStatus.IDLE:
+            self._end(self.uncommitted.before)
+        elif status == TransactionStatus.INERROR:
+            self.uncommitted.failed()
+
+    def completed(self, tag: bytes) -> None:
+        """Something was done."""
+        if self.uncommitted is None:
+            return
+        said = self.uncommitted.completed(tag, self._said)
+        if said is not None:
+            self._say(said)
+        elif tag == b"ROLLBACK":
+            self._end(self.uncommitted.before)
         else:
-            self.reports = value
+            self._end(Said(self._said.then, self._said.then))
+
+    def _end(self, said: Said) -> None:
+        self.uncommitted = None
+        self._say(said)
 
     def value_of(self, name: str) -> bytes:
         """What SHOW says of one."""
@@ -120,7 +167,9 @@ def switch_of(sql: bytes) -> Switch | None:
         return None
     text = sql.decode()
     if found := _SET.fullmatch(text):
-        return switch(found[1], found[2] or found[3] or "")
+        found_switch = switch(found[2], found[3] or found[4] or "")
+        is_local = (found[1] or "").lower() == "local"
+        return None if found_switch is None else attrs.evolve(found_switch, is_local=is_local)
     if found := _RESET.fullmatch(text):
         return Switch(found[1].lower(), tag="RESET")
     found = _SHOW.fullmatch(text)

@@ -2,8 +2,9 @@
 
 Theory of operation: the pump calls `ready`; what was read goes, decrypted, to `receiver.received`. `write` sends at
 once as much as the kernel takes and keeps the rest; `pending_bytes` is what is kept, and the receiver learns from
-`drained` that it went out. Nothing here waits. Backpressure is the receiver's business: it pauses reading, and it
-does not write what nobody has given it credit for.
+`drained` that it went out. What is long comes in slices (`write_slices`), of which one at a time is copied, encrypted
+and sent. Nothing here waits. Backpressure is the receiver's business: it pauses reading, and it does not write what
+nobody has given it credit for.
 
 States: open, then finishing (no more reading; what is pending goes out, then the connection closes), then closed.
 `receiver.ended` is called once, unless the receiver itself closed or finished the connection.
@@ -12,6 +13,8 @@ States: open, then finishing (no more reading; what is pending goes out, then th
 import socket
 import ssl
 import time
+from collections import deque
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from protos.runtime.pump import READ, WRITE, Pump
@@ -42,8 +45,8 @@ class Connection:
     """A connection in the pump. The socket must be non-blocking; it belongs to this object."""
 
     __slots__ = (
-        "_events", "_fd", "_finishing", "_is_parked", "_lingers", "_outgoing", "_pump", "_socket", "blocked_at",
-        "is_closed", "pending_bytes", "receiver", "tls",
+        "_behind", "_events", "_fd", "_finishing", "_is_parked", "_lingers", "_outgoing", "_pump", "_socket",
+        "behind_bytes", "blocked_at", "is_closed", "pending_bytes", "receiver", "tls",
     )  # fmt: skip
 
     def __init__(self, pump: Pump, sock: socket.socket, receiver: Receiver) -> None:
@@ -52,13 +55,16 @@ class Connection:
         self._fd = sock.fileno()
         self._events = READ
         self._outgoing: bytearray | None = None
+        self._behind: deque[bytes] = deque()  # as it was given, not encrypted; it goes out when that has
         self._finishing = False
         self._lingers = False
         self._is_parked = False
         self.receiver = receiver
         self.tls: TlsLayer | None = None
         self.pending_bytes = 0
-        """Bytes (of ciphertext, inside TLS) that the kernel has not taken yet."""
+        """Bytes that the kernel has not taken yet; of ciphertext, inside TLS, but for those behind."""
+        self.behind_bytes = 0
+        """Of these, those that are kept as they were given: slices, and what was written after them."""
         self.blocked_at = 0.0
         """Since when (monotonic) the peer has taken nothing of what is pending; 0.0 while nothing is."""
         self.is_closed = False
@@ -68,9 +74,26 @@ class Connection:
         """Send data, or keep what the kernel does not take. After the end it is dropped."""
         if self.is_closed or self._finishing:
             return
+        if self._behind:
+            self._put_behind((data,))
+            return
         if self.tls is not None:
             data = self.tls.encrypt(data)
         self._write_raw(data)
+
+    def write_slices(self, slices: Iterable[bytes]) -> None:
+        """Send these one after another, as fast as the peer takes them. They are not copied before their turn."""
+        if self.is_closed or self._finishing:
+            return
+        self._put_behind(slices)
+        if self._outgoing is None:
+            self._send_behind()
+
+    def _put_behind(self, slices: Iterable[bytes]) -> None:
+        for data in slices:
+            self._behind.append(data)
+            self.behind_bytes += len(data)
+            self.pending_bytes += len(data)
 
     def start_tls(
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, hello: bytes = b""
@@ -103,15 +126,19 @@ class Connection:
         """
         if self.is_closed or self._finishing:
             return
-        if self.tls is not None and self.tls.is_established:
-            self._write_raw(self.tls.say_goodbye())
         self._finishing = True
         self._lingers = linger
+        if not self._behind:
+            self._say_goodbye()
         if self.pending_bytes:
             self._watch(WRITE)
             self._pump.later(FINISH_S, self.close)
         else:
             self._finish()
+
+    def _say_goodbye(self) -> None:
+        if self.tls is not None and self.tls.is_established:
+            self._write_raw(self.tls.say_goodbye())
 
     def _finish(self) -> None:
         """All has gone out."""
@@ -133,8 +160,7 @@ class Connection:
         self.is_closed = True
         self._pump.forget(self._fd)
         self._socket.close()
-        self._outgoing = None
-        self.pending_bytes = 0
+        self._drop_output()
 
     # --- the pump's side ---
 
@@ -200,8 +226,7 @@ class Connection:
             self._end("closed by the peer")
 
     def _write_raw(self, data: bytes) -> None:
-        if self.pending_bytes:
-            assert self._outgoing is not None
+        if self._outgoing is not None:
             self._outgoing += data
             self.pending_bytes += len(data)
             return
@@ -211,44 +236,66 @@ class Connection:
             sent = 0
         except OSError:
             # What the peer sent before it went may still be unread, so the end is noticed by reading.
+            self._drop_output()
             return
         if sent < len(data):
             self._outgoing = bytearray(memoryview(data)[sent:])
-            self.pending_bytes = len(self._outgoing)
+            self.pending_bytes += len(self._outgoing)
             self.blocked_at = time.monotonic()
             self._watch(self._events | WRITE)
 
+    def _send_behind(self) -> None:
+        """Send the next slice; those behind it have the next turns, so that other connections have theirs."""
+        if not self._behind:
+            return
+        data = self._behind.popleft()
+        self.behind_bytes -= len(data)
+        self.pending_bytes -= len(data)
+        self._write_raw(data if self.tls is None else self.tls.encrypt(data))
+        if self._behind:
+            self.blocked_at = time.monotonic()
+            self._watch(self._events | WRITE)
+        elif self._finishing:
+            self._say_goodbye()
+
     def _flush(self) -> None:
-        assert self._outgoing is not None
-        try:
-            sent = self._socket.send(self._outgoing)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self._give_up_output()
-            return
-        del self._outgoing[:sent]
-        self.pending_bytes -= sent
+        if self._outgoing is not None:
+            try:
+                sent = self._socket.send(self._outgoing)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self._give_up_output()
+                return
+            del self._outgoing[:sent]
+            self.pending_bytes -= sent
+            if not self._outgoing:
+                self._outgoing = None
+        if self._outgoing is None:
+            self._send_behind()
         self.blocked_at = time.monotonic()
         if not self.pending_bytes:
-            self._outgoing = None
             self.blocked_at = 0.0
             if self._finishing:
                 self._finish()
                 return
             self._watch(self._events & ~WRITE)
-        if sent and not self._finishing:
+        if not self._finishing:
             self.receiver.drained()
 
     def _give_up_output(self) -> None:
         """The peer takes no more; what it has said last may still be unread, so the end is noticed by reading."""
-        self._outgoing = None
-        self.pending_bytes = 0
-        self.blocked_at = 0.0
+        self._drop_output()
         if self._finishing:
             self.close()
         else:
             self._watch(self._events & ~WRITE)
+
+    def _drop_output(self) -> None:
+        self._outgoing = None
+        self._behind.clear()
+        self.pending_bytes = self.behind_bytes = 0
+        self.blocked_at = 0.0
 
     def _watch(self, events: int) -> None:
         if events == self._events or self.is_closed:

@@ -39,6 +39,7 @@ CACHE_STATUSES: Final = (
 CACHE_METRICS: Final = (
     ("onetrip_cache_entries", "gauge", "Answers that edges keep.", "entries"),
     ("onetrip_cache_bytes", "gauge", "What they take.", "bytes"),
+    ("onetrip_cache_renewals_total", "counter", "Stale answers that were asked for again.", "renewals"),
 )
 
 

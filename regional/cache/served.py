@@ -16,7 +16,7 @@ import attrs
 from protos.link.link_pb2 import Statuses
 from regional.control import CacheStatus
 
-COUNTERS: Final = ("hits", "stale", "misses", "disabled", "transaction", "bypassed", "late_hits")
+COUNTERS: Final = ("hits", "stale", "misses", "disabled", "transaction", "bypassed", "renewals", "late_hits")
 # An edge process that ends is another one when it comes back, so only those of the last while can speak again.
 MAX_EDGES: Final = 1000
 # The pool node's own words are about twenty; what a newer or older edge says besides goes under one name.

@@ -17,7 +17,7 @@ POOL = PoolStatus(
 )  # fmt: skip
 CACHE = CacheStatus(
     configuration="demo", entries=7, bytes=3 << 20, hits=9990, stale=5, misses=5, hit_rate=0.9995, uncacheable=4,
-    disabled=1, transaction=2, bypassed=3, reasons={"volatile function": 3, "locks rows": 1},
+    disabled=1, transaction=2, bypassed=3, renewals=6, reasons={"volatile function": 3, "locks rows": 1},
 )  # fmt: skip
 
 
@@ -43,9 +43,9 @@ def test_the_cache_is_one_line_a_configuration_and_one_a_reason() -> None:
     cache, _, reasons = text.partition("CACHE\n")[2].partition("\n\nNOT CACHED\n")
     assert [line.split() for line in cache.splitlines()] == [
         ["configuration", "entries", "bytes", "hits", "stale", "misses", "hit_rate", "uncacheable", "disabled",
-         "transaction", "bypassed", "late_hits"],
-        ["demo", "7", "3.0", "MiB", "9990", "5", "5", "99.95", "%", "4", "1", "2", "3", "0"],
-        ["quiet", "0", "0", "B", "0", "0", "0", "-", "0", "0", "0", "0", "0"],
+         "transaction", "bypassed", "renewals", "late_hits"],
+        ["demo", "7", "3.0", "MiB", "9990", "5", "5", "99.95", "%", "4", "1", "2", "3", "6", "0"],
+        ["quiet", "0", "0", "B", "0", "0", "0", "-", "0", "0", "0", "0", "0", "0"],
     ]  # fmt: skip
     assert [line.split("  ")[0] for line in reasons.splitlines()] == ["configuration", "demo", "demo"]
     assert reasons.splitlines()[1].split() == ["demo", "volatile", "function", "3"]

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from edge.answering import MAX_UNSENT_BYTES
+from edge.cache.unsent import MAX_OF_CLIENT
 from protos.pg.messages import (
     bind,
     bind_complete,
@@ -258,10 +258,10 @@ def test_what_waits_for_a_client_to_take_it_is_bounded(cache: Cached, driver: Dr
     cache.kept(driver, READ, big)
     driver.send(READ * 1000)
     (client,) = cache.stage.edge.clients
-    assert client.connection.pending_bytes <= MAX_UNSENT_BYTES + len(big)
+    assert client.connection.pending_bytes <= MAX_OF_CLIENT + len(big)
     assert crossed(cache).startswith(READ), "the rest crosses, and comes as fast as it is taken"
     hits = cache.answers.hits
-    assert 1 < hits <= 2 + MAX_UNSENT_BYTES // len(big)
+    assert 1 < hits <= 2 + MAX_OF_CLIENT // len(big)
     driver.send(READ)
     assert cache.answers.hits == hits
     assert driver.read() == (big + ready()) * hits

@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+from edge.cache.unsent import Share, Unsent
 from edge.control import Held, Outcome
 from edge.early import NOTHING, Description, Early
 from edge.group import Group
@@ -46,7 +47,7 @@ class Scene:
         self.is_idle = is_idle and held is None
 
     def group(self) -> Group:
-        memory = Memory(self.early.memos, b"state")
+        memory = Memory(self.early.memos, b"state", Share(Unsent(0, lambda: None)))
         return Group(self.statements, self.early, memory, None, self.held, is_idle=self.is_idle)
 
     def replies(self, *messages: bytes) -> list[bytes] | None:

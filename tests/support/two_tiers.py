@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import trio
@@ -18,7 +18,7 @@ from grpc import aio
 
 from edge.listener import Listener, open_listeners
 from edge.node import Edge
-from edge.options import EdgeOptions
+from edge.options import DEFAULT_CACHE_BYTES, EdgeOptions
 from protos.link.link_pb2 import Batch
 from protos.link.mux import UPKEEP
 from protos.pg.framer import BACKEND_LIMITS, Framer
@@ -81,9 +81,10 @@ def split(message: bytes, size: int) -> tuple[bytes, bytes]:
 class TwoTiers:
     """An edge, linked to the pool node."""
 
-    def __init__(self, side: PoolSide) -> None:
+    def __init__(self, side: PoolSide, **options: Any) -> None:
+        """options: those of the edge."""
         self.side = side
-        self.edge = Edge(EdgeOptions(pools=(("pool", 1),)), side.pump, "127.0.0.1:6432", 1000)
+        self.edge = Edge(EdgeOptions(pools=(("pool", 1),), **options), side.pump, "127.0.0.1:6432", 1000)
         (self.uplink,) = self.edge.uplinks
         self.passes = asyncio.Event()
         """Cleared, messages get stuck on their way."""
@@ -164,10 +165,17 @@ class TwoTiers:
         self.cut()
 
 
+class WithEdge(Protocol):
+    """What has an edge, and closes the drivers that are connected to it."""
+
+    edge: Edge
+    drivers: "list[Driver]"
+
+
 class Driver:
     """A client that says what the test says."""
 
-    def __init__(self, tiers: TwoTiers) -> None:
+    def __init__(self, tiers: WithEdge) -> None:
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         self.socket = trio.socket.from_stdlib_socket(ours)
@@ -228,10 +236,14 @@ class Driver:
 
 @asynccontextmanager
 async def two_tiers(side: PoolSide, origin: Origin, **changes: Any) -> AsyncIterator[TwoTiers]:
-    """An edge linked to this pool node, whose one configuration is for origin; it caches if that is asked for."""
+    """An edge linked to this pool node, whose one configuration is for origin; it caches if that is asked for.
+
+    Of the changes, cache_bytes is the edge's.
+    """
+    cache_bytes = changes.pop("cache_bytes", DEFAULT_CACHE_BYTES)
     made = configuration_for(origin, **({"caching": Caching(disabled=True)} | changes))
     side.put(msgspec.structs.replace(made, user=USER, verifier=VERIFIER))
-    tiers = TwoTiers(side)
+    tiers = TwoTiers(side, cache_bytes=cache_bytes)
     await tiers.link()
     try:
         yield tiers

@@ -60,34 +60,41 @@ def test_one_request_answers_all(cache: Cached) -> None:
     assert not cache.answers.flights.by_key
 
 
-@pytest.mark.parametrize(
-    "outcome", ["negative", "not kept", "error", "refused", "leader gone", "closed", "invalidated"]
-)
-def test_those_who_wait_go_their_own_way_if_nothing_comes(cache: Cached, outcome: str) -> None:
-    leader, followers = led(cache)
+def come_to_nothing(cache: Cached, leader: Driver, outcome: str) -> None:
+    """What has become of the flight of the first channel."""
     first = cache.pool.channels[0]
     match outcome:
         case "negative":
             cache.judge(first, why="volatile")
-            cache.stage.settle()
+        case "only now":
+            cache.judge(first, why="being written", only_now=True)
         case "not kept":
             cache.answer(row(b"1"), channel=first, keep=False)
         case "error":
+            cache.judge(first)
             cache.pool.answer(REFUSAL + ready(), channel=first)
-            cache.stage.settle()
         case "refused":
             cache.pool.close(Reason.REFUSED, REFUSAL, first)
-            cache.stage.settle()
         case "leader gone":
             leader.hang_up()
         case "closed":
             cache.pool.close(Reason.ENDED, REFUSAL, first)
-            cache.stage.settle()
         case "invalidated":
             cache.invalidate(TABLE)
             cache.answer(row(b"1"), channel=first)
-    sent = [channel.take() for channel in cache.pool.channels[1:3]]
-    assert sent == [READ, READ]
+    cache.stage.settle()
+
+
+def took(cache: Cached) -> list[bytes]:
+    """What has come on the channels of those who have waited."""
+    return [channel.take() for channel in cache.pool.channels[1:]]
+
+
+@pytest.mark.parametrize("outcome", ["negative", "only now", "not kept", "error"])
+def test_those_who_wait_for_what_is_not_shared_go_their_own_way(cache: Cached, outcome: str) -> None:
+    leader, followers = led(cache)
+    come_to_nothing(cache, leader, outcome)
+    assert took(cache) == [READ, READ]
     for number, follower in enumerate(followers, 1):
         cache.pool.answer(row(b"2") + ready(), channel=cache.pool.channels[number])
         assert follower.read() == row(b"2") + ready()
@@ -95,6 +102,85 @@ def test_those_who_wait_go_their_own_way_if_nothing_comes(cache: Cached, outcome
     follower = followers[0]
     follower.send(query(b"insert into t values (1)"))
     assert cache.pool.channels[1].take(), "it goes on as usual"
+
+
+def test_nobody_waits_again_for_what_there_is_no_room_to_collect() -> None:
+    with cached(cache_bytes=40_000) as cache:
+        long = row(b"x" * 20_000)
+        leader, followers = led(cache)
+        first = cache.pool.channels[0]
+        cache.answer(long, channel=first)
+        assert took(cache) == [READ, READ]
+        assert leader.read() == long + ready()
+        assert len(followers) == 2
+
+
+VAIN: Final = ["refused", "leader gone", "closed", "invalidated"]
+
+
+@pytest.mark.parametrize("outcome", VAIN)
+def test_of_those_who_have_waited_in_vain_one_leads_again(cache: Cached, outcome: str) -> None:
+    leader, followers = led(cache, followers=3)
+    come_to_nothing(cache, leader, outcome)
+    assert took(cache) == [READ, b"", b""]
+    assert cache.pool.channels[1].asks
+    cache.answer(row(b"2"), channel=cache.pool.channels[1])
+    assert [follower.read() for follower in followers] == [row(b"2") + ready()] * 3
+    assert took(cache) == [b"", b"", b""]
+
+
+@pytest.mark.parametrize("outcome", VAIN)
+def test_nobody_waits_for_a_third(cache: Cached, outcome: str) -> None:
+    leader, followers = led(cache, followers=3)
+    come_to_nothing(cache, leader, outcome)
+    assert took(cache) == [READ, b"", b""]
+    followers[0].hang_up()
+    assert took(cache) == [b"", READ, READ]
+    for number in (2, 3):
+        cache.pool.answer(row(b"2") + ready(), channel=cache.pool.channels[number])
+        assert followers[number - 1].read() == row(b"2") + ready()
+
+
+def test_who_joins_the_second_may_wait_for_a_third(cache: Cached) -> None:
+    leader, followers = led(cache)
+    leader.hang_up()
+    assert took(cache) == [READ, b""]
+    late = [cache.stage.connect() for _ in range(2)]
+    for driver in late:
+        driver.send(READ)
+    assert len(cache.pool.channels) == 3, "they wait"
+    followers[0].hang_up()
+    assert took(cache) == [b"", READ], "of those who have waited longest one leads"
+    cache.answer(row(b"3"), channel=cache.pool.channels[2])
+    assert followers[1].read() == late[0].read() == late[1].read() == row(b"3") + ready()
+
+
+def test_two_waits_are_no_longer_than_one_may_be(cache: Cached) -> None:
+    leader, _ = led(cache)
+    cache.now += MAX_WAIT_S - 1.0
+    cache.vouch()
+    leader.hang_up()
+    assert took(cache) == [READ, b""]
+    cache.now += 0.9
+    cache.stage.pass_time(0.0)
+    assert took(cache) == [b"", b""]
+    cache.now += 0.1
+    cache.stage.pass_time(0.0)
+    assert took(cache) == [b"", READ]
+
+
+def test_who_has_waited_in_vain_is_told_so(cache: Cached) -> None:
+    leader, follower = cache.stage.connect(), cache.stage.connect()
+    follower.send(query(b"set onetrip.cache_status = on"))
+    follower.read()
+    leader.send(READ)
+    follower.send(READ)
+    other = cache.stage.connect()
+    other.send(READ)
+    cache.judge(cache.pool.channels[0], why="being written", only_now=True)
+    cache.stage.settle()
+    assert cache.answers.uncacheable["being written"] == 1
+    assert cache.answers.uncacheable["not shared"] == 1, "one of them leads again, so that others may follow that"
 
 
 @pytest.mark.parametrize("is_first_lost", [True, False])

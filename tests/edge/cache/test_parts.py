@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.cache.parts import Parts, fits, is_settled, result_formats, split, with_formats
+from edge.cache.parts import Parts, fits, is_settled, parts_of, result_formats, with_formats
 from protos.pg.description import digest_of
 from protos.pg.messages import (
     bind,
@@ -38,7 +38,7 @@ ROWS = data_row([b"1", None]) + command_complete("SELECT 1")
     ],
 )
 def test_an_answer_falls_into_parts(answer: bytes, parts: Parts | None) -> None:
-    assert split(answer + READY) == parts
+    assert parts_of([answer + READY], is_query=False) == parts
 
 
 def test_what_is_not_settled_is_no_answer() -> None:

@@ -56,6 +56,7 @@ def test_one_renewal_for_all(cache: Cached, driver: Driver) -> None:
     assert (renewal.take(), renewal.asks) == (READ, [0])
     cache.answer(row(b"2"), stale_while_revalidate_s=STALE_S)
     assert renewal.reason == Reason.TERMINATED
+    assert (cache.answers.renewals, cache.answers.misses) == (1, 1), "nobody has asked it"
     for one in (driver, *others):
         one.send(READ)
         assert one.read() == row(b"2") + ready()

@@ -133,4 +133,5 @@ def test_what_they_take_is_counted(house: House) -> None:
     served(house.session(), USE)
     assert house.answers.store.bytes == house.answers.bytes > before
     house.answers.flush()
+    house.answers.store.tick()
     assert house.answers.store.bytes == house.answers.bytes == 0

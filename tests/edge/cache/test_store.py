@@ -1,11 +1,13 @@
 """The room for answers: never over its bound, counted exactly, and a scan passes through it."""
 
 import random
+import tracemalloc
 from typing import Final
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.cache import store as module
 from edge.cache.answers import Answer, Answers, Asked
 from edge.cache.parts import Parts
 from edge.cache.store import Kept, Store
@@ -84,12 +86,13 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def everything_is_counted(self) -> None:
         kept = [answer for answers in self.all for answer in answers.kept.values()]
-        assert self.store.bytes == sum(answer.size for answer in kept) == sum(answers.bytes for answers in self.all)
-        assert len(self.store) == len(kept)
+        left = [answer for some, _ in self.store._left for answer in some.values()]
+        assert sum(one.size for one in kept) == sum(answers.bytes for answers in self.all)
+        every = [one for one in (*kept, *left) if one.answers is not None]
+        assert self.store.bytes == sum(one.size for one in every)
+        assert sorted(map(id, every)) == sorted(map(id, [*self.store._small, *self.store._main]))
         assert all(answer.answers is not None for answer in kept)
-        small = [one for one in self.store._small if one.answers is not None]
-        assert self.store._small_bytes == sum(one.size for one in small)
-        assert len(small) + sum(one.answers is not None for one in self.store._main) == len(kept)
+        assert self.store._small_bytes == sum(one.size for one in self.store._small)
 
 
 TestStore = StoreMachine.TestCase
@@ -126,16 +129,63 @@ def test_of_a_skewed_load_what_is_read_most_stays() -> None:
             answer.uses += 1
             hits += 1
     assert hits > 17_000
-    assert store._small_bytes == sum(one.size for one in store._small if one.answers is not None)
+    assert store._small_bytes == sum(one.size for one in store._small)
     assert all(answers.find(key) is not None for key in range(1, 30))
 
 
-def test_shells_do_not_pile_up() -> None:
+def test_what_is_dropped_takes_no_memory() -> None:
+    """Not even while the store has room for more."""
     answers = answers_in(Store(1 << 30))
-    for number in range(5000):
-        answers.keep(make(answers, number, 0))
-        answers.disown(number)
-        assert len(answers.store._small) <= 1001
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            answers.keep(make(answers, "key", 100_000))
+            answers.disown("key")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 200_000
+
+
+def test_a_flush_leaves_the_work_for_later() -> None:
+    """However many there are, it takes no time; they count until they are taken out."""
+    store = Store(1 << 30)
+    answers = answers_in(store)
+    number = 2 * module._CLEARED_A_TICK
+    for key in range(number):
+        answers.keep(make(answers, key, 0))
+    held = store.bytes
+    answers.flush()
+    assert (len(answers.kept), answers.bytes, len(store), store.bytes) == (0, 0, number, held)
+    answers.keep(make(answers, 1, 0))
+    assert len(store) == number + 1 - module._CLEARED_A_PUT, "what comes takes some along"
+    store.tick()
+    assert len(store) == number + 1 - module._CLEARED_A_PUT - module._CLEARED_A_TICK
+    assert not store._ghosts, "nobody has to remember what is not good any more"
+    store.tick()
+    assert [one.key for one in store._small] == [1]
+    assert answers.find(1) is answers.kept[1], "the old one of that key has not taken it along"
+
+
+def test_what_was_flushed_makes_room_first() -> None:
+    store = Store(20_000)
+    old, answers = answers_in(store), answers_in(store)
+    for key in range(8):
+        answers.keep(make(answers, key, 100))
+    for key in range(12):
+        old.keep(make(old, key, 100))
+    old.flush()
+    assert store.reserve(5000)
+    assert len(answers.kept) == 8
+    assert store.bytes + store.collecting_bytes <= 20_000
+
+
+def test_a_flush_of_nothing_leaves_nothing_to_do() -> None:
+    store = Store(1 << 20)
+    answers = answers_in(store)
+    for _ in range(1000):
+        answers.flush()
+    assert not store._left
 
 
 def test_one_that_is_gone_may_be_dropped_again() -> None:

@@ -7,6 +7,7 @@ import ssl
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -140,6 +141,71 @@ async def test_what_the_kernel_does_not_take_is_kept_and_sent_in_order() -> None
         assert not connection._events & WRITE, "or the loop would spin"
         assert owner.drains > 0
         peer.close()
+
+
+SLICES: Final = [bytes([number]) * 200_000 for number in range(100)]
+
+
+@on_host
+async def test_slices_are_sent_in_order_and_copied_one_at_a_time() -> None:
+    with pumping() as pump:
+        owner, connection, peer = connected(pump)
+        connection.write(b"before")
+        connection.write_slices(SLICES)
+        connection.write(b"after")
+        assert connection.behind_bytes == len(SLICES[0]) * 99 + 5, "one is sent at once"
+        assert connection._behind[0] is SLICES[1], "the others are not copied"
+        assert connection.blocked_at > 0
+        content = b"before" + b"".join(SLICES) + b"after"
+        assert await read_all(peer, len(content)) == content
+        await until(lambda: not connection.pending_bytes)
+        assert (connection.behind_bytes, connection.blocked_at) == (0, 0.0)
+        assert not connection._events & WRITE, "or the loop would spin"
+        assert owner.drains > 0
+        peer.close()
+
+
+@on_host
+async def test_one_turn_sends_one_slice_however_fast_the_peer_is() -> None:
+    with pumping() as pump:
+        _, connection, peer = connected(pump)
+        connection.write_slices([b"x"] * 3)
+        assert connection.behind_bytes == 2
+        connection.ready(WRITE)
+        assert connection.behind_bytes == 1
+        connection.ready(WRITE)
+        assert (connection.behind_bytes, connection.pending_bytes) == (0, 0)
+        assert peer.recv(10) == b"xxx"
+        peer.close()
+
+
+@on_host
+async def test_finish_sends_slices_too_and_close_drops_them() -> None:
+    with pumping() as pump:
+        owner, connection, peer = connected(pump)
+        connection.write_slices(SLICES)
+        connection.finish()
+        assert len(await read_all(peer, 20_000_000)) == 20_000_000
+        await until(lambda: connection.is_closed)
+        assert owner.ends == []
+        peer.close()
+        _, connection, peer = connected(pump)
+        connection.write_slices(SLICES)
+        connection.close()
+        assert (connection.pending_bytes, connection.behind_bytes, len(connection._behind)) == (0, 0, 0)
+        connection.write_slices(SLICES)
+        assert not connection._behind
+        peer.close()
+
+
+@on_host
+async def test_slices_for_a_peer_that_is_gone_are_dropped() -> None:
+    with pumping() as pump:
+        owner, connection, peer = connected(pump)
+        connection.write_slices(SLICES)
+        reset(peer)
+        await until(lambda: owner.ends)
+        assert not connection._behind
 
 
 @on_host
@@ -382,6 +448,19 @@ async def test_backpressure_inside_tls(certificate: Certificate) -> None:
         client.connection.resume()
         await until(lambda: len(client.data) == 8_000_000)
         await until(lambda: server.drains and not server.connection.pending_bytes)
+
+
+@on_host
+async def test_slices_inside_tls_end_with_a_goodbye(certificate: Certificate) -> None:
+    with pumping() as pump:
+        server, client = await secured(pump, certificate)
+        server.connection.write_slices(SLICES)
+        server.connection.write(b"last words")
+        server.connection.finish()
+        await until(lambda: client.ends)
+        assert client.data == b"".join(SLICES) + b"last words"
+        assert client.connection.tls is not None
+        assert client.connection.tls.has_ended, "by close_notify, so nothing was cut off"
 
 
 @on_host

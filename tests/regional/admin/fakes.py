@@ -53,6 +53,7 @@ STATUS: Final = Status(
             disabled=1,
             transaction=2,
             bypassed=3,
+            renewals=6,
             reasons={"volatile function": 3, 'a "new" one': 1},
         ),
     ),

@@ -34,6 +34,7 @@ def test_queries_are_counted_by_what_the_cache_has_done() -> None:
     assert f'{one}"uncacheable",reason="a \\"new\\" one"}} 1\n' in text
     assert 'onetrip_cache_entries{configuration="demo"} 7\n' in text
     assert 'onetrip_cache_bytes{configuration="demo"} 2048\n' in text
+    assert 'onetrip_cache_renewals_total{configuration="demo"} 6\n' in text
 
 
 def test_a_node_without_pools_and_links_has_no_empty_metrics() -> None:

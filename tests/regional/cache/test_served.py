@@ -21,7 +21,7 @@ def only(served: Served) -> CacheStatus:
 def test_the_sums_are_those_of_all_edges() -> None:
     served = Served()
     served.take("one", said(hits=8, stale=1, misses=3, entries=2, bytes=100))
-    served.take("two", said(hits=1, disabled=4, transaction=5, bypassed=6, entries=1, bytes=50))
+    served.take("two", said(hits=1, disabled=4, transaction=5, bypassed=6, renewals=7, entries=1, bytes=50))
     assert only(served) == CacheStatus(
         configuration="demo",
         entries=3,
@@ -33,6 +33,7 @@ def test_the_sums_are_those_of_all_edges() -> None:
         disabled=4,
         transaction=5,
         bypassed=6,
+        renewals=7,
     )
 
 

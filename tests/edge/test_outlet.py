@@ -1,0 +1,58 @@
+"""What an edge answers is written in its order, and counted until it is taken."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from edge.cache.store import Kept, Store
+from edge.cache.unsent import Long
+from edge.client import Client
+from edge.outlet import Outlet
+from tests.support.stage import Driver, Stage, configuration, staged
+
+SLICES: Final = (b"a" * 300_000, b"b" * 300_000)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with staged() as made:
+        made.up(configuration())
+        yield made
+
+
+def connected(stage: Stage) -> tuple[Driver, Client, Outlet, Store]:
+    driver = stage.connect()
+    (client,) = stage.edge.clients
+    return driver, client, client._outlet, stage.edge.directory._store
+
+
+def test_nothing_is_given_where_nothing_was_answered(stage: Stage) -> None:
+    driver, _, outlet, store = connected(stage)
+    assert not outlet.give()
+    assert driver.read() == b""
+    assert store.unsent.bytes == 0
+
+
+def test_a_long_answer_goes_before_what_is_behind_it(stage: Stage) -> None:
+    driver, client, outlet, store = connected(stage)
+    kept = Kept(client.entry.answers, "key", 600_000)
+    here = client._session.here
+    here.long, here.to_client = Long(kept, SLICES), b"then"
+    assert outlet.give(b" this")
+    assert here.long is None
+    assert not here.to_client
+    assert (kept.borrowers, store.unsent.bytes >= 600_000) == (1, True)
+    assert driver.read() == b"".join(SLICES) + b"then this"
+    assert (kept.borrowers, store.unsent.bytes) == (0, 0)
+
+
+def test_what_the_client_has_not_taken_is_counted(stage: Stage) -> None:
+    driver, client, outlet, store = connected(stage)
+    client._session.here.to_client = bytes(2_000_000)
+    assert outlet.give()
+    assert store.unsent.bytes == client.connection.pending_bytes > 0
+    outlet.leave()
+    driver.hang_up()
+    store.unsent.tick()
+    assert store.unsent.bytes == 0
