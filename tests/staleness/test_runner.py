@@ -17,7 +17,7 @@ from tests.staleness.subjects import PILES, ROWS, Read
 from tests.support.cluster import Origin
 
 pytestmark = pytest.mark.postgres
-ACTIONS = 600
+ACTIONS = 400
 PLAYERS = 6
 
 

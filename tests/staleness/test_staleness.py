@@ -23,7 +23,7 @@ from tests.support.cluster import Origin
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
 
-QUIET_SCRIPTS = 4
+QUIET_SCRIPTS = 3
 FAULTY_SCRIPTS = 2
 DELAY_S = 0.005
 

@@ -213,10 +213,9 @@ _WRITES: Final = (
 )
 
 
-def _all(earlier: Iterable[_Case], later: Iterable[_Case]) -> tuple[_Case, ...]:
-    merges = (attrs.evolve(case, since=15) if case.sql.startswith("MERGE") else case for case in earlier)
-    return (*merges, *later)
+def _with_merges(case: _Case) -> _Case:
+    return attrs.evolve(case, since=15) if case.sql.startswith("MERGE") else case
 
 
-READS: Final = _all(labelled.READS, _READS)
-WRITES: Final = _all(labelled.WRITES, _WRITES)
+READS: Final = (*map(_with_merges, labelled.READS), *_READS)
+WRITES: Final = (*map(_with_merges, labelled.WRITES), *_WRITES)
