@@ -11,9 +11,11 @@ from typing import Final
 
 from edge.meaning import Statement
 from edge.registry import Registry
-from protos.link.link_pb2 import Choice, Failed, Frame, Worded
+from edge.seen import Alternative, Seen
+from protos.link.link_pb2 import Choice, Failed, Frame, Option, Worded
 from protos.pg.messages import parse
 from protos.pg.names import GONE, PREFIX, USED
+from protos.pg.sql_statements import Kind
 
 # In flight at once. An error of a message beyond shows the shared name.
 MAX_USES: Final = 10_000
@@ -59,24 +61,45 @@ class Asides:
         if len(self.uses) < MAX_USES:
             self.uses.append((self._registry.asked, self._registry.place, name))
 
-    def choose(self, name: bytes, number: int | None = None, *, is_run: bool = True) -> Choice:
+    def choose(
+        self,
+        name: bytes,
+        number: int | None = None,
+        *,
+        is_run: bool = True,
+        follows: bool = True,
+        seen: Seen | None = None,
+    ) -> Choice:
         """Say beside the message what a name stands for in each case; nothing, for a command about all names.
 
         is_run: else it counts only whether the name stands for anything, which must not fail for what that is.
+        follows: if it is an EXECUTE, what that names is wanted, too; what that names in turn is not.
+        seen: what it stood for when the statement was parsed that is to be described.
         """
         alternatives = self._registry.alternatives(name) if name or number is None else [(0, 0, None)]
         if number is None:
             self._choices = number = self._choices + 1
         choice = Choice(id=number, name=name)
-        for sync_point, place, statement in alternatives:
-            option = choice.options.add(sync_point=sync_point, place=place)
-            if statement is not None:
-                statement = statement if is_run else self._registry.meaning_of(_EMPTY)  # noqa: PLW2901
-                self.need(statement)
-                option.statement, option.sql = statement.name, statement.is_sql
+        for one in alternatives:
+            choice.options.append(self._option(one, is_run=is_run, follows=follows))
+        for one in () if seen is None else seen.alternatives:
+            choice.found.append(self._option(one, is_run=True, follows=False))
         frame = Frame(choice=choice)
         self._frames.append(frame)
         return frame.choice
+
+    def _option(self, alternative: Alternative, *, is_run: bool, follows: bool) -> Option:
+        sync_point, place, statement = alternative
+        if statement is None:
+            return Option(sync_point=sync_point, place=place)
+        statement = statement if is_run else self._registry.meaning_of(_EMPTY)
+        self.need(statement)
+        option = Option(sync_point=sync_point, place=place, statement=statement.name, sql=statement.is_sql)
+        if follows and statement.script is not None and statement.script[0].kind is Kind.EXECUTE:
+            option.runs = statement.script[0].name
+            for one in self._registry.alternatives(option.runs):
+                option.options.append(self._option(one, is_run=True, follows=False))
+        return option
 
     def confirm(self) -> None:
         """The edge knows of a failure."""

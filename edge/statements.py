@@ -31,6 +31,7 @@ from typing import Final
 from edge.asides import Asides
 from edge.meaning import Script, Statement, end_of, renamed, script_of
 from edge.registry import Registry
+from edge.seen import Seen
 from protos.link.link_pb2 import Choice, Failed
 from protos.pg.description import qualified
 from protos.pg.framer import Piece
@@ -177,12 +178,14 @@ class Statements:
     def _unnamed(self, message: bytes, start: int, *, whole: bool) -> bytes:
         if self._told:
             self._told.pop(b"", None)
-        self.registry.made_unnamed(message if whole else None)
+        registry = self.registry
         self._unnamed_is_fresh = True
         self._fresh_script = None
         if not whole or len(message) == start or message[start] not in FIRST_BYTES:
+            registry.made_unnamed(message if whole else None)
             return message
         self._fresh_script = script_of(message, start)
+        registry.made_unnamed(message if self._fresh_script is None else registry.meaning_of(message))
         return self._of_script(message, 5, b"", self._fresh_script)[0]
 
     def bind(self, message: bytes) -> bytes:
@@ -238,14 +241,16 @@ class Statements:
             return self._of_script(message, start, b"", self._fresh_script)
         if registry.is_in_doubt(name):
             self.asides.use(message[start : end_of(message, start)])
-            return renamed(message, start, _token(self.asides.choose(name))), None
+            return renamed(message, start, _token(self.asides.choose(name, follows=not asks))), None
         statement = registry.present(name)
         if statement is None:
             return renamed(message, start, self._missing(name, message[start : end_of(message, start)])), None
         if statement.is_sql:
             return renamed(message, start, _token(self.asides.choose(name))), None
-        self.asides.need(statement)
         self.asides.use(message[start : end_of(message, start)])
+        if asks and statement.seen is not None:
+            return self._as_it_was(message, start, statement.seen, statement.seen.as_described(statement)), None
+        self.asides.need(statement)
         digest = None if asks else self._told.get(name)
         shared = statement.name if digest is None else qualified(statement.name, digest)
         return self._of_script(message, start, shared, statement.script)
@@ -267,6 +272,14 @@ class Statements:
         choice = self.asides.choose(script[0].name, is_run=script[0].kind is Kind.EXECUTE)
         choice.plain, choice.use = True, use
         return renamed(message, start, _token(choice)), script
+
+    def _as_it_was(self, message: bytes, start: int, seen: Seen, statement: Statement) -> bytes:
+        """A Describe of an EXECUTE, which tells of what its name stood for when it was parsed."""
+        assert statement.script is not None
+        self.asides.need(statement)
+        choice = self.asides.choose(statement.script[0].name, seen=seen)
+        choice.plain, choice.use = True, statement.name
+        return renamed(message, start, _token(choice))
 
     def _run(self, command: Command, sql: bytes) -> None:
         """A command goes out; it is taken for done."""

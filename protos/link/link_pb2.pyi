@@ -223,30 +223,36 @@ class State(_message.Message):
     def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., pinned: bool = ..., given: bool = ...) -> None: ...
 
 class Choice(_message.Message):
-    __slots__ = ("id", "name", "options", "plain", "use")
+    __slots__ = ("id", "name", "options", "plain", "use", "found")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     PLAIN_FIELD_NUMBER: _ClassVar[int]
     USE_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
     id: int
     name: bytes
     options: _containers.RepeatedCompositeFieldContainer[Option]
     plain: bool
     use: bytes
-    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., plain: bool = ..., use: _Optional[bytes] = ...) -> None: ...
+    found: _containers.RepeatedCompositeFieldContainer[Option]
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., plain: bool = ..., use: _Optional[bytes] = ..., found: _Optional[_Iterable[_Union[Option, _Mapping]]] = ...) -> None: ...
 
 class Option(_message.Message):
-    __slots__ = ("sync_point", "place", "statement", "sql")
+    __slots__ = ("sync_point", "place", "statement", "sql", "runs", "options")
     SYNC_POINT_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
     STATEMENT_FIELD_NUMBER: _ClassVar[int]
     SQL_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     sync_point: int
     place: int
     statement: bytes
     sql: bool
-    def __init__(self, sync_point: _Optional[int] = ..., place: _Optional[int] = ..., statement: _Optional[bytes] = ..., sql: bool = ...) -> None: ...
+    runs: bytes
+    options: _containers.RepeatedCompositeFieldContainer[Option]
+    def __init__(self, sync_point: _Optional[int] = ..., place: _Optional[int] = ..., statement: _Optional[bytes] = ..., sql: bool = ..., runs: _Optional[bytes] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ...) -> None: ...
 
 class Failed(_message.Message):
     __slots__ = ("sync_point", "end", "place")

@@ -341,6 +341,23 @@ def test_an_execute_has_its_statement_made_and_changes_nothing() -> None:
     assert len(statements) == 1
 
 
+def test_a_describe_of_an_execute_goes_out_with_what_its_name_stood_for_and_stands_for() -> None:
+    statements = Statements(SCOPE)
+    statements.parse(parse(b"x", b"execute s"), whole=True)
+    settled(statements)
+    now = parsed(statements, b"s")
+    settled(statements)
+    statements.asides.take_frames()
+    statements.describe(describe_statement(b"x"))
+    (frame,) = statements.asides.take_frames()
+    assert [one.statement for one in frame.choice.options] == [now.name]
+    assert [one.statement for one in frame.choice.found] == [b""]
+    bound(statements, b"x")
+    (other,) = statements.asides.take_frames()
+    assert list(other.choice.found) == []
+    assert other.choice.use != frame.choice.use
+
+
 # --- bounds ---
 
 
