@@ -7,7 +7,7 @@ be equal again. A row's name is its line in the table of differences of docs/arc
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from struct import Struct
 from typing import Final
 
@@ -214,6 +214,7 @@ def _named_by_us(point: Point) -> Explained | None:
 REFUSED: Final = "`LISTEN`, session advisory locks and `WITH HOLD` cursors"
 TEMPORARY: Final = "temporary tables that outlive their transaction"
 SQL_PREPARE: Final = "SQL `PREPARE` beside other statements in one query"
+FORGOTTEN: Final = "`SET`, `RESET`, `set_config` outside a transaction"
 SEQUENCES: Final = "`currval` and `lastval` after the transaction of `nextval`"
 APPLICATION_NAME: Final = "`application_name` of a client that gives none"
 
@@ -230,6 +231,7 @@ ROWS: Final = (
     Row(REFUSED, _of_topic(REFUSED, "0A000", "25P02")),
     Row(TEMPORARY, _lost_with_lease(TEMPORARY, b"temporary tables last until", "42P01")),
     Row(SQL_PREPARE, _lost_with_lease(SQL_PREPARE, b"statements of SQL's PREPARE last until", "26000")),
+    Row(FORGOTTEN, _of_topic(FORGOTTEN, "0A000")),
     Row(SEQUENCES, _of_topic(SEQUENCES, "55000")),
     Row(APPLICATION_NAME, _named_by_us),
     Row(RESET_STARTUP, _reset),
@@ -250,6 +252,8 @@ class Excused:
     """How often each row has explained messages: those of both sides."""
 
     messages: dict[str, int] = attrs.field(factory=lambda: dict.fromkeys(NAMES, 0))
+    allowed: Collection[str] = frozenset(NAMES)
+    """The rows that may excuse something."""
     compared: int = 0
     conversations: int = 0
 
@@ -306,7 +310,7 @@ def _answers(here: Answer, there: Answer, excused: Excused, greeting: Mapping[st
             continue
         point = Point(here.chunk, ours[at:] or [b"?end"], theirs[other:] or [b"?end"], greeting)
         for row in ROWS:
-            explained = row.explains(point)
+            explained = row.explains(point) if row.name in excused.allowed else None
             if explained is not None and any(explained):
                 excused.add(row.name, sum(explained))
                 at, other = at + explained[0], other + explained[1]
