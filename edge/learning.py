@@ -65,9 +65,7 @@ class Learning:
         parsed, self._parsed = self._parsed, []
         for name in parsed if is_certain else ():
             statement = self._statements.get(name)
-            if statement is None or statement.script is not None:  # that of an EXECUTE binds nobody
-                continue
-            description = self._early.description_of(statement.name)
+            description = None if statement is None else self._early.description_of(statement.name)
             if description is not None:
                 self._statements.tell(name, description.digest)
 

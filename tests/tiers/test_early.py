@@ -8,7 +8,6 @@ from edge.control import Held
 from protos.errors import DrainingError
 from protos.pg.messages import (
     bind,
-    close_statement,
     command_complete,
     describe_portal,
     describe_statement,
@@ -364,17 +363,6 @@ async def test_what_was_heard_of_a_statement_is_not_told_of_the_next_one_of_its_
         )
         answer = await driver.ask(bind(b"", b"") + execute() + sync())
         assert rows(answer) == [[b"x"]]
-
-
-@beside
-async def test_how_an_execute_was_described_binds_nobody(side: PoolSide, origin: Origin) -> None:
-    async with two_tiers(side, origin) as tiers:
-        await warm(tiers)
-        driver = await tiers.connect()
-        await driver.ask(parse(b"s", b"select 1") + sync())
-        await driver.ask(parse(b"x", b"execute s") + sync())
-        await driver.ask(close_statement(b"s") + parse(b"s", b"select 'another', 2") + sync())
-        assert rows(await driver.ask(bind(b"", b"x") + execute() + sync())) == [[b"another", b"2"]]
 
 
 @beside
