@@ -146,6 +146,17 @@ async def test_what_a_function_has_prepared_is_there_as_long_as_its_lease(side: 
 
 
 @beside
+async def test_a_prepare_that_fails_takes_nothing_from_who_has_the_name(side: PoolSide, origin: Origin) -> None:
+    client = side.serve(origin).client()
+    await client.ask(query(b"begin; do $$ begin execute 'prepare s as select 1'; end $$; savepoint a"))
+    assert (await client.ask(query(b"prepare s as select 2"))).code == "42P05"
+    await client.ask(query(b"rollback to a"))
+    assert (await client.ask(query(b"execute s"))).value == b"1"
+    assert (await client.ask(query(b"deallocate s"))).tags == "CZ"
+    await client.ask(query(b"commit"))
+
+
+@beside
 async def test_a_name_that_was_closed_is_gone_in_its_lease_too(side: PoolSide, origin: Origin) -> None:
     client = side.serve(origin).client()
     await client.ask(query(b"begin"))
