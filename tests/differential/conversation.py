@@ -87,6 +87,8 @@ class Author:
         return self._statement()
 
     def _statement(self) -> str:
+        if self._mode.pins and self._once_in(3):
+            return self._one(lines.HELD)
         return self._kept(
             self._one((
                 lines.TRANSACTION, lines.READING, lines.READING, lines.WRITING, lines.WRITING, lines.SPEAKING,

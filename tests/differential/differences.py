@@ -211,6 +211,13 @@ def _named_by_us(point: Point) -> Explained | None:
     return None
 
 
+def _temporary_schema(point: Point) -> Explained | None:
+    """The connection's temporary schema is there, for somebody has had a temporary table on it."""
+    of_schema = b'schema "pg_temp" does not exist, skipping'
+    is_notice = point.here[0][:1] == point.there[0][:1] == b"N" and b"does not exist, skipping" in point.here[0]
+    return (1, 1) if is_notice and of_schema in point.there[0] else None
+
+
 REFUSED: Final = "`LISTEN`, session advisory locks and `WITH HOLD` cursors"
 TEMPORARY: Final = "temporary tables that outlive their transaction"
 SQL_PREPARE: Final = "SQL `PREPARE` beside other statements in one query"
@@ -225,6 +232,7 @@ FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
 PARSED_ANEW: Final = "errors of a named statement that its connection has to parse first"
 PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol, or of a question that the edge has answered"
+TEMPORARY_SCHEMA: Final = "`DROP … IF EXISTS pg_temp.…` in a session without temporary tables"
 PREPARED_HERE: Final = "preparing a known statement while its table is locked"
 
 ROWS: Final = (
@@ -240,6 +248,7 @@ ROWS: Final = (
     Row(PARSED_ANEW, _parsed_anew),
     Row(PORTAL_OF_BEGIN, _portal_of_begin),
     Row(PREPARED_HERE, _prepared_here),
+    Row(TEMPORARY_SCHEMA, _temporary_schema),
 )
 NAMES: Final = tuple(row.name for row in ROWS)
 

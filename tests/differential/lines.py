@@ -22,6 +22,7 @@ from tests.differential.differences import (
     SEQUENCES,
     SQL_PREPARE,
     TEMPORARY,
+    TEMPORARY_SCHEMA,
 )
 from tests.differential.script import (
     Chunk,
@@ -113,6 +114,18 @@ SESSION: Final = (
     "set local timezone to default", "set time zone local", "set local onetrip.word to default",
     "set standard_conforming_strings = off", "set work_mem = '1MB'; show work_mem",
     "set bytea_output = 'escape'",
+)  # fmt: skip
+
+# What a session holds on its connection.
+HELD: Final = (
+    "listen news", "notify news, 'y'", "unlisten news", "create temp table fleeting (a int)", "drop table fleeting",
+    "insert into fleeting values (1)", "select * from fleeting", "create temp view glance as select * from items",
+    "select * from glance", "declare held cursor with hold for select * from generate_series(1, 6)", "close held",
+    "fetch 2 from held", "fetch backward 1 from held", "close all", "select pg_advisory_lock(7)",
+    "select pg_advisory_unlock(7)", "select pg_advisory_unlock_all()", "prepare plan as select 1; select 2",
+    "prepare plan as select 6; execute plan", "execute plan", "deallocate plan", "discard temp", "discard all",
+    "create temp table items (id int, word text, n int)", "drop table if exists pg_temp.items", "begin", "commit",
+    "rollback", "select * from items order by id",
 )  # fmt: skip
 
 # Reads whose answers may be kept, with their parameters; and what changes them, or the settings that they hang on.
@@ -266,6 +279,14 @@ SHOWN: Final = (
             chunk(query("select current_setting('onetrip.word', true)")),
         ),
         name=CUSTOM,
+    ),
+    Conversation(
+        (("application_name", "alone"),),
+        (
+            Neighbour("create temp table t_neighbour (a int) on commit drop"),
+            chunk(query("drop table if exists pg_temp.items")),
+        ),
+        name=TEMPORARY_SCHEMA,
     ),
     Conversation(
         PARAMETERS[1],

@@ -39,6 +39,8 @@ class Mode:
     """Rows that do not occur."""
     forgets: bool = False
     """Whether what a session sets ends with its transaction."""
+    pins: bool = False
+    """Whether a session may hold what only its own connection has."""
     reads: int = 1
     """How much of what is said are reads that may be answered from the cache, besides five of other things."""
 
@@ -51,8 +53,8 @@ class Mode:
 TRACK: Final = Mode("track")
 PLAIN: Final = Mode("plain", (*_NOT_EARLY, "--no-caching"), lacks=frozenset({FORGOTTEN}) | TRICKS)
 RESET: Final = Mode("reset", ("--session-state", "reset"), lacks=frozenset(), forgets=True)
-PIN: Final = Mode("pin", ("--session-state", "pin"), lacks=frozenset({FORGOTTEN}) | OF_SHARING)
-PLAIN_PIN: Final = Mode("plain-pin", (*PIN.options, *PLAIN.options), lacks=PLAIN.lacks | PIN.lacks)
+PIN: Final = Mode("pin", ("--session-state", "pin"), lacks=frozenset({FORGOTTEN}) | OF_SHARING, pins=True)
+PLAIN_PIN: Final = Mode("plain-pin", (*PIN.options, *PLAIN.options), lacks=PLAIN.lacks | PIN.lacks, pins=True)
 # Nothing is renewed behind a conversation's back, for the database is made fresh past Onetrip.
 CACHED: Final = Mode("cached", ("--cache-in-transactions", "--swr", "0"), reads=5)
 

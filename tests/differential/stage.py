@@ -42,8 +42,9 @@ class Stage:
     def hold(self, conversation: Conversation) -> None:
         """Have the conversation by both ways and compare; raises UnexcusedError."""
         world = self.world
-        if self.neighbour.status != "I":
-            self.neighbour.rows("rollback")
+        for other in (self.neighbour, self.writer, world.writer):
+            if other.status != "I":
+                other.rows("rollback")
         if world.renew(world.look()):
             self._invalidate()
         here = play(conversation, self.onetrip, self.writer, self.neighbour, forgets=self.mode.forgets)
@@ -65,7 +66,9 @@ class Stage:
 
     def _invalidate(self) -> None:
         """The database has been made fresh past Onetrip, so what it keeps of the state before is no more."""
-        self.neighbour.rows("do $$ begin end $$")
+        if self.writer.status != "I":
+            self.writer.rows("rollback")
+        self.writer.rows("do $$ begin end $$")
 
 
 @contextmanager
