@@ -41,6 +41,8 @@ class Mode:
     """Whether what a session sets ends with its transaction."""
     pins: bool = False
     """Whether a session may hold what only its own connection has."""
+    is_shown: bool = False
+    """Whether the tests show that all of its rows occur; of other modes, that those which they lack do not."""
     reads: int = 1
     """How much of what is said are reads that may be answered from the cache, besides five of other things."""
 
@@ -50,11 +52,13 @@ class Mode:
         return frozenset(NAMES) - self.lacks
 
 
-TRACK: Final = Mode("track")
-PLAIN: Final = Mode("plain", (*_NOT_EARLY, "--no-caching"), lacks=frozenset({FORGOTTEN}) | TRICKS)
+TRACK: Final = Mode("track", is_shown=True)
+PLAIN: Final = Mode("plain", (*_NOT_EARLY, "--no-caching"), lacks=frozenset({FORGOTTEN}) | TRICKS, is_shown=True)
 RESET: Final = Mode("reset", ("--session-state", "reset"), lacks=frozenset(), forgets=True)
 PIN: Final = Mode("pin", ("--session-state", "pin"), lacks=frozenset({FORGOTTEN}) | OF_SHARING, pins=True)
-PLAIN_PIN: Final = Mode("plain-pin", (*PIN.options, *PLAIN.options), lacks=PLAIN.lacks | PIN.lacks, pins=True)
+PLAIN_PIN: Final = Mode(
+    "plain-pin", (*PIN.options, *PLAIN.options), lacks=PLAIN.lacks | PIN.lacks, pins=True, is_shown=True
+)
 # Nothing is renewed behind a conversation's back, for the database is made fresh past Onetrip.
 CACHED: Final = Mode("cached", ("--cache-in-transactions", "--swr", "0"), reads=5)
 

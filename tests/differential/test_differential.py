@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.differential.conftest import EXCUSED
 from tests.differential.conversation import conversations
-from tests.differential.differences import NAMES, UnexcusedError
+from tests.differential.differences import FORGOTTEN, NAMES, UnexcusedError
 from tests.differential.lines import SHOWN
 from tests.differential.many import Failure, reduced
 from tests.differential.modes import MODES, TRACK
@@ -23,8 +23,9 @@ from tests.differential.world import World, open_world
 from tests.support.cluster import Origin
 from tests.support.onetrip import House
 
-CONVERSATIONS: Final = 60
+CONVERSATIONS: Final = 45
 """In the first mode; in each of the others a third of it."""
+ATTEMPTS: Final = 5  # some rows hang on which connection the pool gives
 
 pytestmark = pytest.mark.postgres
 
@@ -44,8 +45,12 @@ def stage(house: House, world: World, request: pytest.FixtureRequest) -> Iterato
 
 @pytest.mark.parametrize("conversation", SHOWN, ids=lambda one: one.name)
 def test_each_row_of_the_table_is_shown(stage: Stage, conversation: Conversation) -> None:
-    if stage.mode is TRACK or conversation.name in NAMES:
-        stage.hold(conversation)
+    mode, name = stage.mode, conversation.name
+    if mode is TRACK or (name in NAMES and (mode.is_shown or name in mode.lacks or name == FORGOTTEN)):
+        for _ in range(ATTEMPTS):
+            stage.hold(conversation)
+            if name not in mode.rows or stage.excused.messages[name]:
+                break
 
 
 @pytest.mark.timeout(300)
@@ -71,7 +76,8 @@ def test_random_conversations_are_answered_as_postgresql_answers_them(stage: Sta
 
 
 def test_the_rows_of_a_mode_occur_in_it_and_no_others(stage: Stage) -> None:
-    assert {name for name, count in stage.excused.messages.items() if count} == stage.mode.rows
+    occurred = {name for name, count in stage.excused.messages.items() if count}
+    assert occurred == stage.mode.rows if stage.mode.is_shown else occurred <= stage.mode.rows
 
 
 @pytest.mark.timeout(30)
