@@ -53,7 +53,7 @@ class Mode:
 
 
 TRACK: Final = Mode("track", is_shown=True)
-PLAIN: Final = Mode("plain", (*_NOT_EARLY, "--no-caching"), lacks=frozenset({FORGOTTEN}) | TRICKS, is_shown=True)
+PLAIN: Final = Mode("plain", (*_NOT_EARLY, "--no-caching"), lacks=frozenset({FORGOTTEN}) | TRICKS)
 RESET: Final = Mode("reset", ("--session-state", "reset"), lacks=frozenset(), forgets=True)
 PIN: Final = Mode("pin", ("--session-state", "pin"), lacks=frozenset({FORGOTTEN}) | OF_SHARING, pins=True)
 PLAIN_PIN: Final = Mode(

@@ -23,7 +23,7 @@ from tests.differential.world import World, open_world
 from tests.support.cluster import Origin
 from tests.support.onetrip import House
 
-CONVERSATIONS: Final = 45
+CONVERSATIONS: Final = 40
 """In the first mode; in each of the others a third of it."""
 ATTEMPTS: Final = 5  # some rows hang on which connection the pool gives
 

@@ -69,6 +69,20 @@ async def test_nobody_is_told_where_edges_answer_nothing(side: PoolSide, origin:
     assert not told(edge)
 
 
+@pytest.mark.parametrize("answers", [True, False])
+@beside
+async def test_where_edges_answer_nothing_each_parse_is_the_origin_s(
+    side: PoolSide, origin: Origin, *, answers: bool
+) -> None:
+    client = (await stage(side, origin, early=Early(prepare=answers))).client()
+    await client.ask(query(b"set lock_timeout = '50ms'"))
+    assert (await client.ask(parse(b"s", SQL, TYPES), sync())).tags == "1Z"
+    with origin.connect(origin.database) as direct, direct.transaction():
+        direct.execute("lock table telling")
+        answer = await client.ask(parse(b"t", SQL, TYPES), sync())
+    assert answer.tags == ("1Z" if answers else "EZ")
+
+
 @beside
 async def test_the_client_reads_nothing_of_it(side: PoolSide, origin: Origin) -> None:
     edge = await stage(side, origin)
