@@ -25,7 +25,7 @@ from tests.support.onetrip import House
 
 CONVERSATIONS: Final = 40
 """In the first mode; in each of the others a third of it."""
-ATTEMPTS: Final = 5  # some rows hang on which connection the pool gives
+ATTEMPTS: Final = 20  # some rows hang on which connection the pool gives
 
 pytestmark = pytest.mark.postgres
 
@@ -77,7 +77,8 @@ def test_random_conversations_are_answered_as_postgresql_answers_them(stage: Sta
 
 def test_the_rows_of_a_mode_occur_in_it_and_no_others(stage: Stage) -> None:
     occurred = {name for name, count in stage.excused.messages.items() if count}
-    assert occurred == stage.mode.rows if stage.mode.is_shown else occurred <= stage.mode.rows
+    assert occurred <= stage.mode.rows
+    assert not stage.mode.is_shown or stage.mode.rows <= occurred
 
 
 @pytest.mark.timeout(30)
