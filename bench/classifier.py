@@ -10,13 +10,13 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from bench import machine
 from bench.report import Table, save
-from bench.workspace import open_workspace, say
+from bench.workspace import say
 from regional.cache.classifier import Classifier
 from regional.cache.reach import Reach
 
@@ -109,12 +109,7 @@ def table_of(figures: dict[str, dict[str, dict[str, float]]], options: Classifie
 
 def run(options: ClassifierOptions) -> None:
     """Measure and print."""
-    with open_workspace() as workspace:
-        about = machine.describe(workspace, None)
-    print(f"date        {about['date']}")
-    print(f"machine     {about['cores']} cores, {about['cpu']}, load {about['load_average_at_start']} at the start")
-    print(f"programs    Python {about['python']}", "", sep="\n", flush=True)
+    about = machine.tell_alone()
     figures = measure(options)
     print(table_of(figures, options).text())
-    found: dict[str, Any] = {"benchmark": "classifier", "machine": about, "targets_us": TARGETS_US, "sizes": figures}
-    save(found, options.json_file)
+    save({"benchmark": "classifier", "machine": about, "targets_us": TARGETS_US, "sizes": figures}, options.json_file)

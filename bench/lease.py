@@ -12,14 +12,14 @@ which replies are owed, which statements are there, whose turn it is. All times 
 import gc
 import statistics
 import time
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import attrs
 
 from bench import machine
 from bench.lease_stage import CONNECTIONS, Kind, Stage, Taker, kinds
 from bench.report import Table, save
-from bench.workspace import open_workspace, say
+from bench.workspace import say
 from protos.pg import messages
 from protos.pg.framer import BACKEND_LIMITS, FRONTEND_LIMITS, Framer
 from protos.pg.tags import Backend, TransactionStatus
@@ -190,12 +190,7 @@ def measure(options: LeaseOptions) -> dict[str, dict[str, float]]:
 
 def run(options: LeaseOptions) -> None:
     """Measure and print."""
-    with open_workspace() as workspace:
-        about = machine.describe(workspace, None)
-    print(f"date        {about['date']}")
-    print(f"machine     {about['cores']} cores, {about['cpu']}, load {about['load_average_at_start']} at the start")
-    print(f"programs    Python {about['python']}", "", sep="\n", flush=True)
+    about = machine.tell_alone()
     figures = measure(options)
     print(table_of(figures, options).text())
-    found: dict[str, Any] = {"benchmark": "lease", "machine": about, "target_us": TARGET_US, "kinds": figures}
-    save(found, options.json_file)
+    save({"benchmark": "lease", "machine": about, "target_us": TARGET_US, "kinds": figures}, options.json_file)

@@ -11,7 +11,7 @@ import psycopg
 
 from bench import pgbouncer
 from bench.origin import Origin
-from bench.workspace import UnavailableError, Workspace
+from bench.workspace import UnavailableError, Workspace, open_workspace
 
 
 def describe(workspace: Workspace, origin: Origin | None) -> dict[str, Any]:
@@ -59,3 +59,13 @@ def text(machine: dict[str, Any]) -> str:
             f"PgBouncer {machine['pgbouncer']}, Python {machine['python']} ({machine['openssl_of_python']})",
         ]
     )
+
+
+def tell_alone() -> dict[str, Any]:
+    """Print and return the head of a report on this process alone."""
+    with open_workspace() as workspace:
+        about = describe(workspace, None)
+    print(f"date        {about['date']}")
+    print(f"machine     {about['cores']} cores, {about['cpu']}, load {about['load_average_at_start']} at the start")
+    print(f"programs    Python {about['python']}", "", sep="\n", flush=True)
+    return about

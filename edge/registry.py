@@ -50,10 +50,6 @@ class Registry:
         """Whether the name is in use if all goes well."""
         return name in self._named
 
-    @property
-    def changes_in_flight(self) -> int:
-        return len(self.in_flight.changes)
-
     # --- what a name stands for ---
 
     def present(self, name: bytes) -> Statement | None:

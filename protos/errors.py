@@ -57,10 +57,6 @@ class RemoteProtocolError(ServiceError):
     public_message = "protocol violation"
 
 
-#: What design §10 calls the same thing when the peer is a client.
-ProtocolViolationError = RemoteProtocolError
-
-
 class UnsupportedProtocolError(RemoteProtocolError):
     """The peer asked for a protocol version that nobody speaks."""
 

@@ -35,28 +35,29 @@ from regional.builtins import (
     TRUSTED_EXTENSIONS,
 )
 
+#: How the queries of a catalogue begin (`cache/reach_query.py` is the other one).
 # Nobody's operators, names as UTF-8, and no plan that trusts the estimates of recursive parts: one row is thousands. No
 # BEGIN: the statements of one simple query are one transaction, and an error ends it.
-_HEAD: Final = """
+HEAD: Final = """
 SET LOCAL search_path = pg_catalog;
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL jit = off;
 SET LOCAL enable_nestloop = off;
+WITH RECURSIVE
+extension_member(oid, name) AS MATERIALIZED (
+  SELECT d.objid, e.extname
+  FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+  WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
+),
 """
 
 # Functions. 16384 is FirstNormalObjectId; languages 12, 13 and 14 are internal, C and SQL.
 _FUNCTIONS: Final = """
-WITH RECURSIVE
 builtin_function(oid, bits) AS MATERIALIZED (
   SELECT oid, CASE WHEN proname = ANY ({closing}) THEN 3 ELSE 1 END
   FROM pg_proc
   WHERE oid < 16384
     AND (proname = ANY ({denied}) OR provolatile = 'v' AND proname <> ALL ({reviewed_volatile}))
-),
-extension_member(oid, name) AS MATERIALIZED (
-  SELECT d.objid, e.extname
-  FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-  WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
 ),
 user_function(oid, bits) AS MATERIALIZED (
   SELECT p.oid,
@@ -303,7 +304,7 @@ def _pattern(pattern: str) -> str:
 #: One simple query, for outside a transaction; the rows are those of its only SELECT.
 CATALOG_QUERY: Final = "".join(
     (
-        _HEAD,
+        HEAD,
         _FUNCTIONS.format(
             closing=_names(CLOSING),
             denied=_names(DENIED),

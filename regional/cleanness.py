@@ -16,6 +16,7 @@ from regional.builtins import CLOSING_WORDS, DDL_WORDS, STATEMENT_WORDS
 from regional.catalog import Catalog
 from regional.folding import fold
 from regional.grammar import Node, parse
+from regional.memo import Memo
 from regional.proof import GIVES_MEANING, UNCLEAN_LOCALLY, Proof, residue_of_new
 from regional.residue import Residue as Residue  # noqa: PLC0414 - handed on from here
 from regional.residue import reset_sql as reset_sql  # noqa: PLC0414
@@ -229,7 +230,7 @@ class Judge:
     """Verdicts under one catalogue at a time, remembered. Setting `catalog` forgets them."""
 
     def __init__(self, catalog: Catalog | None = None, *, max_memo_bytes: int = MAX_MEMO_BYTES) -> None:
-        self._max_bytes = max_memo_bytes // 2
+        self._max_bytes = max_memo_bytes
         self.generation = 0
         """Counts catalogues: if it has changed since a lease began, the verdicts on that lease prove nothing."""
         self.catalog = catalog
@@ -242,10 +243,7 @@ class Judge:
     def catalog(self, catalog: Catalog | None) -> None:
         self._catalog = catalog
         self.generation += 1
-        # Two generations stand for a least-recently-used order: what was not asked for in a whole one is forgotten.
-        self._recent: dict[bytes, Residue] = {}
-        self._older: dict[bytes, Residue] = {}
-        self._bytes = 0
+        self._memo: Memo[Residue] = Memo(self._max_bytes, entry_bytes=_ENTRY_BYTES)
 
     def verdict(self, sql: bytes, types_raw: bytes = b"", *, is_utf8: bool = True) -> Residue:
         """Return what SQL may leave.
@@ -253,7 +251,7 @@ class Judge:
         types_raw: the parameter types of a Parse, as on the wire. is_utf8: the client's encoding is UTF-8 (a text
         outside ASCII in any other may not be what it seems).
         """
-        residue = self._recent.get(sql)
+        residue = self._memo.get(sql)
         if residue is None:
             residue = self._find(sql)
         if not is_utf8 and not sql.isascii():
@@ -264,29 +262,16 @@ class Judge:
         if len(sql) > MAX_JUDGED_BYTES:
             return _not_read(sql)
         key = fold(sql)
-        residue = self._recent.get(key)
-        if residue is not None:
-            return residue
-        for known in (sql, key):
-            residue = self._older.get(known)
-            if residue is not None:
-                self._keep(known, residue)
-                return residue
-        residue, is_exact = _judged(sql, self._catalog)
-        self._keep(sql if is_exact else key, residue)
+        residue = self._memo.get(key)
+        if residue is None:
+            residue, is_exact = _judged(sql, self._catalog)
+            self._memo.keep(sql if is_exact else key, residue)
         return residue
-
-    def _keep(self, text: bytes, residue: Residue) -> None:
-        self._bytes += len(text) + _ENTRY_BYTES
-        if self._bytes > self._max_bytes:
-            self._older, self._recent = self._recent, {}
-            self._bytes = len(text) + _ENTRY_BYTES
-        self._recent[text] = residue
 
     @property
     def memo_bytes(self) -> int:
         """What the memo may hold by now."""
-        return self._bytes + self._max_bytes if self._older else self._bytes
+        return self._memo.held_bytes
 
     def _of_types(self, types_raw: bytes) -> Residue:
         """A value of a domain is checked when it is bound."""

@@ -10,7 +10,7 @@ several fields at once are in `problems_of`, which reports all of them.
 import ipaddress
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol
 
 import attrs
 from msgspec import Meta, Struct
@@ -206,6 +206,15 @@ class Configuration(Settings, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __repr__(self) -> str:
         return f"Configuration({self.name!r}, version={self.version})"  # the verifier is nobody's business
+
+
+class Configured(Protocol):
+    """What runs a configuration, as others ask it: a tenant."""
+
+    @property
+    def configuration(self) -> Configuration: ...
+    @property
+    def is_withdrawn(self) -> bool: ...
 
 
 class Problem(Struct, frozen=True):

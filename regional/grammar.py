@@ -79,10 +79,8 @@ def _declared(path: Path) -> ctypes.PyDLL | None:
     return library
 
 
+#: None: nothing is ever proven.
 _library: Final = _load()
-
-#: Without the library nothing is ever proven.
-IS_AVAILABLE: Final = _library is not None
 
 
 # A longer text is asked about once.

@@ -5,7 +5,7 @@ the node stands bare. `TYPED` names those fields. What is not in these tables is
 new bare field, of a later grammar makes its statement unclean until somebody has read what it does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from regional.grammar import Node
@@ -87,6 +87,10 @@ LATER_SYNTAX: Final[Mapping[str, tuple[str, ...]]] = {
 #: The type that stands for a node which no table knows.
 STRANGER: Final = ""
 
+#: Names from WITH clauses: without a schema they stand for no relation.
+Scope = frozenset[str]
+NO_SCOPE: Final[Scope] = frozenset()
+
 
 def parts(kind: str, node: Node, *, without: tuple[str, ...] = ()) -> Iterator[tuple[str, Node]]:
     """Yield (type, node) for each node in NODE, a branch; a type that is in no table is for the caller to refuse."""
@@ -114,6 +118,40 @@ def _unwrapped(wrapped: Node) -> Iterator[tuple[str, Node]]:
         yield (kind, node) if node.__class__ is dict else (STRANGER, {})
     elif wrapped:
         yield STRANGER, {}
+
+
+def visit_parts(
+    visit: Callable[[str, Node, Scope], None], kind: str, node: Node, scope: Scope, without: frozenset[str]
+) -> None:
+    """Visit the nodes in NODE, a branch; where the tree has another shape, this or the visitor raises."""
+    typed = TYPED[kind]
+    for field, value in node.items():
+        if value.__class__ is list:
+            if field not in without:
+                for item in value:
+                    for inner in item:
+                        visit(inner, item[inner], scope)
+        elif value.__class__ is dict and field not in without:
+            if field in typed:
+                visit(typed[field], value, scope)
+            else:
+                for inner in value:
+                    visit(inner, value[inner], scope)
+
+
+def with_queries(node: Node, scope: Scope) -> tuple[list[tuple[Node, Scope]], Scope]:
+    """Return the queries of a statement's WITH clause, each with the names that it sees, and those its body sees."""
+    clause = node.get("withClause")
+    if clause is None:
+        return [], scope
+    queries: list[Node] = [item["CommonTableExpr"] for item in clause["ctes"]]
+    inside = scope | {query["ctename"] for query in queries}
+    visible = inside if clause.get("recursive") else scope
+    found = []
+    for query in queries:
+        found.append((query, visible))
+        visible |= {query["ctename"]}
+    return found, inside
 
 
 def names(items: list[Node]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final
 from regional.builtins import EFFECTS
 from regional.catalog import Catalog, Relation
 from regional.grammar import Node
-from regional.nodes import LATER_SYNTAX, LEAVES, TYPED, names, parts
+from regional.nodes import LATER_SYNTAX, LEAVES, NO_SCOPE, TYPED, Scope, names, parts, with_queries
 from regional.residue import Residue
 
 #: Set for a transaction only, these still change what comes after: the random generator stays seeded, and in another
@@ -26,9 +26,6 @@ GIVES_MEANING: Final = frozenset({"role", "session_authorization", "row_security
 _SAMPLERS: Final = frozenset({"bernoulli", "system"})
 _UNKNOWN: Final = Relation(Residue.DISCARD, Residue.DISCARD)
 
-_Scope = frozenset[str]
-_NO_SCOPE: Final[_Scope] = frozenset()
-
 
 class Proof:
     """What the nodes followed so far may leave."""
@@ -38,7 +35,7 @@ class Proof:
         self.reads_literals = False
         """The value of some constant has counted, not only its being there."""
         self._catalog = catalog
-        self._todo: list[tuple[str, Node, _Scope]] = []
+        self._todo: list[tuple[str, Node, Scope]] = []
         self._may_default = False  # an UPDATE of a table whose defaults call nextval()
 
     def add(self, residue: Residue) -> None:
@@ -50,7 +47,7 @@ class Proof:
         if self._catalog is not None:
             self.add(self._catalog.every)
         todo = self._todo
-        todo.append((kind, node, _NO_SCOPE))
+        todo.append((kind, node, NO_SCOPE))
         while todo:
             self._visit(*todo.pop())
 
@@ -70,7 +67,7 @@ class Proof:
         else:
             self.add(residue)
 
-    def _visit(self, kind: str, node: Node, scope: _Scope) -> None:
+    def _visit(self, kind: str, node: Node, scope: Scope) -> None:
         if kind in LATER_SYNTAX:
             self._later_syntax(kind)
         if kind in LEAVES:
@@ -92,20 +89,13 @@ class Proof:
             self._check(kind, node, scope)
         self._todo += [(part, inner, scope) for part, inner in parts(kind, node, without=without)]
 
-    def _enter(self, node: Node, scope: _Scope) -> _Scope:
+    def _enter(self, node: Node, scope: Scope) -> Scope:
         """Follow the WITH clause of a statement, and return the names that its body sees."""
-        clause = node.get("withClause")
-        if clause is None:
-            return scope
-        queries: list[Node] = [item["CommonTableExpr"] for item in clause["ctes"]]
-        inside = scope | {query["ctename"] for query in queries}
-        visible = inside if clause.get("recursive") else scope
-        for query in queries:
-            self._todo.append(("CommonTableExpr", query, visible))
-            visible |= {query["ctename"]}
+        queries, inside = with_queries(node, scope)
+        self._todo += [("CommonTableExpr", query, visible) for query, visible in queries]
         return inside
 
-    def _check(self, kind: str, node: Node, scope: _Scope) -> None:
+    def _check(self, kind: str, node: Node, scope: Scope) -> None:
         """Look at the names that a branch itself has."""
         match kind:
             case "RangeVar" if "schemaname" in node or node.get("relname") not in scope:

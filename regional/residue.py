@@ -66,10 +66,6 @@ class Residue(enum.IntFlag):
         return self.value & _STATEMENTS != 0
 
     @property
-    def sequences(self) -> bool:
-        return self.value & _SEQUENCES != 0
-
-    @property
     def resets_settings(self) -> bool:
         """After `reset_sql` the connection has its base settings."""
         return self.value & _SETTINGS != 0
@@ -106,7 +102,6 @@ ASKS: Final = (
 
 # Plain integers: a connection that comes back is asked these questions, and & between flags costs a microsecond.
 _SETTINGS: Final = int(Residue.SETTINGS)
-_SEQUENCES: Final = int(Residue.SEQUENCES)
 _STATEMENTS: Final = int(Residue.STATEMENTS)
 _CATALOG: Final = int(Residue.CATALOG)
 _CLOSES: Final = int(Residue.CLOSES)

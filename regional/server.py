@@ -20,21 +20,20 @@ from grpc import aio
 from protos.errors import NotReadyError, RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionaryReceiver
-from protos.link.link_pb2 import Close, Frame, GoAway, Group, Hello, Reason, Served, Welcome
+from protos.link.link_pb2 import Close, Frame, GoAway, Group, Hello, Reason, Statuses, Welcome
 from protos.link.mux import Mux
 from protos.link.settings import from_wire
 from protos.pg.messages import service_error
 from protos.release import RELEASE
 from protos.runtime.link_stream import LinkStream
 from regional.cache import asking
-from regional.cache.served import Served as ServedByEdges
+from regional.cache.served import Served
 from regional.channel import Channel
 from regional.profile import Profile
 from regional.tenants import Tenants
 
 PROTOCOL_VERSION: Final = 1
 EDGE_ROLE: Final = "onetrip:role:edge"
-HELLO_TIMEOUT_S: Final = 10.0
 RECEIVE_BUDGET_BYTES: Final = 64 << 20
 
 log = structlog.get_logger(__name__)
@@ -52,9 +51,7 @@ class EdgeLink:
         self.on_applied: Callable[[], None] = lambda: None
         self.group = Group(nodes=[node])
         """The pool nodes that an edge has to hear, this one among them."""
-        self.served = Served()
-        """What has come of the edge's queries, as it has said last."""
-        self.on_served: Callable[[Served], None] = lambda served: None
+        self.on_statuses: Callable[[Statuses], None] = lambda statuses: None
         self.channels: dict[int, Channel] = {}
         self.stream = LinkStream(budget=Budget(RECEIVE_BUDGET_BYTES), on_frame=self._on_frame)
         self.stream.mux.on_ping = tenants.followers.check  # hits are served on the strength of the pong
@@ -72,9 +69,9 @@ class EdgeLink:
             "hello": self._on_hello,
             "open": self._on_open,
             "resolve": self._on_resolve,
-            "served": self._on_served,
             "state": self._on_state,
             "statement": self._on_statement,
+            "statuses": lambda frame: self.on_statuses(frame.statuses),
         }
 
     @property
@@ -154,10 +151,6 @@ class EdgeLink:
     def _on_resolve(self, frame: Frame) -> None:
         self._tenants.resolve(frame.resolve, lambda answer: self.push(Frame(resolved=answer)))
 
-    def _on_served(self, frame: Frame) -> None:
-        self.served = frame.served
-        self.on_served(frame.served)
-
     def _on_applied(self, frame: Frame) -> None:
         self.applied[frame.applied.name] = frame.applied.version
         self.on_applied()
@@ -203,7 +196,7 @@ class LinkServer:
 
     def __init__(self, tenants: Tenants, *, checks_role: bool) -> None:
         self.node = f"pool-{secrets.token_hex(6)}"
-        self.served = ServedByEdges()
+        self.served = Served()
         self._group = Group(nodes=[self.node])
         self.links: set[EdgeLink] = set()
         self.is_draining = False
@@ -229,7 +222,7 @@ class LinkServer:
         link = EdgeLink(self._tenants, self.node, context.peer())
         link.on_applied = self._notify
         link.group = self._group
-        link.on_served = lambda served: self.served.take(link.hello.node, served)
+        link.on_statuses = lambda statuses: self.served.take(link.hello.node, statuses)
         self.links.add(link)
         why = "closed by the edge"
         try:

@@ -11,18 +11,14 @@ nobody else gets their room. The sum never exceeds the limit.
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, Protocol
 
-from regional.configuration import Configuration
+from regional.configuration import Configured
 from regional.pool import UNBOUNDED, Pool
 from regional.sizing import Sizing
 
 
-class Member(Protocol):
+class Member(Configured, Protocol):
     """What is asked of a tenant."""
 
-    @property
-    def configuration(self) -> Configuration: ...
-    @property
-    def is_withdrawn(self) -> bool: ...
     @property
     def pool(self) -> Pool[Any, Any]: ...
     @property

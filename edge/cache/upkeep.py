@@ -1,7 +1,7 @@
 """What keeps an edge's answers good and its pool nodes informed, beside its clients' queries.
 
 After each pong, Group and lost link it is worked out anew until when each configuration is vouched for. Every
-REPORT_S the pool node that a configuration's queries go to hears what has come of them (`Served`).
+REPORT_S the pool node that a configuration's queries go to hears what has come of them (`Statuses`).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from edge.cache.flights import MAX_WAIT_S
 from edge.cache.vouching import vouched_until
 from edge.directory import Directory
 from edge.uplink import Uplink
-from protos.link.link_pb2 import Frame, Served, Statuses
+from protos.link.link_pb2 import Frame, Statuses
 
 REPORT_S: Final = 2.0
 
@@ -43,7 +43,6 @@ class Upkeep:
             self._report()
 
     def _report(self) -> None:
-        frames: dict[Uplink, list[Statuses]] = {}
         for entry in self._directory:
             uplink = self._route(entry.name)
             if uplink is None:
@@ -52,8 +51,6 @@ class Upkeep:
             reported = uplink, uplink.stream_count, statuses  # a new link's pool node has heard nothing
             if self._reported.get(entry.name) != reported:
                 self._reported[entry.name] = reported
-                frames.setdefault(uplink, []).append(statuses)
-        for uplink, changed in frames.items():
-            uplink.tell(Frame(served=Served(statuses=changed)))
+                uplink.tell(Frame(statuses=statuses))
         for name in self._reported.keys() - self._directory.names():
             del self._reported[name]

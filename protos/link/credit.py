@@ -116,11 +116,11 @@ class ReceiveWindow:
 
         round_trip_s is the link's, 0.0 while it is unknown. After `close` nothing is granted any more.
         """
+        if self._is_closed:
+            return 0
         if n > self._buffered:
             raise LocalProtocolError(f"{n} bytes handed on of {self._buffered} received")
         self._buffered -= n
-        if self._is_closed:
-            return 0
         self._owed += n
         if self._withheld:
             self._withhold()
@@ -136,6 +136,21 @@ class ReceiveWindow:
         if not self._is_closed:
             self._is_closed = True
             self._budget.give_back(self.window_bytes + self._withheld - self._initial)
+
+    def thrown_away(self) -> int:
+        """After `close`: nobody hands anything on any more. The credit to grant now, or 0.
+
+        What the sender has still to say must not wait for ever: its own Close stands behind it.
+        """
+        granted = self._initial - self._outstanding
+        if granted < self._initial // 2:
+            return 0
+        self._outstanding += granted
+        return granted
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
 
     def _adapt(self, n: int, now: float, round_trip_s: float) -> None:
         """Once a cycle, or when the cycle has become stale, see whether the window has the right size."""

@@ -29,7 +29,7 @@ class Batch(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., acknowledged_bytes: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved", "state", "description", "begin", "choice", "failed", "worded", "ask", "verdict", "group", "served")
+    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved", "state", "description", "begin", "choice", "failed", "worded", "ask", "verdict", "group", "statuses")
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
@@ -59,7 +59,7 @@ class Frame(_message.Message):
     ASK_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
-    SERVED_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
     channel: int
     data: bytes
     settled: int
@@ -89,8 +89,8 @@ class Frame(_message.Message):
     ask: Ask
     verdict: Verdict
     group: Group
-    served: Served
-    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ..., state: _Optional[_Union[State, _Mapping]] = ..., description: _Optional[_Union[Description, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., choice: _Optional[_Union[Choice, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., worded: _Optional[_Union[Worded, _Mapping]] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., served: _Optional[_Union[Served, _Mapping]] = ...) -> None: ...
+    statuses: Statuses
+    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ..., state: _Optional[_Union[State, _Mapping]] = ..., description: _Optional[_Union[Description, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., choice: _Optional[_Union[Choice, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., worded: _Optional[_Union[Worded, _Mapping]] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., statuses: _Optional[_Union[Statuses, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("version", "node", "release", "address", "advertise")
@@ -342,12 +342,6 @@ class Group(_message.Message):
     unknown: bool
     def __init__(self, nodes: _Optional[_Iterable[str]] = ..., unknown: bool = ...) -> None: ...
 
-class Served(_message.Message):
-    __slots__ = ("statuses",)
-    STATUSES_FIELD_NUMBER: _ClassVar[int]
-    statuses: _containers.RepeatedCompositeFieldContainer[Statuses]
-    def __init__(self, statuses: _Optional[_Iterable[_Union[Statuses, _Mapping]]] = ...) -> None: ...
-
 class Statuses(_message.Message):
     __slots__ = ("configuration", "hits", "stale", "misses", "uncacheable", "disabled", "transaction", "bypassed", "entries", "bytes", "late_hits")
     class UncacheableEntry(_message.Message):
@@ -398,10 +392,12 @@ class GoAway(_message.Message):
     def __init__(self, why: _Optional[str] = ...) -> None: ...
 
 class Ping(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "padding")
     ID_FIELD_NUMBER: _ClassVar[int]
+    PADDING_FIELD_NUMBER: _ClassVar[int]
     id: int
-    def __init__(self, id: _Optional[int] = ...) -> None: ...
+    padding: bytes
+    def __init__(self, id: _Optional[int] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
 class Statement(_message.Message):
     __slots__ = ("slot", "parse")

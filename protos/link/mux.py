@@ -131,6 +131,7 @@ class Mux:
             lane.backlog_bytes = 0
         if lane.backlog:  # the lane stays known until its last bytes have had their credit
             lane.backlog.append(Frame(channel=lane.id, close=close))
+            self._grant(lane, lane.window.thrown_away())
             return
         del self._lanes[lane.id]
         if close is not None:
@@ -146,13 +147,17 @@ class Mux:
     def consumed(self, lane: Lane, size: int, now: float) -> None:
         """The channel's owner has handed on this many received bytes: its sender may send as many more."""
         granted = lane.window.consumed(size, now, max(self.round_trip_s, self.window.base_round_trip_s))
-        if granted and lane.id in self._lanes:
+        if lane.id in self._lanes:
+            self._grant(lane, granted)
+
+    def _grant(self, lane: Lane, granted: int) -> None:
+        if granted:
             self.send_control(Frame(channel=lane.id, credit=Credit(bytes=granted)))
 
-    def ping(self, now: float) -> None:
+    def ping(self, now: float, padding_bytes: int = 0) -> None:
         self._pings = {key: sent for key, sent in self._pings.items() if now - sent < 60.0}
         self._pings[self._next_ping] = now
-        self.send_control(Frame(ping=Ping(id=self._next_ping)))
+        self.send_control(Frame(ping=Ping(id=self._next_ping, padding=bytes(padding_bytes))))
         self._next_ping += 1
 
     def next_batch(self, now: float) -> bytes | None:
@@ -288,6 +293,8 @@ class Mux:
         lane = self._lanes.get(frame.channel)
         if lane is not None:
             lane.window.received(size)
+            if lane.window.is_closed:
+                self._grant(lane, lane.window.thrown_away())
         if self.received_bytes - self._acknowledged_bytes >= ACKNOWLEDGE_BYTES:
             self._wake()
 
@@ -300,7 +307,7 @@ class Mux:
                 self._wake()
         elif kind == "ping":
             self.on_ping()
-            self.send_control(Frame(pong=frame.ping))
+            self.send_control(Frame(pong=Ping(id=frame.ping.id)))
         elif kind == "pong":
             sent = self._pings.pop(frame.pong.id, None)
             if sent is not None:
@@ -316,5 +323,5 @@ _SESSION_KINDS: Final = frozenset({"open", "statement", "close"})
 
 #: Kinds of frames that keep a link going and are on no query's path.
 UPKEEP: Final = frozenset({
-    "ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate", "group", "served",
+    "ping", "pong", "credit", "applied", "hello", "welcome", "configuration", "invalidate", "group", "statuses",
 })  # fmt: skip

@@ -67,10 +67,6 @@ class Pump:
         if self._pumped.pop(fd, None) is not None:
             self._poller.unregister(fd)
 
-    def soon(self, function: Callable[[], None]) -> None:
-        """Call function after this turn; for what must not happen inside another connection's work."""
-        self._loop.call_soon(function)
-
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         """Call function then; for what happens seldom. What is done for each query belongs to a janitor."""
         self._loop.call_later(seconds, function)

@@ -6,16 +6,17 @@ may begin in one and end in the next; such a text is judged for itself.
 """
 
 import re
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from regional.cache.bypass import is_bypassed
 from regional.cache.reach import Reach
 from regional.cache.reach_query import REFUSED, TIME
 from regional.cache.reading import MAX_BYTES, read
-from regional.cache.verdicts import NOTHING, Reading, Writing
+from regional.cache.verdicts import EVERYTHING, NOTHING, Reading, Writing
 from regional.cache.words import has_date_word
 from regional.cache.writing import written
 from regional.folding import fold
+from regional.memo import Memo
 
 #: Verdicts kept, by the size of their texts; half of it for what is read, half for what is written.
 MAX_MEMO_BYTES: Final = 8 << 20
@@ -26,40 +27,6 @@ _is_continued: Final = re.compile(rb"'(?:\s|--[^\n\r]*[\n\r])*[\n\r](?:\s|--[^\n
 _TOO_LONG: Final = Reading("too long")
 _NOT_UTF8: Final = Reading("not understood: encoding")
 _NO_CATALOGUE: Final = Reading("catalogue unknown")
-_TOO_LONG_WRITE: Final = Writing(everything=True, outlives_rollback=True, commits_inside=True)
-
-_V = TypeVar("_V")
-
-
-class Memo(Generic[_V]):
-    """Verdicts by text, forgotten in order of their last use, roughly, when they are too many."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes // 2
-        # Two generations stand for a least-recently-used order: what was not asked for in a whole one is forgotten.
-        self._recent: dict[bytes, _V] = {}
-        self._older: dict[bytes, _V] = {}
-        self._bytes = 0
-
-    def get(self, text: bytes) -> _V | None:
-        found = self._recent.get(text)
-        if found is None:
-            found = self._older.get(text)
-            if found is not None:
-                self.keep(text, found)
-        return found
-
-    def keep(self, text: bytes, verdict: _V) -> None:
-        self._bytes += len(text) + _ENTRY_BYTES
-        if self._bytes > self._max_bytes:
-            self._older, self._recent = self._recent, {}
-            self._bytes = len(text) + _ENTRY_BYTES
-        self._recent[text] = verdict
-
-    @property
-    def held_bytes(self) -> int:
-        """What it may hold by now."""
-        return self._bytes + self._max_bytes if self._older else self._bytes
 
 
 class Classifier:
@@ -76,8 +43,8 @@ class Classifier:
     @reach.setter
     def reach(self, reach: Reach | None) -> None:
         self._reach = reach
-        self._readings: Memo[tuple[Reading, bool]] = Memo(self._max_bytes // 2)
-        self._writings: Memo[Writing] = Memo(self._max_bytes // 2)
+        self._readings: Memo[tuple[Reading, bool]] = Memo(self._max_bytes // 2, entry_bytes=_ENTRY_BYTES)
+        self._writings: Memo[Writing] = Memo(self._max_bytes // 2, entry_bytes=_ENTRY_BYTES)
 
     @property
     def memo_bytes(self) -> int:
@@ -105,9 +72,9 @@ class Classifier:
     def writing(self, sql: bytes, *, is_utf8: bool = True) -> Writing:
         """Return what SQL writes. is_utf8: the client's encoding is UTF-8."""
         if len(sql) > MAX_BYTES:
-            return _TOO_LONG_WRITE
+            return EVERYTHING
         if not (sql.isascii() or (is_utf8 and (self._reach is None or self._reach.is_utf8))):
-            return _TOO_LONG_WRITE
+            return EVERYTHING
         return self._writings.get(sql) or self._written(sql)
 
     def _read(self, sql: bytes, reach: Reach) -> tuple[Reading, bool]:

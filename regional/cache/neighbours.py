@@ -8,7 +8,7 @@ since one was lost, for the server may have been started again, databases of one
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
-from regional.configuration import Configuration
+from regional.configuration import Configured
 
 
 class Knows(Protocol):
@@ -25,13 +25,9 @@ class Knowledge(Protocol):
     def cache(self) -> Knows: ...
 
 
-class Member(Protocol):
+class Member(Configured, Protocol):
     """What is asked of a tenant."""
 
-    @property
-    def configuration(self) -> Configuration: ...
-    @property
-    def is_withdrawn(self) -> bool: ...
     @property
     def knowledge(self) -> Knowledge: ...
 

@@ -29,8 +29,6 @@ MAX_WHOLE_BYTES: Final = 1 << 16
 #: A transaction that has changed more than these has changed everything.
 MAX_TABLES: Final = 10_000
 
-_XLOG_DATA: Final = ord("w")
-_KEEPALIVE: Final = ord("k")
 # XLogData is its type, where it starts, where the WAL ends, and the time; then comes what pgoutput says.
 _BODY: Final = HEADER_BYTES + 25
 
@@ -83,13 +81,13 @@ class Changes:
 
     def _take(self, message: bytes, whole: bool) -> Event | None:  # noqa: FBT001 - a private step
         match message[HEADER_BYTES]:
-            case 0x77:  # _XLOG_DATA
+            case 0x77:  # w: XLogData
                 kind = message[_BODY]
                 if kind in _CHANGES:
                     self._changed(_oid_at(message, _BODY + 1))
                     return None
                 return self._bounds(kind, message, whole=whole)
-            case 0x6B:  # _KEEPALIVE
+            case 0x6B:  # k: a keepalive
                 end, _, wants_reply = _keepalive_at(message, HEADER_BYTES + 1)
                 self.position = max(self.position, end)
                 return StatusWanted() if wants_reply else None

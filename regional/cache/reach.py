@@ -118,9 +118,8 @@ class Reach:
     rules: Mapping[int, tuple[Rule, ...]]
     calls_read: Mapping[int, frozenset[int]]
     calls_write: Mapping[int, frozenset[int]]
-    followable: frozenset[int]
-    """Permanent plain tables that logical decoding can follow: they have a replica identity."""
     followable_names: Mapping[int, tuple[str, str]]
+    """Of permanent plain tables that logical decoding can follow: they have a replica identity."""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[bytes | None]]) -> "Reach":
@@ -284,7 +283,6 @@ class _Builder:
             rules=self.rules,
             calls_read=self.calls["r"],
             calls_write=self.calls["w"],
-            followable=frozenset(oid for oid, each in self.relations.items() if each.flags & bits.FOLLOWABLE),
             followable_names={
                 oid: (each.schema, each.name) for oid, each in self.relations.items() if each.flags & bits.FOLLOWABLE
             },

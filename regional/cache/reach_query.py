@@ -43,6 +43,7 @@ from regional.builtins import (
 )
 from regional.cache.admitted import STABLE, STABLE_EXTENSIONS, WRITELESS, WRITELESS_EXTENSIONS
 from regional.cache.reach_parts import DEFAULTS, RELATIONS, REPLACED, SHAPE, TREES, TYPES, USES, VIEWS
+from regional.catalog_query import HEAD
 
 #: Flags of a relation.
 SYSTEM, TEMPORARY, FOREIGN, ROW_SECURITY, BAD_TYPE, SEQUENCE, UNLOGGED = 1, 2, 4, 8, 16, 32, 64
@@ -53,21 +54,8 @@ REFUSED, DATE, STRING, TIME, MAKES_TIME = 1, 2, 4, 8, 16
 #: Longer bodies of functions are not read.
 MAX_BODY: Final = 8192
 
-_HEAD: Final = """
-SET LOCAL search_path = pg_catalog;
-SET LOCAL client_encoding = 'UTF8';
-SET LOCAL jit = off;
-SET LOCAL enable_nestloop = off;
-"""
-
 # 705 is unknown, 1083 time, 1266 timetz, 2249 record, 3734 regconfig; 16384 is FirstNormalObjectId.
 _FUNCTIONS: Final = """
-WITH RECURSIVE
-member(oid, name) AS MATERIALIZED (
-  SELECT d.objid, e.extname
-  FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-  WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
-),
 plain(oid, verdict) AS MATERIALIZED (
   SELECT p.oid,
     CASE WHEN p.prokind = 'p' THEN 2
@@ -76,7 +64,7 @@ plain(oid, verdict) AS MATERIALIZED (
               AND NOT 1266 = ANY (p.proargtypes) THEN 0
          WHEN p.provolatile = 's' AND m.name = ANY ({stable_extensions}) THEN 0
          WHEN p.provolatile = 's' THEN 1 ELSE 2 END
-  FROM pg_proc p LEFT JOIN member m ON m.oid = p.oid
+  FROM pg_proc p LEFT JOIN extension_member m ON m.oid = p.oid
 ),
 part(aggregate, function) AS MATERIALIZED (
   SELECT a.aggfnoid::oid, f::oid
@@ -104,7 +92,7 @@ may_write(name, oid, flags, more) AS (
     CASE WHEN p.prokind = 'a'
          THEN (SELECT string_agg(function::text, ' ') FROM part WHERE aggregate = p.oid)
          WHEN l.lanname IN ('sql', 'plpgsql') AND length(p.prosrc) <= {max_body} THEN p.prosrc ELSE '' END
-  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN member m ON m.oid = p.oid
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN extension_member m ON m.oid = p.oid
   WHERE p.oid >= 16384 AND (p.provolatile <> 'i' OR p.prokind = 'a')
     AND NOT (l.lanname IN ('c', 'internal')
              AND (p.provolatile <> 'v' AND p.prokind <> 'a' OR coalesce(m.name = ANY ({writeless_extensions}), false)))
@@ -187,7 +175,7 @@ _LISTS: Final = {
 #: One simple query, for outside a transaction; the rows are those of its only SELECT.
 REACH_QUERY: Final = "".join(
     (
-        _HEAD,
+        HEAD,
         _FUNCTIONS.format(**_LISTS),
         TREES,
         DEFAULTS,

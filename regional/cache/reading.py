@@ -39,12 +39,10 @@ from regional.cache.reach_query import DATE, MAKES_TIME, REFUSED, STRING, TIME
 from regional.cache.verdicts import Reading
 from regional.cache.words import has_date_word as has_date_word  # noqa: PLC0414 - handed on from here
 from regional.grammar import Node, parse
-from regional.nodes import LATER_SYNTAX, TYPED, names
+from regional.nodes import LATER_SYNTAX, NO_SCOPE, Scope, names, visit_parts, with_queries
 
 MAX_BYTES: Final = 64 << 10
 
-_Scope = frozenset[str]
-_NO_SCOPE: Final[_Scope] = frozenset()
 _NO_NAME: Final = {"sval": ""}
 _JSON: Final = LATER_SYNTAX.keys() & BRANCHES
 _JSON_NAMES: Final = tuple(name for kind in _JSON for name in LATER_SYNTAX[kind])
@@ -70,36 +68,21 @@ class Read:
         if self._reach.is_replaced:
             raise RefusedError("stable function: an operator or cast of the database's own")
         self._top.add(id(select))
-        self._visit("SelectStmt", select, _NO_SCOPE)
+        self._visit("SelectStmt", select, NO_SCOPE)
         self._finish()
 
-    def _visit(self, kind: str, node: Node, scope: _Scope) -> None:
+    def _visit(self, kind: str, node: Node, scope: Scope) -> None:
         if kind in LEAVES:
             return
         check = _CHECKS.get(kind)
         if check is not None:
             inside = check(self, node, scope)
             if inside is not None:
-                self._descend(kind, node, inside)
+                visit_parts(self._visit, kind, node, inside, LOOKED_AT)
         elif kind in BRANCHES:
-            self._descend(kind, node, scope)
+            visit_parts(self._visit, kind, node, scope, LOOKED_AT)
         else:
             raise RefusedError(f"writes: {kind}" if kind in WRITES else f"not understood: {kind}")
-
-    def _descend(self, kind: str, node: Node, scope: _Scope) -> None:
-        typed = TYPED[kind]
-        for field, value in node.items():
-            if value.__class__ is list:
-                if field not in LOOKED_AT:
-                    for item in value:
-                        for inner in item:
-                            self._visit(inner, item[inner], scope)
-            elif value.__class__ is dict and field not in LOOKED_AT:
-                if field in typed:
-                    self._visit(typed[field], value, scope)
-                else:
-                    for inner in value:
-                        self._visit(inner, value[inner], scope)
 
     def _finish(self) -> None:
         if not self.tables:
@@ -113,10 +96,10 @@ class Read:
         if self._has_time and operands.may_be(TIME, self.zoned):
             raise RefusedError("stable function: timezone")
 
-    def _sample(self, node: Node, scope: _Scope) -> None:
+    def _sample(self, node: Node, scope: Scope) -> None:
         raise RefusedError("sampled")
 
-    def _select(self, node: Node, scope: _Scope) -> _Scope:
+    def _select(self, node: Node, scope: Scope) -> Scope:
         if "intoClause" in node:
             raise RefusedError("stores")
         if "lockingClause" in node:
@@ -126,15 +109,9 @@ class Read:
         else:
             for target in node.get("targetList", ()):
                 self._name_target(target["ResTarget"])
-        clause = node.get("withClause")
-        if clause is None:
-            return scope
-        queries = [item["CommonTableExpr"] for item in clause["ctes"]]
-        inside = scope | {query["ctename"] for query in queries}
-        visible = inside if clause.get("recursive") else scope
-        for query in queries:
+        queries, inside = with_queries(node, scope)
+        for query, visible in queries:
             self._visit("CommonTableExpr", query, visible)
-            visible |= {query["ctename"]}
         return inside
 
     def _name_target(self, target: Node) -> None:
@@ -146,15 +123,15 @@ class Read:
         if name is not None and name != own:
             self._targets.append((name, value))
 
-    def _with(self, node: Node, scope: _Scope) -> _Scope:
+    def _with(self, node: Node, scope: Scope) -> Scope:
         self._names.update(names(node.get("aliascolnames", [])))
         return scope
 
-    def _alias(self, node: Node, scope: _Scope) -> None:
+    def _alias(self, node: Node, scope: Scope) -> None:
         self._names.add(node["aliasname"])
         self._names.update(names(node.get("colnames", [])))
 
-    def _relation(self, node: Node, scope: _Scope) -> _Scope:
+    def _relation(self, node: Node, scope: Scope) -> Scope:
         schema, name = node.get("schemaname"), node["relname"]
         if schema is None and name in scope:
             return scope
@@ -170,7 +147,7 @@ class Read:
             self._has_time = True
         return scope
 
-    def _function_in_from(self, node: Node, scope: _Scope) -> _Scope:
+    def _function_in_from(self, node: Node, scope: Scope) -> Scope:
         if "coldeflist" in node:
             raise RefusedError("not understood: a column definition list")
         for item in node["functions"]:
@@ -179,7 +156,7 @@ class Read:
                 self._has_open_names = True
         return scope
 
-    def _call(self, node: Node, scope: _Scope) -> _Scope:
+    def _call(self, node: Node, scope: Scope) -> Scope:
         name = node["funcname"][-1]["String"]["sval"]
         arguments = node.get("args", ())
         count = len(arguments)
@@ -211,7 +188,7 @@ class Read:
         if type_bits & DATE and (operand is None or not operand.keys() & CONSTANTS):
             self._casts.append({"RowExpr": {}} if operand is None else operand)
 
-    def _cast(self, node: Node, scope: _Scope) -> _Scope:
+    def _cast(self, node: Node, scope: Scope) -> Scope:
         wanted = node["typeName"]
         if wanted.keys() & ODD_TYPES:
             raise RefusedError("type: not understood")
@@ -220,7 +197,7 @@ class Read:
         self._cast_to(name, self._reach.type(name), node["arg"])
         return scope
 
-    def _operator(self, node: Node, scope: _Scope) -> _Scope:
+    def _operator(self, node: Node, scope: Scope) -> Scope:
         if "BETWEEN" in node["kind"]:
             return scope
         name = node["name"][-1]["String"]["sval"]
@@ -233,16 +210,16 @@ class Read:
             self._has_time = True
         return scope
 
-    def _named_operator(self, node: Node, scope: _Scope) -> _Scope:
+    def _named_operator(self, node: Node, scope: Scope) -> Scope:
         name = node.get("operName") or node.get("useOp")
         return self._operator({"kind": "", "name": name, "lexpr": None}, scope) if name else scope
 
-    def _constant(self, node: Node, scope: _Scope) -> None:
+    def _constant(self, node: Node, scope: Scope) -> None:
         value = node.get("sval")
         if value is not None and "sval" in value and has_date_word(value["sval"].encode("utf-8", "surrogatepass")):
             raise RefusedError("date word")
 
-    def _column(self, node: Node, scope: _Scope) -> None:
+    def _column(self, node: Node, scope: Scope) -> None:
         fields = node["fields"]
         name = fields[-1].get("String", _NO_NAME)["sval"]
         if name in SYSTEM_COLUMNS:
@@ -250,7 +227,7 @@ class Read:
         if len(fields) > 1 and name in self._reach.row_functions:
             self._attribute(name)
 
-    def _indirection(self, node: Node, scope: _Scope) -> _Scope:
+    def _indirection(self, node: Node, scope: Scope) -> Scope:
         for item in node["indirection"]:
             if "String" in item:
                 self._attribute(item["String"]["sval"])
@@ -268,12 +245,12 @@ class Read:
         if type_bits is not None and type_bits & REFUSED:
             raise RefusedError(f"type: {name}")
 
-    def _value(self, node: Node, scope: _Scope) -> None:
+    def _value(self, node: Node, scope: Scope) -> None:
         if node["op"] not in OWN_NAMES:
             raise RefusedError(f"stable function: {node['op'].removeprefix('SVFOP_').lower()}")
         self._names.add(node["op"].removeprefix("SVFOP_").lower())
 
-    def _json(self, node: Node, scope: _Scope) -> _Scope:
+    def _json(self, node: Node, scope: Scope) -> Scope:
         """Newer syntax, which an older server reads as a call."""
         if "output" in node or "output" in node.get("constructor", {}):
             raise RefusedError("not understood: RETURNING")
@@ -284,7 +261,7 @@ class Read:
 
 
 #: What returns None ends here.
-_CHECKS: Final[dict[str, Callable[[Read, Node, _Scope], _Scope | None]]] = {
+_CHECKS: Final[dict[str, Callable[[Read, Node, Scope], Scope | None]]] = {
     "SelectStmt": Read._select,
     "CommonTableExpr": Read._with,
     "Alias": Read._alias,

@@ -1,6 +1,6 @@
 """What has come of the queries of all edges, summed by configuration.
 
-Theory of operation: an edge says every few seconds what it has counted since it began, of the configurations where
+Theory of operation: an edge says every few seconds what it has counted since it began, of each configuration where
 that has changed. What it says beyond its last word is added to the sums, so nothing is counted twice, whatever links
 come and go, and the sums never fall. A counter that is lower than before has begun again, and counts from nothing. What
 an edge keeps is no counter: it is the edge's latest word, and goes with its link. Edges of which nothing was heard for
@@ -13,7 +13,6 @@ from typing import Final
 
 import attrs
 
-from protos.link.link_pb2 import Served as ServedFrame
 from protos.link.link_pb2 import Statuses
 from regional.control import CacheStatus
 
@@ -43,13 +42,12 @@ class Served:
         self._sums: dict[str, _Sums] = {}
         self._classes: set[str] = set()
 
-    def take(self, edge_node: str, frame: ServedFrame) -> None:
-        """An edge has said what it has counted so far."""
+    def take(self, edge_node: str, statuses: Statuses) -> None:
+        """An edge has said what it has counted so far of a configuration."""
         said = self._edges.pop(edge_node, {})
-        for statuses in frame.statuses:
-            name = statuses.configuration
-            self._add(self._sums.setdefault(name, _Sums()), said.get(name, Statuses()), statuses)
-            said[name] = statuses
+        name = statuses.configuration
+        self._add(self._sums.setdefault(name, _Sums()), said.get(name, Statuses()), statuses)
+        said[name] = statuses
         self._edges[edge_node] = said
         while len(self._edges) > MAX_EDGES:
             del self._edges[next(iter(self._edges))]

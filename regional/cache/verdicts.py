@@ -32,17 +32,12 @@ class Writing:
     """All answers: what it changes is not known, or is more than rows."""
     outlives_rollback: bool = False
     """What it does may stay although its transaction is rolled back: CALL, DO, COMMIT PREPARED, unknown functions."""
-    commits_inside: bool = False
-    """A COMMIT, with other statements in its text: a transaction ends before the message is answered."""
-    is_rollback: bool = False
-    """It is a ROLLBACK, and nothing else."""
 
     def __or__(self, other: "Writing") -> "Writing":
         return Writing(
             self.tables | other.tables,
             self.everything or other.everything,
             self.outlives_rollback or other.outlives_rollback,
-            self.commits_inside or other.commits_inside,
         )
 
 

@@ -18,7 +18,7 @@ from regional.cache.effects import Effects
 from regional.cache.reach import Reach
 from regional.cache.verdicts import EVERYTHING, NOTHING, Writing
 from regional.grammar import Node, parse
-from regional.nodes import LATER_SYNTAX, LEAVES, TYPED, names
+from regional.nodes import LATER_SYNTAX, LEAVES, NO_SCOPE, TYPED, Scope, names, visit_parts, with_queries
 
 _OPAQUE: Final = Writing(everything=True)
 _HARMLESS: Final = frozenset({
@@ -33,7 +33,6 @@ _CHANGES: Final = {
     "MergeStmt": INSERT | UPDATE | DELETE,
 }
 _QUERIES: Final = frozenset({"SelectStmt", *_CHANGES})
-_ENDS: Final = frozenset({"TRANS_STMT_COMMIT", "TRANS_STMT_PREPARE", "TRANS_STMT_COMMIT_PREPARED"})
 
 #: Functions behind syntax that older servers read in another way.
 _PUT_IN: Final = frozenset({"extract", "is_normalized", "normalize", "similar_to_escape", "system_user", "timezone"})
@@ -45,9 +44,6 @@ _NAMING: Final = frozenset({
 _LOOKED_AT: Final = frozenset({"withClause", "relation", "intoClause"})
 _NAMES: Final = frozenset({"funcname", "name", "operName", "useOp", "names"})
 
-_Scope = frozenset[str]
-_NO_SCOPE: Final[_Scope] = frozenset()
-
 
 def written(sql: bytes, reach: Reach | None) -> Writing:
     """Return what the statements of a text write."""
@@ -56,26 +52,13 @@ def written(sql: bytes, reach: Reach | None) -> Writing:
     for escapes in (False, True) if b"\\" in sql else (False,):
         statements = parse(sql, escapes=escapes)
         if statements is None:
-            return Writing(everything=True, outlives_rollback=True, commits_inside=True)
+            return EVERYTHING
         try:
             for statement in statements:
                 whole |= _of_statement(statement, reach)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):  # a shape not foreseen
-            return Writing(everything=True, outlives_rollback=True, commits_inside=len(statements) > 1)
-        if len(statements) > 1 and any(_ends(statement) for statement in statements):
-            whole |= Writing(commits_inside=True)
-        if len(statements) == 1 and _is_rollback(statements[0]):
-            return Writing(is_rollback=True)
+            return EVERYTHING
     return whole
-
-
-def _ends(statement: Node) -> bool:
-    return statement.get("TransactionStmt", {}).get("kind") in _ENDS
-
-
-def _is_rollback(statement: Node) -> bool:
-    node = statement.get("TransactionStmt", {})
-    return node.get("kind") == "TRANS_STMT_ROLLBACK" and not node.get("chain")
 
 
 def _of_statement(statement: Node, reach: Reach | None) -> Writing:
@@ -194,9 +177,9 @@ class _Walk:
         self._effects = effects
 
     def follow(self, kind: str, node: Node) -> None:
-        self._visit(kind, node, _NO_SCOPE)
+        self._visit(kind, node, NO_SCOPE)
 
-    def _visit(self, kind: str, node: Node, scope: _Scope) -> None:
+    def _visit(self, kind: str, node: Node, scope: Scope) -> None:
         if kind == "ColumnRef":
             for name in names(node["fields"][1:]):
                 self._effects.call_named(name)
@@ -213,24 +196,9 @@ class _Walk:
             scope = self._enter(kind, node, scope)
         elif kind in _NAMING:
             self._look(kind, node, scope)
-        self._descend(kind, node, scope, _LOOKED_AT if is_statement else _NAMES)
+        visit_parts(self._visit, kind, node, scope, _LOOKED_AT if is_statement else _NAMES)
 
-    def _descend(self, kind: str, node: Node, scope: _Scope, without: frozenset[str]) -> None:
-        typed = TYPED[kind]
-        for field, value in node.items():
-            if value.__class__ is list:
-                if field not in without:
-                    for item in value:
-                        for inner in item:
-                            self._visit(inner, item[inner], scope)
-            elif value.__class__ is dict and field not in without:
-                if field in typed:
-                    self._visit(typed[field], value, scope)
-                else:
-                    for inner in value:
-                        self._visit(inner, value[inner], scope)
-
-    def _enter(self, kind: str, node: Node, scope: _Scope) -> _Scope:
+    def _enter(self, kind: str, node: Node, scope: Scope) -> Scope:
         """Count what a statement writes, follow its WITH clause, and return the names that its body sees."""
         if kind in _CHANGES:
             relation = node["relation"]
@@ -238,18 +206,12 @@ class _Walk:
             if node.get("onConflictClause", {}).get("action") == "ONCONFLICT_UPDATE":
                 how |= UPDATE
             self._effects.write_named(relation.get("schemaname"), relation["relname"], how)
-        clause = node.get("withClause")
-        if clause is None:
-            return scope
-        queries: list[Node] = [item["CommonTableExpr"] for item in clause["ctes"]]
-        inside = scope | {query["ctename"] for query in queries}
-        visible = inside if clause.get("recursive") else scope
-        for query in queries:
+        queries, inside = with_queries(node, scope)
+        for query, visible in queries:
             self._visit("CommonTableExpr", query, visible)
-            visible |= {query["ctename"]}
         return inside
 
-    def _look(self, kind: str, node: Node, scope: _Scope) -> None:
+    def _look(self, kind: str, node: Node, scope: Scope) -> None:
         effects = self._effects
         match kind:
             case "RangeVar" if "schemaname" in node or node["relname"] not in scope:

@@ -7,6 +7,7 @@ from bench.cache import CacheOptions, measure_here
 
 
 @pytest.mark.postgres
+@pytest.mark.timeout(120)
 def test_every_way_is_loaded_and_two_edges_are_read(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

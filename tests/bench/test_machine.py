@@ -1,6 +1,8 @@
 """The head of each report."""
 
-from bench.machine import describe, libpq_version, text
+import pytest
+
+from bench.machine import describe, libpq_version, tell_alone, text
 from bench.workspace import open_workspace
 
 
@@ -17,3 +19,10 @@ def test_libpq_is_told_as_major_and_minor() -> None:
     major, _, rest = libpq_version().partition(".")
     assert int(major) >= 12
     assert rest
+
+
+def test_a_report_on_one_process_names_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+    about = tell_alone()
+    shown = capsys.readouterr().out
+    assert f"Python {about['python']}" in shown
+    assert "PostgreSQL" not in shown

@@ -1,6 +1,7 @@
 """`onetrip dev`, whole and for real."""
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -127,7 +128,7 @@ def test_a_transaction_gets_its_time_and_then_57p01(place: Workplace) -> None:
         house.popen.terminate()
         time.sleep(0.3)
         finishing.commit()
-        time.sleep(2)
+        select.select([staying.fileno()], [], [], 10)
         with pytest.raises(psycopg.errors.AdminShutdown):
             staying.execute("select 1")
         staying.close()

@@ -1,6 +1,5 @@
 """What a session is answered from the cache, in either protocol, and what has to cross."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -21,7 +20,7 @@ from protos.pg.messages import (
     row_description,
     sync,
 )
-from tests.support.cached import TABLE, Cached, cached, row, rows
+from tests.support.cached import TABLE, Cached, row, rows
 from tests.support.stage import Driver, done, ready
 
 SQL: Final = b"select v from t where k = $1"
@@ -30,17 +29,6 @@ TYPES: Final = parameter_description([25])
 SHAPE: Final = row_description(["v"])
 WHOLE: Final = parse(b"", SQL) + bind(b"", b"", [b"1"]) + describe_portal(b"") + execute() + sync()
 REFUSAL: Final = error_response({"S": "ERROR", "C": "53300", "M": "no connection came free"})
-
-
-@pytest.fixture
-def cache() -> Iterator[Cached]:
-    with cached() as made:
-        yield made
-
-
-@pytest.fixture
-def driver(cache: Cached) -> Driver:
-    return cache.stage.connect()
 
 
 def crossed(cache: Cached) -> bytes:

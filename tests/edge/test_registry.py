@@ -48,7 +48,7 @@ def test_when_all_is_settled_a_name_stands_for_what_has_happened(
     for at, place in failures:
         registry.take_back(at, at + 1, place)
     registry.answered(len(groups))
-    assert registry.changes_in_flight == 0
+    assert not registry.in_flight.changes
     for name in (b"", b"s", b"t"):
         statement = registry.present(name)
         expected = model.get(name)

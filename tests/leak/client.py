@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -167,8 +166,3 @@ async def _log_in(client: Client, reader: asyncio.StreamReader, target: Target, 
                     raise LostError(f"login refused: {event.error} {event.fields}", event.fields.get("C", ""))
                 case _:
                     raise AssertionError(event)
-
-
-def values_of(values: Sequence[str]) -> list[bytes]:
-    """The values of a Bind, as text."""
-    return [value.encode() for value in values]

@@ -10,7 +10,6 @@ SUBCLASSES = [value for value in vars(errors).values() if isinstance(value, type
 # What design §10 and the contract between the modules promise: SQLSTATE and severity.
 PROMISED = {
     "RemoteProtocolError": ("08P01", "FATAL"),
-    "ProtocolViolationError": ("08P01", "FATAL"),
     "UnsupportedProtocolError": ("0A000", "FATAL"),
     "IdleInTransactionError": ("25P03", "FATAL"),
     "StatementMemoryError": ("53200", "ERROR"),

@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from protos.errors import OriginRefusedError, UnknownConfigurationError
-from protos.link.link_pb2 import Applied, Frame, Hello, Served, Statuses
+from protos.link.link_pb2 import Applied, Frame, Hello, Statuses
 from protos.pg.messages import query
 from regional import control_here, knowledge
 from regional.configuration import Configuration, OriginSecret
@@ -161,7 +161,7 @@ async def test_the_status_has_what_edges_say_of_configurations_that_exist(side: 
     side.serve(origin)
     assert control.status().caches == ()
     for name in ("app", "deleted"):
-        links.served.take("edge-1", Served(statuses=[Statuses(configuration=name, hits=3, misses=1, entries=1)]))
+        links.served.take("edge-1", Statuses(configuration=name, hits=3, misses=1, entries=1))
     (cache,) = control.status().caches
     assert (cache.configuration, cache.hits, cache.hit_rate) == ("app", 3, 0.75)
 

@@ -5,16 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regional import grammar
-from regional.grammar import COMMENTS, IS_AVAILABLE, parse, scan
+from regional.grammar import COMMENTS, parse, scan
 
 
 def _kinds(sql: bytes, *, escapes: bool = False) -> list[str] | None:
     statements = parse(sql, escapes=escapes)
     return None if statements is None else [kind for statement in statements for kind in statement]
-
-
-def test_the_library_is_there() -> None:
-    assert IS_AVAILABLE
 
 
 def test_statements_come_out_in_order() -> None:

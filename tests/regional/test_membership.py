@@ -25,6 +25,13 @@ from tests.support.process import Process, free_port
 from tests.support.target import port_of
 
 SOON_S: Final = 0.3
+#: The command, with a shorter wait for who joins.
+QUICK_COMMAND: Final = """
+from deploy.command import main
+from regional import membership
+membership.PERIOD_S, membership.WAIT_S = 0.1, 2.0
+main()
+"""
 
 
 def test_a_new_node_waits_longer_than_an_edge_may_serve_without_having_heard_of_it() -> None:
@@ -169,7 +176,8 @@ def test_two_pool_nodes_tell_their_edges_of_each_other(url: str, place: Workplac
 
     def start() -> Process:
         ports = ("--listen", "127.0.0.1:0", "--admin-listen", f"127.0.0.1:{free_port()}")
-        return place.start("pool", *ports, "--store", url, "--store-key-file", str(key), "--insecure")
+        options = ("--store", url, "--store-key-file", str(key), "--insecure")
+        return place.start("pool", *ports, *options, program=("-c", QUICK_COMMAND))
 
     async def main() -> None:
         first = start()

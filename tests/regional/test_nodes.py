@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from regional.nodes import LATER_SYNTAX, LEAVES, STRANGER, TYPED, names, parts
+from regional.grammar import Node, parse
+from regional.nodes import (
+    LATER_SYNTAX,
+    LEAVES,
+    STRANGER,
+    TYPED,
+    Scope,
+    names,
+    parts,
+    visit_parts,
+    with_queries,
+)
 
 # Not imported by name: the stub beside it is no valid one.
 pg_query_pb2 = import_module("postgast.pg_query_pb2")
@@ -61,6 +72,35 @@ def test_parts_are_found_where_they_are() -> None:
 @pytest.mark.parametrize("value", [{"a": 1}, {"a": {}, "b": {}}, [[1]], [{"a": 1}]])
 def test_what_is_no_node_is_a_stranger(value: object) -> None:
     assert list(parts("FuncCall", {"args": value})) == [(STRANGER, {})]
+
+
+def test_parts_are_visited_where_they_are() -> None:
+    node = {"args": [{"A_Const": {"ival": {}}}, {}], "over": {"frameOptions": 1}, "location": 7, "name": [{"X": {}}]}
+    visited: list[tuple[str, Node, Scope]] = []
+
+    def visit(kind: str, inner: Node, scope: Scope) -> None:
+        visited.append((kind, inner, scope))
+
+    scope = frozenset({"a"})
+    visit_parts(visit, "FuncCall", node, scope, frozenset({"name"}))
+    assert visited == [("A_Const", {"ival": {}}, scope), ("WindowDef", {"frameOptions": 1}, scope)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "visible"),
+    [
+        (b"with a as (select 1), b as (select 2), c as (select 3) select 4", ["x", "ax", "abx"]),
+        (b"with recursive a as (select 1), b as (select 2) select 3", ["abx", "abx"]),
+        (b"with x as (select 1) select 2", ["x"]),
+        (b"select 1", []),
+    ],
+)
+def test_a_query_of_a_with_clause_sees_the_names_before_it(sql: bytes, visible: list[str]) -> None:
+    statements = parse(sql, escapes=False)
+    assert statements is not None
+    queries, inside = with_queries(statements[0]["SelectStmt"], frozenset("x"))
+    assert ["".join(sorted(scope)) for _, scope in queries] == visible
+    assert inside == frozenset("x").union(query["ctename"] for query, _ in queries)
 
 
 def test_names_are_the_strings() -> None:

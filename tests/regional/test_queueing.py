@@ -72,7 +72,7 @@ def test_the_one_that_waits_longest_counts_whatever_its_flow() -> None:
 def test_a_long_queue_costs_no_more_for_each() -> None:
     def seconds(number: int) -> float:
         queue, waiters = Queue[Waiter](), [Waiter(str(i % 7)) for i in range(number)]
-        begun = time.perf_counter()
+        begun = time.process_time()
         for waiter in waiters:
             queue.put(waiter, 0.0)
         for waiter in waiters[number // 2 :]:
@@ -80,7 +80,7 @@ def test_a_long_queue_costs_no_more_for_each() -> None:
         for _ in range(number // 2):
             queue.waited_s(1.0)
             queue.take()
-        return (time.perf_counter() - begun) / number
+        return (time.process_time() - begun) / number
 
     seconds(1000)
     assert seconds(100_000) < 20 * seconds(1000)

@@ -25,7 +25,6 @@ from protos.link.link_pb2 import (
     Hello,
     Open,
     Reason,
-    Served,
     Setting,
     Statement,
     Statuses,
@@ -291,7 +290,7 @@ async def test_what_an_edge_has_served_is_summed_and_what_it_keeps_goes_with_its
         peers = []
         for hits in (5, 6):
             peers.append(Peer(port))
-            peers[-1].say(HELLO, Frame(served=Served(statuses=[Statuses(configuration=NAME, hits=hits, entries=2)])))
+            peers[-1].say(HELLO, Frame(statuses=Statuses(configuration=NAME, hits=hits, entries=2)))
             await until(lambda hits=hits: [each.hits for each in links.served.totals()] == [hits])  # type: ignore[misc]
         await call_host(peers[0].close())
         await until(lambda: len(links.links) == 1)

@@ -14,8 +14,6 @@ from regional.origin import Origin as Lease
 from tests.support.beside import Client, PoolSide, beside, until
 from tests.support.cluster import Origin
 
-NO_ROLE = b"none"
-
 
 async def show(client: Client, name: str) -> bytes | None:
     return (await client.ask(query(f"select current_setting('{name}', true)".encode()))).value

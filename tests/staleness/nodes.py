@@ -17,21 +17,11 @@ SHOWN: Final = 2000
 
 
 @attrs.define
-class PoolNode:
-    """One pool node."""
+class Node:
+    """One that may be down."""
 
-    place: Workplace
-    store: str
-    key: Path
-    port: int = attrs.field(factory=free_port)
-    admin: int = attrs.field(factory=free_port)
-    process: Process | None = None
-
-    def start(self) -> None:
-        listen = ("--listen", f"{HOST}:{self.port}", "--admin-listen", f"{HOST}:{self.admin}")
-        self.process = self.place.start(
-            "pool", *listen, "--store", self.store, *NODE_OPTIONS, "--store-key-file", str(self.key)
-        )
+    port: int = attrs.field(factory=free_port, init=False)
+    process: Process | None = attrs.field(default=None, init=False)
 
     async def ready(self) -> None:
         assert self.process is not None
@@ -44,30 +34,35 @@ class PoolNode:
 
 
 @attrs.define
-class EdgeNode:
+class PoolNode(Node):
+    """One pool node."""
+
+    place: Workplace
+    store: str
+    key: Path
+    admin: int = attrs.field(factory=free_port)
+
+    def start(self) -> None:
+        listen = ("--listen", f"{HOST}:{self.port}", "--admin-listen", f"{HOST}:{self.admin}")
+        self.process = self.place.start(
+            "pool", *listen, "--store", self.store, *NODE_OPTIONS, "--store-key-file", str(self.key)
+        )
+
+
+@attrs.define
+class EdgeNode(Node):
     """One edge, with a relay to each pool node."""
 
     place: Workplace
     relays: list[Relay]
-    port: int = attrs.field(factory=free_port)
-    process: Process | None = None
 
     def start(self) -> None:
         pools = [word for relay in self.relays for word in ("--pool", f"{HOST}:{relay.port}")]
         options = ("--listen", f"{HOST}:{self.port}", "--wait-timeout", WAIT_S, *pools, *NODE_OPTIONS)
         self.process = self.place.start("edge", *options)
 
-    async def ready(self) -> None:
-        assert self.process is not None
-        await asyncio.to_thread(self.process.ready)
 
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process = None
-
-
-def complaint_of(node: PoolNode | EdgeNode) -> str:
+def complaint_of(node: Node) -> str:
     """That it has ended by itself, or logged a bug of its own; empty if it is well, or was killed."""
     process = node.process
     if process is None:

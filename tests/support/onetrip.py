@@ -8,7 +8,7 @@ person who runs the tests: HOME, the state directory, `ONETRIP_…` and `PG…` 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -50,11 +50,13 @@ class Workplace:
             "ONETRIP_DEBUG": "1",
         }
 
-    def start(self, *arguments: str, env: dict[str, str] | None = None) -> Process:
-        """Start `onetrip ARGUMENTS`; it is killed when the workplace is left."""
+    def start(
+        self, *arguments: str, env: dict[str, str] | None = None, program: Sequence[str] = ("-m", "deploy")
+    ) -> Process:
+        """Start `onetrip ARGUMENTS`; it is killed when the workplace is left. program: how Python runs the command."""
         self._started += 1
         log = self.directory / f"{self._started}-{arguments[0]}.log"
-        command = [sys.executable, "-m", "deploy", *arguments]
+        command = [sys.executable, *program, *arguments]
         process = Process(command, log=log, env=self.environment | (env or {}))
         self.processes.callback(process.kill)
         return process

@@ -23,7 +23,8 @@ from protos.link.link_pb2 import Batch
 from protos.link.mux import UPKEEP
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import LoggedIn, Send
-from protos.pg.messages import ready_for_query
+from protos.pg.messages import query, ready_for_query
+from protos.pg.parsers import data_row_of
 from regional.configuration import Caching
 from regional.server import EdgeLink
 from tests.support.beside import PoolSide, configuration_for, until
@@ -35,6 +36,11 @@ T = TypeVar("T")
 
 TO_POOL: Final = "to the pool node"
 TO_EDGE: Final = "to the edge"
+#: A request and its answer, the session's channel open already.
+ONE: Final = [(TO_POOL, frozenset({"data"})), (TO_EDGE, frozenset({"data"}))]
+#: The first one of a session: its channel travels with it.
+FIRST: Final = [(TO_POOL, frozenset({"open", "data"})), (TO_EDGE, frozenset({"data"}))]
+READY: Final = ready_for_query(ord("I"))
 
 
 class Wire:
@@ -238,4 +244,19 @@ async def in_thread(function: Callable[[], T]) -> T:
     return await trio.to_thread.run_sync(partial(function))
 
 
-READY: Final = ready_for_query(ord("I"))
+async def warm(tiers: TwoTiers) -> None:
+    """Let the pool node open a connection and learn what it needs; that is local, but not what is counted here."""
+    driver = await tiers.connect()
+    await driver.ask(query(b"select 1"))
+    driver.hang_up()
+    tiers.side.tick()
+    await until(lambda: tiers.side.tenant.knowledge.judge.catalog is not None)
+    await tiers.side.quiet()
+
+
+def tags(messages: list[bytes]) -> str:
+    return "".join(chr(message[0]) for message in messages)
+
+
+def rows(messages: list[bytes]) -> list[list[bytes | None]]:
+    return [data_row_of(message) for message in messages if message[:1] == b"D"]

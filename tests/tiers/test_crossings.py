@@ -10,12 +10,8 @@ from protos.runtime.guest import call_host
 from tests.support.beside import PoolSide, beside, until
 from tests.support.cluster import Origin
 from tests.support.target import Target, connect
-from tests.support.two_tiers import TO_EDGE, TO_POOL, Driver, TwoTiers, in_thread, two_tiers
+from tests.support.two_tiers import FIRST, ONE, TO_EDGE, TO_POOL, Driver, in_thread, two_tiers, warm
 
-#: A request and its answer, the session's channel open already.
-ONE: Final = [(TO_POOL, frozenset({"data"})), (TO_EDGE, frozenset({"data"}))]
-#: The first one of a session: its channel travels with it.
-FIRST: Final = [(TO_POOL, frozenset({"open", "data"})), (TO_EDGE, frozenset({"data"}))]
 ASKED: Final = [(TO_POOL, frozenset({"resolve"})), (TO_EDGE, frozenset({"resolved"}))]
 
 FLIGHT: Final = parse(b"", b"select $1::int + 1") + bind(b"", b"", [b"41"]) + describe_portal(b"") + execute() + sync()
@@ -24,16 +20,6 @@ FLIGHT: Final = parse(b"", b"select $1::int + 1") + bind(b"", b"", [b"41"]) + de
 def value(messages: list[bytes]) -> bytes | None:
     (row,) = [message for message in messages if message[:1] == b"D"]
     return data_row_of(row)[0]
-
-
-async def warm(tiers: TwoTiers) -> None:
-    """Let the pool node open a connection and learn what it needs; that is local, but not what is counted here."""
-    driver = await tiers.connect()
-    await driver.ask(query(b"select 1"))
-    driver.hang_up()
-    tiers.side.tick()
-    await until(lambda: tiers.side.tenant.knowledge.judge.catalog is not None)
-    await tiers.side.quiet()
 
 
 @beside

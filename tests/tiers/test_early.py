@@ -19,25 +19,17 @@ from protos.pg.messages import (
     ready_for_query,
     sync,
 )
-from protos.pg.parsers import data_row_of
 from regional.configuration import Early
 from tests.support.beside import PoolSide, beside, until
 from tests.support.cluster import Origin
 from tests.support.target import connect
-from tests.support.two_tiers import TO_EDGE, TO_POOL, Driver, TwoTiers, in_thread, two_tiers
-from tests.tiers.test_crossings import warm
+from tests.support.two_tiers import ONE, TO_EDGE, TO_POOL, Driver, TwoTiers, in_thread, rows, two_tiers, warm
 
-#: A statement in front of which its transaction is opened, and its answer.
-OPENING: Final = [(TO_POOL, frozenset({"begin", "data"})), (TO_EDGE, frozenset({"data"}))]
+#: The first statement of a session, in front of which its transaction is opened, and its answer.
 OPENING_FIRST: Final = [(TO_POOL, frozenset({"open", "begin", "data"})), (TO_EDGE, frozenset({"data"}))]
-ONE: Final = [(TO_POOL, frozenset({"data"})), (TO_EDGE, frozenset({"data"}))]
 IN_TRANSACTION: Final = ready_for_query(ord("T"))
 FAILED: Final = ready_for_query(ord("E"))
 IDLE: Final = ready_for_query(ord("I"))
-
-
-def rows(messages: list[bytes]) -> list[list[bytes | None]]:
-    return [data_row_of(message) for message in messages if message[:1] == b"D"]
 
 
 def sqlstates(messages: list[bytes]) -> list[str]:

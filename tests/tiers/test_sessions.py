@@ -18,21 +18,12 @@ from protos.pg.messages import (
     sync,
     terminate,
 )
-from protos.pg.parsers import data_row_of
 from protos.pg.startup import cancel_request
 from tests.support.beside import PoolSide, active, beside, until
 from tests.support.cluster import Origin
-from tests.support.two_tiers import READY, Driver, TwoTiers, two_tiers
+from tests.support.two_tiers import READY, Driver, TwoTiers, rows, tags, two_tiers
 
 BEGUN: Final = query(b"begin; select")  # BEGIN alone would wait at the edge
-
-
-def tags(messages: list[bytes]) -> str:
-    return "".join(chr(message[0]) for message in messages)
-
-
-def rows(messages: list[bytes]) -> list[list[bytes | None]]:
-    return [data_row_of(message) for message in messages if message[:1] == b"D"]
 
 
 def fields(messages: list[bytes]) -> dict[str, str]:

@@ -12,17 +12,13 @@ from regional.cleanness import MAX_MEMO_BYTES
 from regional.prepared import MAX_STATEMENTS
 from tests.support.beside import PoolSide, beside
 from tests.support.cluster import Origin
-from tests.support.two_tiers import READY, two_tiers
+from tests.support.two_tiers import READY, tags, two_tiers
 
 SESSIONS = 20
 ROUNDS = 10
 IN_A_GROUP = 100
 MAX_GROWTH_BYTES = 24 << 20
 """Of both tiers together, between an early round and the last; their bounds sum up to more."""
-
-
-def tags(messages: list[bytes]) -> str:
-    return "".join(chr(message[0]) for message in messages)
 
 
 @beside

@@ -1,7 +1,6 @@
 """One request for all who ask the same at the same time: who joins, what they get, and that nobody waits for ever."""
 
 import time
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -33,12 +32,6 @@ WHOLE: Final = parse(b"", b"select v from t") + bind(b"", b"", []) + describe_po
 BOUND: Final = bind(b"", b"s", []) + describe_portal(b"") + execute() + sync()
 ANSWER: Final = row(b"1") + ready()
 REFUSAL: Final = error_response({"S": "ERROR", "C": "53300", "M": "no connection came free"})
-
-
-@pytest.fixture
-def cache() -> Iterator[Cached]:
-    with cached() as made:
-        yield made
 
 
 def led(cache: Cached, request: bytes = READ, followers: int = 2) -> tuple[Driver, list[Driver]]:

@@ -30,10 +30,9 @@ SHAPE: Final = row_description(["v"])
 REFUSAL: Final = error_response({"S": "ERROR", "C": "53300", "M": "no connection came free"})
 
 
-@pytest.fixture
-def cache() -> Iterator[Cached]:
-    with cached() as made:
-        yield made
+@pytest.fixture(autouse=True)
+def none_is_left() -> Iterator[None]:
+    yield
     assert Renewal.under_way == 0
 
 

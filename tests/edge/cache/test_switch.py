@@ -1,6 +1,5 @@
 """What a session says of the cache never reaches the origin, and is answered as PostgreSQL answers such things."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -38,17 +37,6 @@ from tests.support.cached import Cached, cached, notices, row
 from tests.support.stage import FAILED, IDLE, IN_TRANSACTION, Driver, configuration, done, ready, staged
 
 READ: Final = query(b"select v from t")
-
-
-@pytest.fixture
-def cache() -> Iterator[Cached]:
-    with cached() as made:
-        yield made
-
-
-@pytest.fixture
-def driver(cache: Cached) -> Driver:
-    return cache.stage.connect()
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,18 @@ def test_handing_on_more_than_was_received_is_our_bug() -> None:
         window.consumed(11, 0.0, 0.08)
 
 
+def test_what_is_thrown_away_after_close_is_granted_again() -> None:
+    window = ReceiveWindow(1000)
+    window.received(900)
+    assert not window.is_closed
+    window.close()
+    assert window.thrown_away() == 900
+    window.received(499)
+    assert window.thrown_away() == 0, "a grant is worth a message"
+    window.received(1)
+    assert window.thrown_away() == 500
+
+
 def test_consumed_after_close_grants_nothing() -> None:
     window = ReceiveWindow(1000)
     window.received(1000)

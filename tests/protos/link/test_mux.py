@@ -400,6 +400,20 @@ def test_bulk_waits_for_the_window_and_goes_on_with_the_acknowledgement(ends: tu
     assert batches(edge, 0.02)
 
 
+def test_two_ends_that_both_close_with_more_to_say_than_they_may_wait_for_nobody(ends: tuple[End, End]) -> None:
+    edge, pool = ends
+    edge.open(1)
+    for here in ends:
+        here.mux.send(here.lanes[1], b"x" * (2 * INITIAL_CREDIT_BYTES), settled=1, status=IDLE)
+        for message in batches(here):
+            (pool if here is edge else edge).take(message)
+    for here in ends:
+        here.close(1, Reason.ENDED)
+    carry(edge, pool)
+    assert not edge.mux._lanes
+    assert not pool.mux._lanes
+
+
 def test_a_ping_measures_the_crossing(ends: tuple[End, End]) -> None:
     edge, pool = ends
     edge.mux.ping(10.0)

@@ -61,8 +61,6 @@ class Write:
     """Everything is more than need be, and will do."""
     is_exact: bool = True
     outlives_rollback: bool | None = None
-    commits_inside: bool | None = False
-    is_rollback: bool = False
     runs: bool = True
     bites: bool = False
     """It changes a table that its text does not name: the trap is shown to bite."""
@@ -1566,7 +1564,7 @@ _CALLS: Final = [
         runs=False,
     ),
     *[
-        Write(sql, "not understood: another PostgreSQL may", everything=True, commits_inside=None, runs=False)
+        Write(sql, "not understood: another PostgreSQL may", everything=True, runs=False)
         for sql in ("UPDATE FROM WHERE", "{call log_it()}", "DELETE FROM item RETURNING")
     ],
     *_all(
@@ -1658,18 +1656,16 @@ _HARMLESS: Final = [
         ("SELECT 1; ROLLBACK", "more than a ROLLBACK"),
         runs=False,
     ),
+    *_nothing(
+        ("ROLLBACK", "a transaction's end"),
+        ("rollback work;", "a transaction's end"),
+        ("ABORT", "a ROLLBACK in other words"),
+        ("/* a */ ROLLBACK TRANSACTION -- b", "comments change nothing"),
+        ("ROLLBACK AND NO CHAIN", "nothing follows"),
+        runs=False,
+    ),
     *[
-        Write(sql, reason, outlives_rollback=False, is_rollback=True, runs=False)
-        for sql, reason in (
-            ("ROLLBACK", "a transaction's end"),
-            ("rollback work;", "a transaction's end"),
-            ("ABORT", "a ROLLBACK in other words"),
-            ("/* a */ ROLLBACK TRANSACTION -- b", "comments change nothing"),
-            ("ROLLBACK AND NO CHAIN", "nothing follows"),
-        )
-    ],
-    *[
-        Write(sql, reason, tables, commits_inside=True, runs=False)
+        Write(sql, reason, tables, runs=False)
         for sql, tables, reason in (
             ("BEGIN; UPDATE orders SET total = 1; COMMIT", "orders", "it commits what it has written"),
             ("INSERT INTO orders VALUES (99); COMMIT; SELECT 1", "orders", "it commits, and goes on"),

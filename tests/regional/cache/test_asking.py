@@ -1,5 +1,7 @@
 """What an edge is told of the answers that it asks about, in front of a real PostgreSQL: each rule on its own."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -180,32 +182,44 @@ async def test_a_request_that_goes_on_after_its_verdict_is_not_kept(side: PoolSi
     assert len(verdicts(edge)) == 1
 
 
-@beside
-async def test_a_catalogue_that_changes_meanwhile_spoils_the_answer(side: PoolSide, origin: Origin, shop: Oids) -> None:
-    edge, client = await ready(side, origin)
+async def kept_after(client: Client, origin: Origin, happens: Callable[[], None]) -> bool:
+    """Whether an answer is to be kept, if something happens between its verdict and its end."""
+    edge = client.edge
     edge.heard.clear()
     edge.ask(client)
-    client.send(query(b"select price from shop.prices where (select count(*) from generate_series(1, 20000000)) > 0"))
-    await until(lambda: verdicts(edge))
-    assert not verdicts(edge)[0].why
-    side.tenant.knowledge.drop_catalog()
+    with origin.connect() as other, other.transaction():
+        other.execute("lock table shop.prices")  # the read waits for it
+        client.send(READ)
+        await until(lambda: verdicts(edge))
+        assert not verdicts(edge)[0].why
+        happens()
     await client.answer()
-    assert kept(edge) == [False]
+    (is_kept,) = kept(edge)
+    return is_kept
+
+
+@beside
+async def test_an_answer_that_had_to_wait_is_kept(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    _, client = await ready(side, origin)
+    assert await kept_after(client, origin, lambda: None)
+
+
+@beside
+async def test_a_catalogue_that_changes_meanwhile_spoils_the_answer(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    _, client = await ready(side, origin)
+    assert not await kept_after(client, origin, side.tenant.knowledge.drop_catalog)
 
 
 @beside
 async def test_a_connection_that_is_not_clean_any_more_spoils_the_answer(
     side: PoolSide, origin: Origin, shop: Oids
 ) -> None:
-    edge, client = await ready(side, origin)
-    edge.heard.clear()
-    edge.ask(client)
-    client.send(query(b"select price from shop.prices where (select count(*) from generate_series(1, 20000000)) > 0"))
-    await until(lambda: verdicts(edge))
-    (leased,) = side.tenant.pool.leased
-    leased.residue = Residue.SETTINGS
-    await client.answer()
-    assert kept(edge) == [False]
+    def soil() -> None:
+        (leased,) = side.tenant.pool.leased
+        leased.residue = Residue.SETTINGS
+
+    _, client = await ready(side, origin)
+    assert not await kept_after(client, origin, soil)
 
 
 @beside

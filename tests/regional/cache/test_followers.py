@@ -156,10 +156,11 @@ async def test_a_pong_goes_out_behind_what_has_lapsed_meanwhile(
     edge, _ = await begin(side, database)
     await ready(side)
     monkeypatch.setattr(following, "CHECK_EVERY_S", 60)
-    await trio.sleep(0.5)
+    await trio.sleep(0.3)  # longer than the pause before the next check, which is the last one
     edge.heard.clear()
     pongs: list[float] = []
     edge.stream.mux.on_pong = pongs.append
+    monkeypatch.setattr(following, "FRESH_S", 0.3)
     time.sleep(following.FRESH_S + 0.1)  # noqa: ASYNC251 - the whole node stands still
     edge.stream.mux.ping(time.monotonic())
     await until(lambda: pongs)

@@ -52,9 +52,6 @@ def test_a_write_invalidates_what_its_label_says(case: Write, classifier: Classi
     assert writing.everything or not case.everything
     if case.outlives_rollback is not None:
         assert writing.outlives_rollback == case.outlives_rollback
-    if case.commits_inside is not None:
-        assert writing.commits_inside == case.commits_inside
-    assert writing.is_rollback == case.is_rollback
     if writing.everything:
         assert case.everything or case.or_everything
     else:

@@ -162,4 +162,3 @@ def test_logical_decoding_can_follow_what_has_an_identity(made: Make) -> None:
         "create table part partition of whole for values from (0) to (9)"
     )
     assert {name for _, name in reach.followable_names.values()} == {"keyed", "complete", "indexed", "part"}
-    assert set(reach.followable_names) == reach.followable

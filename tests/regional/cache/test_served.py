@@ -3,15 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protos.link.link_pb2 import Served as Frame
 from protos.link.link_pb2 import Statuses
 from regional.cache import served as module
 from regional.cache.served import Served
 from regional.control import CacheStatus
 
 
-def said(configuration: str = "demo", uncacheable: dict[str, int] | None = None, **counts: int) -> Frame:
-    return Frame(statuses=[Statuses(configuration=configuration, uncacheable=uncacheable or {}, **counts)])
+def said(configuration: str = "demo", uncacheable: dict[str, int] | None = None, **counts: int) -> Statuses:
+    return Statuses(configuration=configuration, uncacheable=uncacheable or {}, **counts)
 
 
 def only(served: Served) -> CacheStatus:
@@ -40,7 +39,8 @@ def test_the_sums_are_those_of_all_edges() -> None:
 def test_configurations_are_apart_and_in_order() -> None:
     served = Served()
     assert served.totals() == ()
-    served.take("one", Frame(statuses=[*said("b", hits=1).statuses, *said("a", misses=1).statuses]))
+    served.take("one", said("b", hits=1))
+    served.take("one", said("a", misses=1))
     assert [(each.configuration, each.hits, each.hit_rate) for each in served.totals()] == [
         ("a", 0, 0.0),
         ("b", 1, 1.0),

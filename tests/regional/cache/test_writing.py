@@ -16,10 +16,9 @@ _OPAQUE = Writing(everything=True)
 
 
 def test_writings_add_up() -> None:
-    both = Writing(frozenset({1}), commits_inside=True) | Writing(frozenset({2}), outlives_rollback=True)
-    assert both == Writing(frozenset({1, 2}), outlives_rollback=True, commits_inside=True)
+    both = Writing(frozenset({1})) | Writing(frozenset({2}), outlives_rollback=True)
+    assert both == Writing(frozenset({1, 2}), outlives_rollback=True)
     assert NOTHING | EVERYTHING == EVERYTHING
-    assert not (Writing(is_rollback=True) | NOTHING).is_rollback
 
 
 @pytest.mark.parametrize(
@@ -93,28 +92,14 @@ def test_what_is_not_seen_may_outlive_a_rollback(reach: Reach, sql: bytes) -> No
 
 
 def test_what_is_not_understood_may_be_anything(reach: Reach) -> None:
-    assert written(b"selec 1", reach) == Writing(everything=True, outlives_rollback=True, commits_inside=True)
+    assert written(b"selec 1", reach) == EVERYTHING
 
 
 @pytest.mark.parametrize(
-    ("sql", "commits", "is_rollback"),
-    [
-        (b"commit", False, False),
-        (b"select 1; commit", True, False),
-        (b"select 1; end; select 2", True, False),
-        (b"select 1; prepare transaction 'a'", True, False),
-        (b"begin; select 1", False, False),
-        (b"rollback", False, True),
-        (b"abort work;", False, True),
-        (b"rollback and chain", False, False),
-        (b"rollback to savepoint a", False, False),
-        (b"rollback prepared 'a'", False, False),
-        (b"rollback; select 1", False, False),
-    ],
+    "sql", [b"begin; select 1", b"select 1; end", b"rollback and chain", b"prepare transaction 'a'"]
 )
-def test_where_transactions_end(reach: Reach, sql: bytes, commits: bool, is_rollback: bool) -> None:  # noqa: FBT001
-    found = written(sql, reach)
-    assert (found.commits_inside, found.is_rollback) == (commits, is_rollback)
+def test_where_a_transaction_ends_nothing_is_written(reach: Reach, sql: bytes) -> None:
+    assert written(sql, reach) == NOTHING
 
 
 @pytest.mark.parametrize(
