@@ -69,18 +69,15 @@ async def test_nobody_is_told_where_edges_answer_nothing(side: PoolSide, origin:
     assert not told(edge)
 
 
-@pytest.mark.parametrize("answers", [True, False])
 @beside
-async def test_where_edges_answer_nothing_each_parse_is_the_origin_s(
-    side: PoolSide, origin: Origin, *, answers: bool
-) -> None:
-    client = (await stage(side, origin, early=Early(prepare=answers))).client()
+async def test_where_edges_answer_nothing_each_parse_is_the_origin_s(side: PoolSide, origin: Origin) -> None:
+    client = (await stage(side, origin, early=Early(prepare=False))).client()
     await client.ask(query(b"set lock_timeout = '50ms'"))
     assert (await client.ask(parse(b"s", SQL, TYPES), sync())).tags == "1Z"
     with origin.connect(origin.database) as direct, direct.transaction():
         direct.execute("lock table telling")
         answer = await client.ask(parse(b"t", SQL, TYPES), sync())
-    assert answer.tags == ("1Z" if answers else "EZ")
+    assert answer.code == "55P03"
 
 
 @beside
