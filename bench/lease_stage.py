@@ -18,12 +18,12 @@ from protos.pg import messages
 from protos.pg.names import PREFIX
 from protos.pg.tags import TransactionStatus
 from protos.runtime.connection import Connection
+from regional.borrowing import Borrower
 from regional.catalog import Catalog, Relation
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
 from regional.configuration import Origin as Where
 from regional.dial import Dialer, Endpoint
-from regional.knowledge import Borrower
 from regional.origin import Origin
 from regional.profile import BASE
 from regional.residue import Residue

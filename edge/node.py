@@ -83,7 +83,6 @@ class Edge:
         for uplink in self.uplinks:
             uplink.on_up = self._uplink_came_up
             uplink.on_changed = self._configuration_changed
-            uplink.on_vouched = self._vouch
         self._upkeep = Upkeep(self.directory, self.uplinks, self.route)
         self.load_certificate()
 
@@ -162,9 +161,6 @@ class Edge:
         for uplink in self.uplinks:
             uplink.cancel(process_id, secret_key)
 
-    def _vouch(self) -> None:
-        self._upkeep.vouch()
-
     # --- clients coming and going ---
 
     def accepted(self, sock: socket.socket, peer: str) -> None:
@@ -205,6 +201,7 @@ class Edge:
         for name in self.directory.names() - named:  # deleted while we were not linked
             self.directory.forget(name)
             self._configuration_changed(name)
+        self._upkeep.came_up()
         for one in self.limits.waiting():
             one.pool_node_came_up()
 

@@ -29,7 +29,7 @@ from protos.errors import RemoteProtocolError
 from protos.link.credit import Budget
 from protos.link.dictionary import DictionarySender
 from protos.link.lane import Lane
-from protos.link.link_pb2 import Applied, Cancel, Close, Frame, Hello, Open, Reason, Resolved
+from protos.link.link_pb2 import Applied, Cancel, Close, Ddl, Frame, Hello, Open, Reason, Resolved
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.link.tls import LinkTls
 from protos.runtime.address import authority
@@ -52,6 +52,7 @@ class Uplink:
         self.on_up: Callable[[], None] = lambda: None
         self.on_changed: Callable[[str], None] = lambda name: None
         self.on_vouched: Callable[[], None] = lambda: None
+        self.on_ddl: Callable[[Ddl], None] = lambda ddl: None
         self.voucher = Voucher()
         """Until when this pool node vouches for what is kept here."""
         self._hello = hello
@@ -70,6 +71,7 @@ class Uplink:
         self._takes: dict[str, Callable[[Frame], None]] = {
             "close": self._on_close,
             "configuration": self._on_configuration,
+            "ddl": lambda frame: self.on_ddl(frame.ddl),
             "description": self._on_description,
             "failed": self._on_session,
             "go_away": self._on_go_away,
@@ -249,7 +251,7 @@ class Uplink:
             owner.outcome_known(frame)
 
     def _on_group(self, frame: Frame) -> None:
-        self.voucher.group = None if frame.group.unknown else frozenset(frame.group.nodes)
+        self.voucher.told(None if frame.group.unknown else frozenset(frame.group.nodes))
         self.on_vouched()
 
     def _on_pong(self, sent_at: float) -> None:

@@ -14,8 +14,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from protos.errors import ServiceError
+from regional.borrowing import Borrower, borrow
 from regional.exchange import Exchange
-from regional.knowledge import Borrower, borrow
 from regional.origin import Origin
 from regional.pool import Pool
 

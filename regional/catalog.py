@@ -18,6 +18,7 @@ import attrs
 from regional.builtins import EFFECTS
 from regional.catalog_query import CATALOG_QUERY as CATALOG_QUERY  # noqa: PLC0414 - handed on from here
 from regional.residue import Residue
+from regional.slices import SLICE, Slices, at_once
 
 #: The bits of the query's answer, from the lowest.
 _BITS: Final = (Residue.DISCARD, Residue.CLOSES, Residue.STATEMENTS, Residue.CATALOG, Residue.SEQUENCES)
@@ -59,14 +60,23 @@ class Catalog:
     """The server's encoding: a text outside ASCII is only read as the server reads it if that is UTF-8."""
     shape: str = ""
     """A digest of what PostgreSQL describes statements by: two that differ do not describe all of them alike."""
+    digest: str = ""
+    """Of all of it."""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[bytes | None]]) -> "Catalog":
         """Make one of the rows of CATALOG_QUERY, in text format. Raises ValueError if they are no such thing."""
+        return at_once(cls.making(rows, ""))
+
+    @classmethod
+    def making(cls, rows: Iterable[Sequence[bytes | None]], digest: str) -> "Slices[Catalog]":
+        """The same, in slices."""
         builder = _Builder()
-        for row in rows:
+        for number, row in enumerate(rows):
             builder.add(row)
-        return builder.build()
+            if number % SLICE == 0:
+                yield
+        return (yield from builder.build(digest))
 
     def function(self, name: str) -> Residue:
         residue = self.functions.get(name)
@@ -124,15 +134,20 @@ class _Builder:
             case _:
                 raise ValueError(f"a row of kind {kind!r}")
 
-    def build(self) -> Catalog:
+    def build(self, digest: str) -> Slices[Catalog]:
         if not self.encoding:
             raise ValueError("rows are missing")
         unqualified = self._unqualified()
+        yield
         harmful = {name: relation.read for name, relation in unqualified.items() if relation.read}
         for name, residue in self.types.items():
             if residue:
                 harmful[name] = residue | harmful.get(name, Residue.CLEAN)
-        functions = {name: self._function(name, harmful) for name in self.functions}
+        functions = {}
+        for number, name in enumerate(self.functions):
+            functions[name] = self._function(name, harmful)
+            if number % SLICE == 0:
+                yield
         return Catalog(
             functions=functions,
             shadowed=frozenset(name for name, (_, user) in self.functions.items() if user),
@@ -145,6 +160,7 @@ class _Builder:
             every=self.every,
             is_utf8=self.encoding == "UTF8",
             shape=self.shape,
+            digest=digest,
         )
 
     def _function(self, name: str, harmful_types: Mapping[str, Residue]) -> Residue:

@@ -34,6 +34,7 @@ from regional.builtins import (
     STATEMENT_WORDS,
     TRUSTED_EXTENSIONS,
 )
+from regional.snapshot import snapshot_query
 
 #: How the queries of a catalogue begin (`cache/reach_query.py` is the other one).
 # Nobody's operators, names as UTF-8, and no plan that trusts the estimates of recursive parts: one row is thousands. No
@@ -301,8 +302,7 @@ def _pattern(pattern: str) -> str:
     return "'" + pattern.replace("'", "''") + "'"
 
 
-#: One simple query, for outside a transaction; the rows are those of its only SELECT.
-CATALOG_QUERY: Final = "".join(
+_PARTS: Final = "".join(
     (
         HEAD,
         _FUNCTIONS.format(
@@ -320,6 +320,10 @@ CATALOG_QUERY: Final = "".join(
         _WRITES,
         _NAMES,
         _SHAPE,
-        _ROWS,
     )
 )
+
+#: One simple query, for outside a transaction; the rows are those of its only SELECT.
+CATALOG_QUERY: Final = _PARTS + _ROWS
+#: The same as a snapshot.
+CATALOG_SNAPSHOT: Final = snapshot_query(_PARTS, _ROWS)

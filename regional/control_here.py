@@ -34,11 +34,12 @@ class ControlHere:
         self._nursery = nursery
         self._since = time.monotonic()
         self._checked: Tenant | None = None  # the latest, until its configuration is published
+        self._checked_at = 0  # how much DDL was known then
 
     async def check(self, configuration: Configuration, secret: OriginSecret) -> dict[str, str]:
         dialer = self._tenants.dialer
         login = await dialer.dial(configuration, secret)
-        parameters = dict(login.parameters)
+        parameters, self._checked_at = dict(login.parameters), self._tenants.ddl.count
         tenant = Tenant(configuration, secret, dialer, self._nursery)
         tenant.opener.adopt(login)
         try:
@@ -61,7 +62,8 @@ class ControlHere:
         if checked is None or tenant is None or checked.configuration.name != configuration.name:
             return
         self._checked = None
-        if checked.configuration.origin == configuration.origin and checked.opener.secret == secret:
+        is_outdated = self._checked_at != self._tenants.ddl.count
+        if checked.configuration.origin == configuration.origin and checked.opener.secret == secret and not is_outdated:
             tenant.knowledge.take_over(checked.knowledge)
 
     async def withdraw(self, name: str) -> Acknowledgement:

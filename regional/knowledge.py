@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from protos.errors import OriginRefusedError, ServiceError
+from protos.errors import ServiceError
 from protos.link.link_pb2 import Description, Frame, Invalidate
 from protos.pg.parsers import error_fields
+from protos.runtime.guest import in_turns
+from regional.borrowing import borrow
 from regional.cache.known import Known
 from regional.cache.verdicts import EVERYTHING
 from regional.catalog import Catalog
-from regional.catalog_query import CATALOG_QUERY
+from regional.catalog_query import CATALOG_SNAPSHOT
 from regional.cleanness import Judge
 from regional.exchange import Exchange
 from regional.meaning import Meaning
 from regional.names_query import NAMES_QUERY, names_in
 from regional.origin import Origin
 from regional.profile import BASE
+from regional.snapshot import answer_of, unless_known
 
 if TYPE_CHECKING:
     from regional.tenant import Tenant
@@ -33,76 +36,6 @@ CATALOG_GRACE_S: Final = 30.0  # for reading it again
 _PER_CONNECTION: Final = frozenset({"session_authorization", "is_superuser", "application_name", "in_hot_standby"})
 
 log = structlog.get_logger(__name__)
-
-
-class Borrower:
-    """Somebody of the pool node itself who needs a connection: waits in the queue like a channel."""
-
-    def __init__(self) -> None:
-        self.profile = BASE
-        self.mux = None  # in the queue all of us share one turn
-        self.origin: Origin | None = None
-        self.error: ServiceError | None = None
-        self._decided = trio.Event()
-
-    def granted(self, origin: Origin) -> None:
-        self.origin = origin
-        self._decided.set()
-
-    def refused(self, error: ServiceError) -> None:
-        self.error = error
-        self._decided.set()
-
-    async def wait(self) -> Origin:
-        """Cancellation: safe; the tenant takes back what was granted."""
-        await self._decided.wait()
-        if self.error is not None:
-            raise self.error
-        assert self.origin is not None
-        return self.origin
-
-
-async def borrow(tenant: "Tenant", work: Callable[[Origin, Callable[[Exchange], None]], None]) -> Exchange:
-    """Let work run its exchanges on a connection of the pool; the one that it ends with.
-
-    Raises ServiceError where there is no connection, or it is lost. Cancellation: safe.
-    """
-    borrower = Borrower()
-    done = trio.Event()
-    result: list[Exchange] = []
-
-    def finished(exchange: Exchange) -> None:
-        result.append(exchange)
-        done.set()
-
-    def restored(exchange: Exchange) -> None:
-        assert borrower.origin is not None
-        if exchange.status and not exchange.error:
-            borrower.origin.profile = BASE
-            work(borrower.origin, finished)
-        else:
-            if exchange.error:
-                borrower.origin.must_close = "its settings could not be reset"
-            exchange.status = 0
-            finished(exchange)
-
-    try:
-        tenant.checkout(borrower)
-        origin = await borrower.wait()
-        if origin.connection.is_closed:
-            raise OriginRefusedError("the origin connection was lost")
-        tenant.restore(origin, BASE, restored)
-        await done.wait()
-    finally:
-        tenant.pool.leave(borrower)
-        if borrower.origin is not None:
-            if not result:
-                borrower.origin.must_close = "its borrower was cancelled"
-            tenant.lease_ended(borrower.origin)
-    exchange = result[0]
-    if not exchange.status:
-        raise OriginRefusedError("the origin connection was lost")
-    return exchange
 
 
 class Knowledge:
@@ -124,7 +57,9 @@ class Knowledge:
         self._read_at = 0.0  # when the catalogue was read last; 0.0 if nothing that is kept hangs on it
         self._is_loading = False
         self._for_names: list[Callable[[bool], None]] | None = None  # who waits for the first reading of names
-        self._shape = ""  # of the catalogue that was read last
+        self._is_told = False  # whether it was DDL through us that the next one shows
+        self._shape = ""  # of the catalogue that was known last
+        self._last: Catalog | None = None  # what was read last, whether or not it holds
 
     def refresh(self, nursery: trio.Nursery, now: float) -> None:
         """Read the catalogue if what we have of it is too old."""
@@ -175,10 +110,14 @@ class Knowledge:
     def ddl_seen(self) -> None:
         """DDL was run through us, or may have been."""
         self.drop_catalog()
+        self._is_told = True
         self.changed_meaning()
 
     def others_ddl_seen(self) -> None:
-        """Likewise, through another configuration of this database; what is read next is no news then."""
+        """Likewise, through another configuration of this database or another pool node.
+
+        What is read next is no news then.
+        """
         self.drop_catalog()
         self.cache.forget_all()
         self._shape = ""
@@ -186,8 +125,8 @@ class Knowledge:
 
     def changed_meaning(self) -> None:
         """Statements may mean something else from here on: DDL was run, or has been by somebody else."""
-        self._tell_meaning()
         self.on_meaning(self._tenant)
+        self._tell_meaning()
 
     def _tell_meaning(self) -> None:
         self.meaning.changed()
@@ -209,20 +148,16 @@ class Knowledge:
     async def load(self) -> None:
         """Read the catalogue. Cancellation: safe."""
         name = self._tenant.configuration.name
-        due = 0.0
         try:
             self.cache.is_wanted = self._tenant.publishing.is_wanted
             began = monotonic()
-            due = self._due = began + CATALOG_AGE_S
+            self._due = began + CATALOG_AGE_S
             exchange = await borrow(self._tenant, self._read)
             if exchange.error:
                 why = error_fields(exchange.error).get("M")
                 log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
-            elif self._due == due:  # no DDL was seen while we read
-                catalog = Catalog.from_rows(exchange.rows)
-                self._read_at = began
-                self._loaded(catalog, is_other=self.cache.take_read())
-                self._tenant.origin_known()
+            else:
+                await self._take(exchange, began)
         except ServiceError as error:
             log.info("catalogue not read", configuration=name, why=str(error))
         except Exception:  # whatever the origin answers, the node lives on
@@ -230,12 +165,24 @@ class Knowledge:
         finally:
             self._is_loading = False
 
+    async def _take(self, exchange: Exchange, began: float) -> None:
+        """Build what was read, unless it is what was read last. Cancellation: safe."""
+        digest, rows = answer_of(exchange.rows)
+        if rows or self._last is None:
+            self._last = await in_turns(Catalog.making(rows, digest))
+        reach = await self.cache.understood()
+        if self._due == began + CATALOG_AGE_S:  # no DDL was seen meanwhile
+            self._read_at = began
+            self._loaded(self._last, is_other=self.cache.take(reach))
+            self._tenant.origin_known()
+
     def _read(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
         """The names of parameters, then the catalogue, also as the cache needs it."""
 
         def named(exchange: Exchange) -> None:
             if exchange.status:
-                origin.run(CATALOG_QUERY.encode(), read)
+                digest = "" if self._last is None else self._last.digest
+                origin.run(unless_known(CATALOG_SNAPSHOT, digest), read)
             else:
                 done(exchange)
 
@@ -288,10 +235,11 @@ class Knowledge:
 
     def _loaded(self, catalog: Catalog, *, is_other: bool = False) -> None:
         """is_other: what the cache knows has changed."""
-        self.judge.catalog = catalog
+        if self.judge.catalog is not catalog:  # else what the judge remembers stays
+            self.judge.catalog = catalog
         if is_other or (self._shape and self._shape != catalog.shape):
-            self.changed_meaning()
-        self._shape = catalog.shape
+            (self._tell_meaning if self._is_told else self.changed_meaning)()
+        self._shape, self._is_told = catalog.shape, False
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

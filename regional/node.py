@@ -94,7 +94,7 @@ async def _main(options: PoolOptions, vault: Vault, admin: Admin) -> int:
             links = LinkServer(tenants, checks_role=options.link_tls is not None)
             tenants.push = links.push
             links.is_open = False
-            membership = Membership(vault, links.node, links.group_changed, tenants.forget_answers)
+            membership = Membership(vault, links.node, links.group_changed, tenants.others_missed)
             try:
                 server, port = await call_host(_listen(options, links))
             except OSError as error:

@@ -14,8 +14,8 @@ from protos.errors import ServiceError
 from protos.link.link_pb2 import Resolution, Resolve, Resolved, Setting
 from protos.link.settings import to_wire
 from protos.pg.messages import service_error
+from regional.borrowing import borrow
 from regional.exchange import Exchange
-from regional.knowledge import borrow
 from regional.origin import Origin
 from regional.profile import quote_literal
 from regional.tenant import Tenant

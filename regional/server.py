@@ -65,6 +65,7 @@ class EdgeLink:
             "cancel": self._on_cancel,
             "choice": self._on_choice,
             "close": self._on_close,
+            "ddl": self._on_ddl,
             "failed": self._on_failed,
             "hello": self._on_hello,
             "open": self._on_open,
@@ -148,6 +149,9 @@ class EdgeLink:
     def _on_cancel(self, frame: Frame) -> None:
         self._tenants.cancel(frame.cancel.process_id, frame.cancel.secret_key)
 
+    def _on_ddl(self, frame: Frame) -> None:
+        self._tenants.ddl.heard(frame.ddl, self.push)
+
     def _on_resolve(self, frame: Frame) -> None:
         self._tenants.resolve(frame.resolve, lambda answer: self.push(Frame(resolved=answer)))
 
@@ -170,6 +174,8 @@ class EdgeLink:
         self.push(Frame(group=self.group))
         for configuration in pushed:
             self.push(Frame(configuration=configuration))
+        for told in self._tenants.ddl.recent():
+            self.push(told)
         log.info("link up", edge=hello.node, release=hello.release, peer=self.peer, address=hello.address)
 
     def _on_open(self, frame: Frame) -> None:

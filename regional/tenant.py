@@ -18,12 +18,13 @@ from protos.errors import IdleInTransactionError
 from protos.pg.tags import TransactionStatus
 from regional import complaints
 from regional.asking import ask_whether_read_only, count_lock_waits, survey
+from regional.borrowing import Borrower
 from regional.cache.publishing import Publishing
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
 from regional.dial import Dialer
 from regional.exchange import Exchange
-from regional.knowledge import Borrower, Knowledge
+from regional.knowledge import Knowledge
 from regional.opener import Opener
 from regional.origin import Origin
 from regional.pool import Pool, PoolLimits

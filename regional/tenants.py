@@ -14,11 +14,12 @@ from protos.link.link_pb2 import Configuration as Pushed
 from protos.link.settings import to_wire
 from protos.pg.messages import service_error
 from regional.cache.followers import Followers
-from regional.cache.neighbours import Neighbours, have_one_database
+from regional.cache.neighbours import Neighbours
 from regional.cache.verdicts import EVERYTHING, Writing
 from regional.channel import Channel
 from regional.configuration import Configuration, OriginSecret
 from regional.control import UnknownTableError
+from regional.ddl import SeenDdl
 from regional.dial import Dialer
 from regional.resolving import Resolver
 from regional.shares import share_out
@@ -46,6 +47,7 @@ class Tenants:
         self._turn = 0
         self._neighbours = Neighbours(self.__iter__)
         self.followers = Followers(dialer, nursery)
+        self.ddl = SeenDdl(self.__iter__, self._neighbours, lambda frame: self.push(frame))  # noqa: PLW0108 - set later
         self._told: dict[str, bool] = {}  # what was pushed last of what is known for the cache
 
     def __iter__(self) -> Iterator[Tenant]:
@@ -62,7 +64,7 @@ class Tenants:
             tenant = Tenant(configuration, secret, self.dialer, self._nursery)
             tenant.knowledge.on_parameters = self._parameters_changed
             tenant.knowledge.tell = self.push
-            tenant.knowledge.on_meaning = self._meaning_changed
+            tenant.knowledge.on_meaning = self.ddl.seen
             tenant.knowledge.cache.on_news = self._known_for_cache
             tenant.publishing.neighbours = self._neighbours
             tenant.publishing.follows = partial(self.followers.follows, tenant)
@@ -102,6 +104,7 @@ class Tenants:
         for tenant in [tenant for tenant in self._leaving if not tenant.is_busy]:
             tenant.close()
             self._leaving.discard(tenant)
+            self._neighbours.changed()
 
     def _share_out(self) -> None:
         """Divide what origins give between the configurations that have one in common."""
@@ -163,12 +166,6 @@ class Tenants:
         self.push(Frame(configuration=self._pushed(tenant)))
         self.on_learnt(tenant)
 
-    def _meaning_changed(self, tenant: Tenant) -> None:
-        """DDL through one configuration is DDL for all that have its database."""
-        for other in self:
-            if other is not tenant and have_one_database(tenant, other):
-                other.knowledge.others_ddl_seen()
-
     def _known_for_cache(self, tenant: Tenant) -> None:
         self._neighbours_changed()
         self.followers.renew(tenant)
@@ -183,10 +180,10 @@ class Tenants:
         for tenant in self:
             tenant.publishing.neighbours_changed()
 
-    def forget_answers(self) -> None:
-        """Every linked edge drops all answers of all configurations."""
-        for tenant in self._tenants.values():
-            tenant.publishing.purge(EVERYTHING)
+    def others_missed(self) -> None:
+        """Another pool node may have written, or run DDL, and nobody has heard of it."""
+        for tenant in self:
+            tenant.knowledge.others_ddl_seen()
 
     def purge(self, name: str, table: str | None) -> None:
         """Have every linked edge drop this configuration's answers, or those that were read from a table.

@@ -1,17 +1,24 @@
 """What keeps an edge's answers good and its pool nodes informed, beside its clients' queries.
 
-After each pong, Group and lost link it is worked out anew until when each configuration is vouched for. Every
-REPORT_S the pool node that a configuration's queries go to hears what has come of them (`Statuses`).
+After each pong, Group and lost link it is worked out anew until when each configuration is vouched for. None is while
+one pool node has seen DDL and another one that serves it may judge by an older catalogue: that one is told, and says
+when it does not (`Ddl`). What it published before that, by the older catalogue, is here then, and what was kept before
+that is dropped.
+
+Every REPORT_S the pool node that a configuration's queries go to hears what has come of them (`Statuses`).
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from edge.cache.flights import MAX_WAIT_S
 from edge.cache.vouching import vouched_until
 from edge.directory import Directory
 from edge.uplink import Uplink
-from protos.link.link_pb2 import Frame, Statuses
+from protos.link.ddl import KnownDdl
+from protos.link.link_pb2 import Ddl, Frame, Invalidate, Statuses
+from protos.runtime.clock import seconds
 
 REPORT_S: Final = 2.0
 
@@ -26,14 +33,63 @@ class Upkeep:
         self._route = route
         self._reported: dict[str, tuple[Uplink, int, Statuses]] = {}
         self._due = 0.0
+        self._ddl = KnownDdl()
+        for uplink in uplinks:
+            uplink.on_vouched = self.vouch
+            uplink.on_ddl = partial(self._ddl_said, uplink)
 
     def vouch(self) -> None:
         """A pool node has said something, or is gone."""
-        vouchers = [uplink.voucher for uplink in self._uplinks]
+        lagging = self._lagging()
+        names = [uplink.names for uplink in self._uplinks]
+        until: dict[tuple[bool, ...], tuple[float, float]] = {}  # by which of them serve a configuration
         for entry in self._directory:
-            serving = [uplink.voucher for uplink in self._uplinks if entry.name in uplink.names]
-            entry.answers.vouched_until = vouched_until(serving, vouchers)
-            entry.answers.reachable_until = max((voucher.until for voucher in serving), default=0.0)
+            serving = tuple([entry.name in some for some in names])
+            if serving not in until:
+                until[serving] = self._until(serving)
+            answers = entry.answers
+            answers.vouched_until, answers.reachable_until = until[serving]
+            if entry.name in lagging:
+                answers.vouched_until = 0.0
+
+    def _until(self, serving: Sequence[bool]) -> tuple[float, float]:
+        """Until when what these uplinks serve is vouched for, and can be reached."""
+        vouchers = [uplink.voucher for uplink in self._uplinks]
+        some = [voucher for voucher, serves in zip(vouchers, serving, strict=True) if serves]
+        return vouched_until(some, vouchers), max((voucher.until for voucher in some), default=0.0)
+
+    # --- DDL ---
+
+    def _lagging(self) -> set[str]:
+        """The configurations of which some pool node may not have heard of DDL that another one has seen."""
+        return {
+            name
+            for name, node, number in self._ddl.recent(seconds())
+            for uplink in self._uplinks
+            if uplink.voucher.node and name in uplink.names and uplink.voucher.ddl.number(name, node) < number
+        }
+
+    def _ddl_said(self, uplink: Uplink, ddl: Ddl) -> None:
+        """A pool node judges by no older catalogue than this."""
+        now = seconds()
+        is_news = bool(self._ddl.take(ddl, now))
+        for name in uplink.voucher.ddl.take(ddl, now):
+            self._directory.invalidate(Invalidate(configuration=name, meaning=True))
+        if is_news:
+            self._pass_on(ddl)
+        self.vouch()
+
+    def _pass_on(self, ddl: Ddl) -> None:
+        for uplink in self._uplinks:
+            if not (uplink.voucher.ddl.knows(ddl) or uplink.names.isdisjoint(ddl.configurations)):
+                uplink.tell(Frame(ddl=ddl))
+
+    def came_up(self) -> None:
+        """A pool node is linked that may not have heard of what the others have said."""
+        for ddl in self._ddl.told(seconds()):
+            self._pass_on(ddl)
+
+    # --- time ---
 
     def tick(self, now: float) -> None:
         for entry in self._directory:

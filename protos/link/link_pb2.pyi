@@ -29,7 +29,7 @@ class Batch(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., acknowledged_bytes: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved", "state", "description", "begin", "choice", "failed", "worded", "ask", "verdict", "group", "statuses")
+    __slots__ = ("channel", "data", "settled", "status", "hello", "welcome", "configuration", "withdraw", "applied", "open", "credit", "cancel", "close", "invalidate", "go_away", "ping", "pong", "statement", "resolve", "resolved", "state", "description", "begin", "choice", "failed", "worded", "ask", "verdict", "group", "statuses", "ddl")
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class Frame(_message.Message):
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     STATUSES_FIELD_NUMBER: _ClassVar[int]
+    DDL_FIELD_NUMBER: _ClassVar[int]
     channel: int
     data: bytes
     settled: int
@@ -90,7 +91,8 @@ class Frame(_message.Message):
     verdict: Verdict
     group: Group
     statuses: Statuses
-    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ..., state: _Optional[_Union[State, _Mapping]] = ..., description: _Optional[_Union[Description, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., choice: _Optional[_Union[Choice, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., worded: _Optional[_Union[Worded, _Mapping]] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., statuses: _Optional[_Union[Statuses, _Mapping]] = ...) -> None: ...
+    ddl: Ddl
+    def __init__(self, channel: _Optional[int] = ..., data: _Optional[bytes] = ..., settled: _Optional[int] = ..., status: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., invalidate: _Optional[_Union[Invalidate, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Ping, _Mapping]] = ..., statement: _Optional[_Union[Statement, _Mapping]] = ..., resolve: _Optional[_Union[Resolve, _Mapping]] = ..., resolved: _Optional[_Union[Resolved, _Mapping]] = ..., state: _Optional[_Union[State, _Mapping]] = ..., description: _Optional[_Union[Description, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., choice: _Optional[_Union[Choice, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., worded: _Optional[_Union[Worded, _Mapping]] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., statuses: _Optional[_Union[Statuses, _Mapping]] = ..., ddl: _Optional[_Union[Ddl, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("version", "node", "release", "address", "advertise")
@@ -315,6 +317,16 @@ class Invalidate(_message.Message):
     answers: bool
     tables: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, configuration: _Optional[str] = ..., meaning: bool = ..., answers: bool = ..., tables: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Ddl(_message.Message):
+    __slots__ = ("configurations", "node", "number")
+    CONFIGURATIONS_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    configurations: _containers.RepeatedScalarFieldContainer[str]
+    node: str
+    number: int
+    def __init__(self, configurations: _Optional[_Iterable[str]] = ..., node: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
 
 class Ask(_message.Message):
     __slots__ = ()

@@ -15,12 +15,13 @@ This module and the pump are the only places that know both loops:
 
 - `run(main)` starts the host and the guest and returns main's result. Signals belong to the host.
 - `await call_host(coroutine)` lets a trio task wait for an asyncio coroutine (a gRPC call).
+- `await in_turns(slices)` does long work without holding up either loop.
 """
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import TypeVar
 
 import outcome
@@ -50,6 +51,17 @@ async def _host(main: Callable[[], Awaitable[T]]) -> T:
         host_uses_signal_set_wakeup_fd=True,
     )
     return (await ended).unwrap()
+
+
+async def in_turns(slices: Generator[None, None, T]) -> T:
+    """Run a generator to its end, and give its result; everybody has a turn wherever it yields. Cancellation: safe."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await trio.lowlevel.checkpoint()
 
 
 async def call_host(coroutine: Coroutine[object, object, T]) -> T:

@@ -47,6 +47,15 @@ STABLE: Final = (
     "current_user/0", "session_user/0", "current_database/0",
 )  # fmt: skip
 
+#: Settings that an answer, or what a statement writes, may hang on, and whose change PostgreSQL does not report to its
+#: clients. Which of several right orders rows come in (enable_seqscan, synchronize_seqscans, …) is no matter.
+SETTINGS: Final = (
+    "array_nulls", "backslash_quote", "bytea_output", "default_text_search_config", "extra_float_digits",
+    "gin_fuzzy_search_limit", "lc_messages", "lc_monetary", "lc_numeric", "lc_time", "quote_all_identifiers",
+    "row_security", "search_path", "session_replication_role", "timezone_abbreviations", "transform_null_equals",
+    "xmlbinary", "xmloption",
+)  # fmt: skip
+
 #: Extensions whose stable functions depend on settings only.
 STABLE_EXTENSIONS: Final = ("pg_trgm",)
 

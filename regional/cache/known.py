@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from protos.pg.parsers import error_fields
+from protos.runtime.guest import in_turns
 from regional.cache.classifier import Classifier
 from regional.cache.reach import Reach
-from regional.cache.reach_query import REACH_QUERY
+from regional.cache.reach_query import REACH_SNAPSHOT
 from regional.cache.verdicts import Writing
 from regional.exchange import Exchange
+from regional.snapshot import answer_of, unless_known
 
 if TYPE_CHECKING:
     from regional.origin import Origin
@@ -42,7 +44,8 @@ class Known:
         self.on_news: Callable[[Tenant], None] = lambda tenant: None
         """Called when something is known that concerns others."""
         self._tenant = tenant
-        self._digest = ""  # of the last snapshot
+        self._digest = ""  # of the last snapshot that held
+        self._last: Reach | None = None  # what was read last, whether or not it holds
         self._exchange: Exchange | None = None  # the latest reading, until it is taken over
 
     def remember(self, name: bytes, writing: Writing) -> None:
@@ -76,21 +79,21 @@ class Known:
             self._exchange = exchange
             done()
 
-        origin.run(REACH_QUERY.encode(), came)
+        origin.run(unless_known(REACH_SNAPSHOT, "" if self._last is None else self._last.digest), came)
 
-    def take_read(self) -> bool:
-        """What was read last holds; whether it is another than before."""
+    async def understood(self) -> Reach | None:
+        """What was read last, to be taken; None where that is nothing. Cancellation: safe."""
         exchange, self._exchange = self._exchange, None
-        return self.take(None if exchange is None else self._understood(exchange))
-
-    def _understood(self, exchange: Exchange) -> Reach | None:
+        if exchange is None:
+            return None
         name = self._tenant.configuration.name
         if not exchange.status or exchange.error:
             why = error_fields(exchange.error).get("M") if exchange.error else "the connection was lost"
             log.warning("catalogue not read for the cache; nothing is kept", configuration=name, why=why)
             return None
         try:
-            return Reach.from_rows(exchange.rows)
+            digest, rows = answer_of(exchange.rows)
+            return await in_turns(Reach.making(rows, digest)) if rows or self._last is None else self._last
         except Exception:  # whatever the origin answers, the node lives on
             log.exception("catalogue not understood for the cache; nothing is kept", configuration=name)
             return None
@@ -104,10 +107,20 @@ class Known:
             self.classifier.reach = reach
             self.writings = {}
             self.generation += 1
+        if reach is not None:
+            self._compare(reach)
         if reach is not None and not (is_same and self.database == reach.database):
             self.database = reach.database
             self.on_news(self._tenant)
         return reach is not None and bool(before) and before != reach.digest
+
+    def _compare(self, reach: Reach) -> None:
+        """Only a new connection has what ALTER ROLE or ALTER DATABASE has set since (rules 6)."""
+        last, self._last = self._last, reach
+        if last is None or last.database != reach.database or last.role_settings == reach.role_settings:
+            return
+        log.info("settings of the role or database have changed", configuration=self._tenant.configuration.name)
+        self._tenant.retire(lambda origin: True)
 
     def forget(self) -> None:
         """It may be wrong."""

@@ -2,7 +2,8 @@
 
 A connection that is lost with something unpublished counts as having committed it. It may do so only later, since the
 statement goes on at the origin. So until its backend is gone, which another connection is asked, what was read from
-those tables is not kept, and when it is gone it is published once more.
+those tables is not kept, and when it is gone it is published once more. Behind another pooler the number of a backend
+is not known; there it is awaited that whatever ran for the same user in the same database is over.
 
 The same goes for what a pool node before this one may have left behind when it ended: nothing is kept until the
 statements that this one found running, of the same user in the same database, are over.
@@ -16,9 +17,10 @@ import trio
 
 from protos.errors import ServiceError
 from protos.link.link_pb2 import Frame, Invalidate
+from regional.borrowing import borrow
 from regional.cache.neighbours import Neighbours
 from regional.cache.verdicts import EVERYTHING, Writing
-from regional.knowledge import borrow
+from regional.exchange import Exchange
 
 if TYPE_CHECKING:
     from regional.origin import Origin
@@ -28,10 +30,14 @@ LOOK_AGAIN_S: Final = 0.5  # whether a backend is gone
 GIVE_UP_S: Final = 600.0
 FOUND_LIMIT_S: Final = 60.0  # for what was running before we came, which may be nobody's but the user's own
 
-FOUND_QUERY: Final = (
-    "select pid, xact_start::text from pg_catalog.pg_stat_activity"
-    " where datname = pg_catalog.current_database() and usename = session_user and state = 'active'"
-    " and pid <> pg_catalog.pg_backend_pid()"
+_RUNNING: Final = (
+    "(datname = pg_catalog.current_database() and usename = session_user and state = 'active'"
+    " and pid <> pg_catalog.pg_backend_pid())"
+)
+FOUND_QUERY: Final = f"select pid, xact_start::text from pg_catalog.pg_stat_activity where {_RUNNING}"
+LEFT_QUERY: Final = (
+    "select pid, xact_start::text, pg_catalog.pg_backend_pid() from pg_catalog.pg_stat_activity"
+    f" where pid in (pg_catalog.pg_backend_pid(), {{}}) or {_RUNNING}"
 )
 
 log = structlog.get_logger(__name__)
@@ -145,18 +151,33 @@ class Publishing:
     async def _await_end(self, process_id: int, written: Writing, doubting: "list[Publishing]") -> None:
         """Cancellation: safe, for nothing is kept then."""
         with trio.move_on_after(GIVE_UP_S) as scope:
-            while not (self._tenant.is_withdrawn or await self._is_gone(process_id)):  # noqa: ASYNC110
+            left = await self._left_by(process_id)
+            while left != set() and not self._tenant.is_withdrawn:
                 await trio.sleep(LOOK_AGAIN_S)
+                seen = await self._left_by(process_id)
+                if seen is not None:
+                    left = seen if left is None else left & seen
         for one in doubting:
             one._doubts.remove(written)
         self.publish(written)
         if scope.cancelled_caught:
             log.warning("a lost connection may be at work still", configuration=self._tenant.configuration.name)
 
-    async def _is_gone(self, process_id: int) -> bool:
-        sql = f"select from pg_catalog.pg_stat_activity where pid = {process_id}"
+    async def _left_by(self, process_id: int) -> set[tuple[bytes | None, ...]] | None:
+        """What may be at work for a lost connection; None if that could not be found out."""
+        numbers: list[int] = []
+
+        def ask(origin: "Origin", done: Callable[[Exchange], None]) -> None:
+            numbers.append(origin.process_id)
+            origin.run(LEFT_QUERY.format(process_id).encode(), done)
+
         try:
-            exchange = await borrow(self._tenant, lambda origin, done: origin.run(sql.encode(), done))
+            exchange = await borrow(self._tenant, ask)
         except ServiceError:
-            return False
-        return not exchange.error and not exchange.rows
+            return None
+        if exchange.error or not exchange.rows:
+            return None
+        asked = exchange.rows[0][2]
+        if asked == str(numbers[0]).encode():
+            return {(pid,) for pid, _, _ in exchange.rows if pid == str(process_id).encode()}
+        return {(pid, began) for pid, began, _ in exchange.rows if pid != asked}

@@ -179,14 +179,16 @@ def may_serve(opening: Begin, caching: Caching, reach: Reach) -> bool:
 
 @lru_cache(maxsize=1000)
 def isolation_of(sql: bytes) -> str | None:
-    """The isolation level that a BEGIN names, empty if it names none; None if the text is no BEGIN."""
+    """The isolation level that a BEGIN or SET TRANSACTION names, empty if it names none; None if it is neither."""
     statements = parse(sql)
     if not statements or len(statements) != 1:
         return None
-    node = statements[0].get("TransactionStmt")
-    if node is None or node.get("kind") not in ("TRANS_STMT_BEGIN", "TRANS_STMT_START"):
-        return None
-    return _isolation_in(node.get("options", ()))
+    ((kind, node),) = statements[0].items()
+    if kind == "TransactionStmt" and node.get("kind") in ("TRANS_STMT_BEGIN", "TRANS_STMT_START"):
+        return _isolation_in(node.get("options", ()))
+    if kind == "VariableSetStmt" and node.get("kind") == "VAR_SET_MULTI" and node.get("name") == "TRANSACTION":
+        return _isolation_in(node.get("args", ()))
+    return None
 
 
 def _isolation_in(options: Iterable[Mapping[str, Mapping[str, object]]]) -> str | None:

@@ -6,6 +6,8 @@ which pg_depend leaves out. Types have bits that spread to what is made of them 
 
 One row is (kind, schema, name, oid, flags, more):
 - v: schema: the database's identity; name: server_encoding; more: default_transaction_isolation
+- e: name: settings that an answer may hang on, as sessions begin with them, where PostgreSQL does not report them to
+  clients; more: a digest of what ALTER ROLE and ALTER DATABASE have set for the sessions of this user
 - s: name: a digest of everything in the catalogue that an answer depends on; temporary objects do not count
 - x: flags: something not immutable replaces what statements use without naming it
 - t: a type's name and oid; flags: bits below. Rows of tables are found as the table
@@ -41,9 +43,10 @@ from regional.builtins import (
     REVIEWED_VOLATILE,
     TRUSTED_EXTENSIONS,
 )
-from regional.cache.admitted import STABLE, STABLE_EXTENSIONS, WRITELESS, WRITELESS_EXTENSIONS
+from regional.cache.admitted import SETTINGS, STABLE, STABLE_EXTENSIONS, WRITELESS, WRITELESS_EXTENSIONS
 from regional.cache.reach_parts import DEFAULTS, RELATIONS, REPLACED, SHAPE, TREES, TYPES, USES, VIEWS
 from regional.catalog_query import HEAD
+from regional.snapshot import snapshot_query
 
 #: Flags of a relation.
 SYSTEM, TEMPORARY, FOREIGN, ROW_SECURITY, BAD_TYPE, SEQUENCE, UNLOGGED = 1, 2, 4, 8, 16, 32, 64
@@ -105,6 +108,12 @@ SELECT 'v' AS kind, concat_ws(' ', pg_postmaster_start_time()::timestamptz(6) AT
        current_setting('default_transaction_isolation') AS more
 FROM pg_database d WHERE d.datname = current_database()
 UNION ALL SELECT 's', '', concat_ws(' ', count(*), sum(hash)), 0, 0, '' FROM shape_of
+UNION ALL SELECT 'e', '', (SELECT string_agg(s.name || '=' || s.reset_val, ' ' ORDER BY s.name COLLATE "C")
+                          FROM pg_settings s WHERE s.name = ANY ({settings})), 0, 0,
+  (SELECT concat(sum(hashtextextended(concat_ws(' ', s.role, s.database, s.setting), 0)))
+   FROM (SELECT setrole, setdatabase, unnest(setconfig) FROM pg_db_role_setting) s(role, database, setting)
+   WHERE s.role IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+     AND s.database IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
 UNION ALL SELECT 'x', '', '', 0, 1, '' FROM replaced
 UNION ALL SELECT 't', '', t.typname, t.oid, coalesce(b.bits, 0), ''
 FROM pg_type t LEFT JOIN type_bits b ON b.oid = t.oid
@@ -170,10 +179,10 @@ _LISTS: Final = {
     "writeless": _names(sorted({*WRITELESS, *REVIEWED_VOLATILE, *CLOSING, *EFFECTS})),
     "writeless_extensions": _names((*WRITELESS_EXTENSIONS, *TRUSTED_EXTENSIONS, *REVIEWED_EXTENSIONS)),
     "max_body": str(MAX_BODY),
+    "settings": _names(SETTINGS),
 }
 
-#: One simple query, for outside a transaction; the rows are those of its only SELECT.
-REACH_QUERY: Final = "".join(
+_PARTS: Final = "".join(
     (
         HEAD,
         _FUNCTIONS.format(**_LISTS),
@@ -186,6 +195,15 @@ REACH_QUERY: Final = "".join(
         VIEWS,
         REPLACED,
         SHAPE,
-        _ROWS,
     )
 )
+_LASTING: Final = """
+  kind <> ALL ('{r,w,k,g,u,d}') OR oid IN (SELECT oid FROM relation WHERE NOT is_temporary)
+"""
+
+_SELECT: Final = _ROWS.format(**_LISTS)
+
+#: One simple query, for outside a transaction; the rows are those of its only SELECT.
+REACH_QUERY: Final = _PARTS + _SELECT
+#: The same as a snapshot; temporary tables are not in its digest.
+REACH_SNAPSHOT: Final = snapshot_query(_PARTS, _SELECT, lasting=_LASTING, last="''")

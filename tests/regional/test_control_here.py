@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from protos.errors import OriginRefusedError, UnknownConfigurationError
-from protos.link.link_pb2 import Applied, Frame, Hello, Statuses
+from protos.link.link_pb2 import Applied, Ddl, Frame, Hello, Statuses
 from protos.pg.messages import query
 from regional import control_here, knowledge
 from regional.configuration import Configuration, OriginSecret
@@ -79,6 +79,16 @@ async def test_what_was_learnt_of_another_origin_is_not_used(side: PoolSide, ori
     assert side.tenant.knowledge.judge.catalog is None
     await control.publish(made, secret)
     assert side.tenant.knowledge.judge.catalog is None, "it may be old by now"
+
+
+@beside
+async def test_a_catalogue_that_ddl_has_made_old_is_not_handed_down(side: PoolSide, origin: Origin) -> None:
+    control, _ = control_of(side)
+    made, secret = configuration_for(origin), OriginSecret(origin.password)
+    await control.check(made, secret)
+    side.tenants.ddl.heard(Ddl(configurations=["beside"], node="another", number=1), lambda frame: None)
+    await control.publish(made, secret)
+    assert side.tenant.knowledge.judge.catalog is None
 
 
 @beside

@@ -438,9 +438,10 @@ class PoolSide:
         self.tenants.tick(time.monotonic() + later_s)
 
     async def quiet(self) -> None:
-        """Wait until what was sent has arrived and come to its end: every connection is idle."""
+        """Wait until what was sent has arrived and come to its end: all is idle, what was read is known."""
         await turns()
         await until(lambda: not self.tenant.is_busy and not self.tenant.pool.resetting and not self.tenant.pool.dialing)
+        await until(lambda: not self.tenant.knowledge._is_loading)
 
     async def settled(self) -> None:
         """Wait until nothing is being opened."""

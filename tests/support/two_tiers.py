@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import trio
@@ -164,10 +164,17 @@ class TwoTiers:
         self.cut()
 
 
+class WithEdge(Protocol):
+    """What has an edge, and closes the drivers that are connected to it."""
+
+    edge: Edge
+    drivers: "list[Driver]"
+
+
 class Driver:
     """A client that says what the test says."""
 
-    def __init__(self, tiers: TwoTiers) -> None:
+    def __init__(self, tiers: WithEdge) -> None:
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         self.socket = trio.socket.from_stdlib_socket(ours)

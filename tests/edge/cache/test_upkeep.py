@@ -1,15 +1,18 @@
 """When answers are vouched for at an edge with real links, and what its pool nodes hear of its queries."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from edge.cache.upkeep import REPORT_S
 from edge.cache.vouching import LEASE_S
-from protos.link.link_pb2 import Group, Reason, Statuses
+from protos.link.ddl import RECENT_S
+from protos.link.link_pb2 import Ddl, Group, Reason, Statuses
 from protos.pg.messages import error_response, query
+from protos.runtime.clock import seconds
 from tests.support.cached import TABLE, Cached, cached, caching, row
-from tests.support.stage import Driver, configuration, ready
+from tests.support.stage import Driver, PlayedPool, configuration, ready
 
 READ: Final = query(b"select v from t")
 ANSWER: Final = row(b"1") + ready()
@@ -100,6 +103,142 @@ def test_a_changed_configuration_begins_with_nothing(cache: Cached, pushed: obje
     cache.stage.settle()
     assert not cache.answers.kept
     assert not is_hit(cache, driver)
+
+
+# --- DDL ---
+
+
+def ddl(number: int = 1, node: str = "a") -> Ddl:
+    return Ddl(configurations=["app"], node=node, number=number)
+
+
+def passed_on(pool: PlayedPool) -> list[tuple[str, int]]:
+    """The DDL that this pool node was told of."""
+    found = [(frame.ddl.node, frame.ddl.number) for frame in pool.heard if frame.HasField("ddl")]
+    pool.heard.clear()
+    return found
+
+
+@pytest.fixture
+def pair() -> Iterator[Cached]:
+    """An edge with two pool nodes of one group, and an answer that is kept."""
+    with cached(pools=TWO) as cache:
+        first, second = cache.stage.pools
+        nodes = [first.node, second.node]
+        cache.up(pool=second, group=nodes)
+        first.say(group=Group(nodes=nodes))
+        cache.stage.settle()
+        keep(cache)
+        yield cache
+
+
+def keep(cache: Cached) -> None:
+    driver = cache.stage.connect()
+    cache.kept(driver, READ, row(b"1"))
+    driver.hang_up()
+
+
+def say(cache: Cached, pool: PlayedPool, said: Ddl) -> None:
+    pool.say(ddl=said)
+    cache.stage.settle()
+
+
+def test_ddl_of_one_pool_node_is_passed_on_and_fences_until_the_other_one_knows(pair: Cached) -> None:
+    driver = pair.stage.connect()
+    assert is_hit(pair, driver)
+    first, second = pair.stage.pools
+    say(pair, first, ddl())
+    assert passed_on(second) == [("a", 1)]
+    assert not passed_on(first)
+    assert not pair.answers.kept
+    keep(pair)  # by the older catalogue, perhaps; and something is written by it that does not concern these tables
+    assert pair.answers.kept
+    assert not is_hit(pair, driver)
+    pair.vouch(first)
+    pair.vouch(second)
+    assert not is_hit(pair, driver), "a pong does not say so"
+    say(pair, second, ddl())
+    assert not pair.answers.kept, "what was kept meanwhile is gone"
+    keep(pair)
+    assert is_hit(pair, driver)
+    say(pair, first, ddl())
+    say(pair, second, ddl())
+    assert is_hit(pair, driver), "it is no news"
+    assert not passed_on(first)
+    assert not passed_on(second)
+
+
+def test_two_pool_nodes_that_see_ddl_at_once_have_to_hear_of_each_other(pair: Cached) -> None:
+    driver = pair.stage.connect()
+    first, second = pair.stage.pools
+    say(pair, first, ddl())
+    say(pair, second, ddl(node="b"))
+    assert (passed_on(first), passed_on(second)) == ([("b", 1)], [("a", 1)])
+    say(pair, second, ddl())
+    keep(pair)
+    assert not is_hit(pair, driver)
+    say(pair, first, ddl(node="b"))
+    keep(pair)
+    assert is_hit(pair, driver)
+
+
+def test_a_pool_node_that_is_gone_is_not_waited_for(pair: Cached) -> None:
+    driver = pair.stage.connect()
+    first, second = pair.stage.pools
+    second.cut()
+    pair.vouch(first)
+    assert not is_hit(pair, driver), "the first one still names it"
+    first.say(group=Group(nodes=[first.node]))
+    say(pair, first, ddl())
+    keep(pair)
+    assert is_hit(pair, driver)
+
+
+def test_ddl_of_the_only_pool_node_fences_nothing(cache: Cached) -> None:
+    driver = cache.stage.connect()
+    keep(cache)
+    say(cache, cache.pool, ddl())
+    assert not cache.answers.kept
+    keep(cache)
+    assert is_hit(cache, driver)
+
+
+def test_a_pool_node_that_is_linked_later_is_told(pair: Cached) -> None:
+    driver = pair.stage.connect()
+    first, second = pair.stage.pools
+    second.cut()
+    say(pair, first, ddl())
+    pair.up(pool=second, group=[first.node, second.node])
+    assert passed_on(second) == [("a", 1)]
+    keep(pair)
+    assert not is_hit(pair, driver)
+    say(pair, second, ddl())
+    keep(pair)
+    assert is_hit(pair, driver)
+    second.cut()
+    pair.up(pool=second, group=[first.node, second.node])
+    assert passed_on(second) == [("a", 1)], "it may have started again"
+
+
+def test_a_pool_node_that_never_answers_reads_its_catalogue_again(
+    pair: Cached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of an earlier release, say."""
+    driver = pair.stage.connect()
+    first, second = pair.stage.pools
+    say(pair, first, ddl())
+    keep(pair)
+    assert not is_hit(pair, driver)
+    monkeypatch.setattr("edge.cache.upkeep.seconds", lambda: seconds() + RECENT_S)
+    pair.vouch(second)
+    assert is_hit(pair, driver)
+
+
+def test_ddl_of_another_configuration_is_no_matter(pair: Cached) -> None:
+    driver = pair.stage.connect()
+    say(pair, pair.stage.pools[0], Ddl(configurations=["other"], node="a", number=1))
+    assert not passed_on(pair.stage.pools[1])
+    assert is_hit(pair, driver)
 
 
 # --- the last resort ---

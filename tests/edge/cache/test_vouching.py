@@ -45,3 +45,22 @@ def test_all_that_serve_a_configuration_have_to() -> None:
     second.group = None
     assert vouched_until([first, second], [first, second]) == 0.0
     assert vouched_until([first], [first, second]) == 100.0 + LEASE_S
+
+
+def test_one_that_is_gone_counts_as_long_as_the_others_of_its_group_name_it() -> None:
+    first, second = voucher("a"), voucher("b")
+    for one in (first, second):
+        one.told(frozenset("ab"))
+    second.lost()
+    second.lost()  # tried again, in vain
+    assert vouched_until([first, second], [first, second]) == 0.0
+    first.told(frozenset("a"))
+    assert vouched_until([first, second], [first, second]) == 100.0 + LEASE_S
+    first.told(None)
+    assert vouched_until([first, second], [first, second]) == 0.0
+    first.told(frozenset("a"))
+    first.lost()
+    assert vouched_until([first, second], [first, second]) == 0.0
+    alone = voucher("c")
+    alone.told(frozenset("c"))
+    assert vouched_until([first, alone], [first, alone]) == 0.0, "nobody says that a pool node without a group is gone"

@@ -4,13 +4,13 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 
 import pytest
 import trio
 import trio.lowlevel
 
-from protos.runtime.guest import call_host, run, signals_to
+from protos.runtime.guest import call_host, in_turns, run, signals_to
 
 
 def test_the_result_of_main_is_ours() -> None:
@@ -28,6 +28,31 @@ def test_an_error_of_main_is_ours() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run(main)
+
+
+def test_long_work_lets_both_loops_turn() -> None:
+    async def main() -> list[str]:
+        happened: list[str] = []
+
+        def work() -> Generator[None, None, str]:
+            for _ in range(20):
+                happened.append("slice")
+                yield
+            return "done"
+
+        async def beside() -> None:
+            await trio.lowlevel.checkpoint()
+            happened.append("trio")
+
+        asyncio.get_running_loop().call_soon(happened.append, "asyncio")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(beside)
+            happened.append(await in_turns(work()))
+        return happened
+
+    happened = run(main)
+    assert happened[-1] == "done"
+    assert max(happened.index("trio"), happened.index("asyncio")) < 12, "in the middle of it"
 
 
 def test_both_loops_run_in_this_thread() -> None:

@@ -11,7 +11,8 @@ import pytest
 from psycopg import pq, sql
 
 from regional.cache.reach import Reach
-from regional.cache.reach_query import REACH_QUERY
+from regional.cache.reach_query import REACH_SNAPSHOT
+from regional.snapshot import answer_of
 from tests.regional.cache.followed import Database, open_database
 from tests.regional.conftest import Connection
 from tests.support.cluster import Origin
@@ -139,7 +140,8 @@ def shop(origin: Origin) -> Iterator[Oids]:
 
 def read_reach(connection: Connection) -> Reach:
     """Ask as the pool node does: one simple query, rows in text format."""
-    return Reach.from_rows(run(connection, REACH_QUERY))
+    digest, rows = answer_of(run(connection, REACH_SNAPSHOT))
+    return Reach.from_rows(rows, digest)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from regional.builtins import CLOSING, DENIED
-from regional.cache.admitted import STABLE, TRANSPARENT, WRITELESS
+from regional.cache.admitted import SETTINGS, STABLE, TRANSPARENT, WRITELESS
 from regional.cache.reach import Reach
 from tests.support.cluster import Origin
 
@@ -31,6 +31,12 @@ def test_what_is_listed_as_stable_is_so(origin: Origin) -> None:
     unknown = {name for name in STABLE if "s" not in volatilities.get(name, "")}
     assert unknown <= _LATER
     assert [name for name in STABLE if "v" in volatilities.get(name, "")] == []
+
+
+def test_the_settings_that_are_listed_are_there(origin: Origin) -> None:
+    with origin.connect() as connection:
+        rows = connection.execute("select name from pg_settings where context in ('user', 'superuser')").fetchall()
+    assert set(SETTINGS) <= {name for (name,) in rows}
 
 
 @pytest.mark.parametrize(

@@ -260,6 +260,13 @@ async def test_the_first_read_of_a_held_transaction(side: PoolSide, origin: Orig
     for begin in (b"begin", b"start transaction read only", b"begin isolation level read committed"):
         verdict, is_kept = await asked_in(client, Begin(statements=[begin]), READ)
         assert (verdict.why, is_kept) == ("", True), begin
+    for shape in (b"ISOLATION LEVEL READ COMMITTED", b"ISOLATION LEVEL READ COMMITTED, READ ONLY", b"READ ONLY"):
+        opening = [b"BEGIN", b"SET TRANSACTION " + shape]
+        verdict, is_kept = await asked_in(client, Begin(statements=opening), READ)
+        assert (verdict.why, is_kept) == ("", True), shape
+    opening = [b"BEGIN", b"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"]
+    verdict, is_kept = await asked_in(client, Begin(statements=opening), READ)
+    assert (verdict.why, is_kept) == ("transaction", False)
     for begin in (b"begin isolation level repeatable read", b"begin transaction isolation level serializable"):
         verdict, is_kept = await asked_in(client, Begin(statements=[begin]), READ)
         assert (verdict.why, verdict.only_now, is_kept) == ("transaction", True, False), begin

@@ -75,7 +75,7 @@ async def test_what_cannot_be_read_again_is_forgotten_in_the_end(side: PoolSide,
 async def test_what_makes_no_sense_is_not_known(
     side: PoolSide, origin: Origin, shop: Oids, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regional.cache.known.REACH_QUERY", "select 1")
+    monkeypatch.setattr("regional.cache.known.REACH_SNAPSHOT", "select 1")
     side.serve(origin)
     await side.known()
     assert side.tenant.knowledge.cache.reach is None
@@ -114,3 +114,72 @@ async def test_edges_are_told_what_the_origin_gives_a_transaction(side: PoolSide
     await known(side)
     side.put(configuration_for(origin, version=2))
     await until(lambda: sum(frame.HasField("configuration") for frame in edge.heard) == number + 1)
+
+
+@beside
+async def test_what_is_read_again_and_says_the_same_is_not_built_again(
+    side: PoolSide, origin: Origin, shop: Oids, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.serve(origin)
+    await side.known()
+    knowledge, cache = side.tenant.knowledge, side.tenant.knowledge.cache
+    reach, catalog = cache.reach, knowledge.judge.catalog
+    made: list[int] = []
+    monkeypatch.setattr("regional.cache.known.in_turns", lambda work: made.append(1))
+    side.tick(40)
+    await until(lambda: not knowledge._is_loading)
+    await side.quiet()
+    knowledge.others_ddl_seen()  # of nothing that is in it
+    assert (cache.reach, knowledge.judge.catalog) == (None, None)
+    await known(side)
+    assert (cache.reach, knowledge.judge.catalog) == (reach, catalog)
+    assert not made
+
+
+# --- settings of the server that clients do not hear of ---
+
+
+@beside
+async def test_a_changed_setting_of_the_server_drops_all_answers(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    cache = side.tenant.knowledge.cache
+    generation, connections = cache.generation, set(side.tenant.pool.all())
+    try:
+        edge.heard.clear()
+        for name, value, number in (("log_autovacuum_min_duration", "7777ms", 0), ("bytea_output", "escape", 1)):
+            with origin.connect() as connection:
+                connection.execute(f"alter system set {name} = '{value}'".encode())
+                connection.execute("select pg_reload_conf()")
+                while connection.execute(f"show {name}".encode()).fetchone() != (value,):
+                    pass
+            await known(side)
+            assert cache.generation == generation + number, name
+        await until(lambda: any(frame.invalidate.meaning for frame in edge.heard))
+        assert connections & set(side.tenant.pool.all()), "they have it already"
+    finally:
+        with origin.connect() as connection:
+            connection.execute("alter system reset bytea_output")
+            connection.execute("alter system reset log_autovacuum_min_duration")
+            connection.execute("select pg_reload_conf()")
+
+
+@pytest.mark.parametrize("what", ["role by_scram", "database app"])
+@beside
+async def test_a_setting_for_new_sessions_ends_the_older_ones(
+    side: PoolSide, origin: Origin, shop: Oids, what: str
+) -> None:
+    edge = side.serve(origin)
+    await side.known()
+    connections = set(side.tenant.pool.all())
+    try:
+        with origin.connect() as connection:
+            connection.execute(f"alter {what} set bytea_output = 'escape'".encode())
+        edge.heard.clear()
+        await known(side)
+        await until(lambda: any(frame.invalidate.meaning for frame in edge.heard))
+        assert not connections & set(side.tenant.pool.all())
+        assert (await edge.client().ask(query(b"show bytea_output"))).value == b"escape"
+    finally:
+        with origin.connect() as connection:
+            connection.execute(f"alter {what} reset all".encode())

@@ -58,6 +58,23 @@ def test_an_address_in_common_is_enough() -> None:
     assert have_one_database(one, other)
 
 
+def test_what_is_looked_up_is_what_two_say_of_each_other() -> None:
+    members = [
+        tenant(host, database, known)
+        for host in ("a", "b", "c")
+        for database in ("app", "another")
+        for known in ("", "1", "2")
+    ]
+    neighbours = Neighbours(lambda: members)
+    for one in members:
+        assert list(neighbours.of(one)) == [other for other in members if have_one_database(one, other)]
+    late = tenant("a", known="1")
+    members.append(late)
+    assert late not in neighbours.of(members[0])
+    neighbours.changed()
+    assert neighbours.of(members[0])[-1] is late
+
+
 def test_only_those_that_cache_and_are_there_hear_of_it() -> None:
     off = Caching(disabled=True)
     members = [tenant("a"), tenant("a", caching=off), tenant("a"), tenant("b", "another")]

@@ -1,6 +1,9 @@
 """What is written is told to edges before its writer hears that it is done (rules 21), against a real PostgreSQL."""
 
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import psycopg
@@ -9,11 +12,13 @@ import trio
 
 from protos.link.link_pb2 import Invalidate, Reason
 from protos.pg.messages import bind, copy_data, copy_done, execute, flush, parse, query, sync
+from regional.cache import publishing
 from regional.configuration import Caching, OriginSecret
 from regional.knowledge import CATALOG_AGE_S
 from tests.regional.cache.conftest import Oids
 from tests.support.beside import NAME, Client, Edge, PoolSide, active, beside, configuration_for, turns, until
 from tests.support.cluster import PASSWORD, Origin
+from tests.support.pooler import open_pooler
 
 OFF = Caching(disabled=True)
 
@@ -345,6 +350,38 @@ async def test_a_connection_lost_with_a_write_counts_as_committed(side: PoolSide
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name = 'Onetrip' and query like '%pg_sleep(73)%'"
+        )
+    await until(lambda: not side.tenant.publishing.in_doubt)
+    await until(lambda: told(edge).count(str(shop["orders"])) == 2)
+
+
+@pytest.fixture
+def pooler(origin: Origin) -> Iterator[int]:
+    """The port of a PgBouncer in front of the origin."""
+    with tempfile.TemporaryDirectory(prefix="onetrip-") as directory, open_pooler(origin, Path(directory)) as port:
+        yield port
+
+
+@beside
+async def test_behind_another_pooler_a_lost_connection_is_in_doubt_until_what_ran_then_is_over(
+    side: PoolSide, origin: Origin, shop: Oids, pooler: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose backends have other numbers than those that it gives to its clients."""
+    monkeypatch.setattr(publishing, "LOOK_AGAIN_S", 0.02)
+    edge, client = await ready(side, origin, port=pooler)
+    client.send(query(b"insert into shop.orders select 3 from pg_sleep(76)"))
+    await active(origin, "pg_sleep(76)")
+    (leased,) = side.tenant.pool.leased
+    leased.lost("the network broke")
+    await until(lambda: told(edge))
+    assert told(edge)[0] == str(shop["orders"])
+    looks = side.tenant.pool.total_leases
+    await until(lambda: side.tenant.pool.total_leases >= looks + 5)
+    assert side.tenant.publishing.in_doubt == frozenset({shop["orders"]}), "it is at work still"
+    await side.edge().client().ask(query(b"select 1"))
+    with origin.connect() as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where query like 'insert%pg_sleep(76)%'"
         )
     await until(lambda: not side.tenant.publishing.in_doubt)
     await until(lambda: told(edge).count(str(shop["orders"])) == 2)

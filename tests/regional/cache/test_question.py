@@ -20,6 +20,12 @@ from tests.support.cluster import Origin
         (b"begin isolation level READ COMMITTED, read write", "read committed"),
         (b"begin isolation level repeatable read", "repeatable read"),
         (b"begin transaction deferrable, isolation level serializable", "serializable"),
+        (b"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "read committed"),
+        (b"SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", "read committed"),
+        (b"set transaction read only, isolation level serializable", "serializable"),
+        (b"SET TRANSACTION READ ONLY", ""),
+        (b"set session characteristics as transaction isolation level read committed", None),
+        (b"set transaction snapshot '1'", None),
         (b"set local work_mem = '1MB'", None),
         (b"savepoint a", None),
         (b"begin; select 1", None),
@@ -27,7 +33,7 @@ from tests.support.cluster import Origin
         (b"", None),
     ],
 )
-def test_the_isolation_of_a_begin(sql: bytes, level: str | None) -> None:
+def test_the_isolation_that_a_transaction_is_opened_with(sql: bytes, level: str | None) -> None:
     assert isolation_of(sql) == level
 
 
