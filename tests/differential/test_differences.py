@@ -13,7 +13,7 @@ from protos.pg.messages import (
     ready_for_query,
     row_description,
 )
-from tests.differential.differences import SEQUENCES, TEMPORARY, Excused, UnexcusedError, compare, normalised
+from tests.differential.differences import NAMES, SEQUENCES, TEMPORARY, Excused, UnexcusedError, compare, normalised
 from tests.differential.player import Answer, Played
 from tests.differential.script import Chunk, chunk, query
 
@@ -98,6 +98,14 @@ def test_a_row_excuses_what_it_is_about_and_counts_it() -> None:
     assert excused.messages[SEQUENCES] == 5
     differs(played(refused, READY), played(*ANSWER))
     differs(played(*ANSWER, asked=asked), played(refused, READY, asked=asked))
+
+
+def test_a_row_that_a_mode_lacks_excuses_nothing() -> None:
+    asked = chunk(query("select lastval()"), topic=SEQUENCES)
+    refused = error_response({"S": "ERROR", "C": "55000", "M": "lastval is not yet defined in this session"})
+    excused = Excused(allowed=frozenset(NAMES) - {SEQUENCES})
+    with pytest.raises(UnexcusedError):
+        compare(played(refused, READY, asked=asked), played(*ANSWER, asked=asked), excused)
 
 
 def test_a_row_excuses_no_other_error() -> None:
