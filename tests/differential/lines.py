@@ -11,6 +11,7 @@ import attrs
 from tests.differential.differences import (
     APPLICATION_NAME,
     BEGUN,
+    CACHED_READS,
     CUSTOM,
     FAILED,
     FORGOTTEN,
@@ -314,6 +315,7 @@ SHOWN: Final = (
         (
             Neighbour("select pg_catalog.set_config('onetrip.word', 'theirs', false)"),
             chunk(query("select current_setting('onetrip.word', true)")),
+            chunk(query("select setseed(0.5)")),  # closes the connection that it had, if that was another
         ),
         name=CUSTOM,
     ),
@@ -350,6 +352,24 @@ SHOWN: Final = (
         PARAMETERS[1],
         (chunk(parse("", "begin"), bind("", ""), execute(), sync()), chunk(execute("", 1), sync())),
         name=PORTAL_OF_BEGIN,
+    ),
+    *(
+        Conversation(
+            PARAMETERS[1],
+            (
+                *[chunk(query("select count(*) from items"))] * 2,
+                chunk(query("begin")),
+                chunk(query("select count(*) from items")),
+                chunk(query(sql)),
+                chunk(query("rollback")),
+            ),
+            name=CACHED_READS,
+        )
+        for sql in (
+            "start transaction isolation level repeatable read",
+            "set transaction isolation level serializable",
+            "begin isolation level serializable",
+        )
     ),
     Conversation(
         PARAMETERS[1],

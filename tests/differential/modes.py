@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from tests.differential.differences import (
+    CACHED_READS,
     FORGOTTEN,
     NAMES,
     PORTAL_OF_BEGIN,
@@ -35,7 +36,7 @@ class Mode:
     name: str
     options: Sequence[str] = ()
     """Of `onetrip config create`."""
-    lacks: frozenset[str] = frozenset({FORGOTTEN})
+    lacks: frozenset[str] = frozenset({FORGOTTEN, CACHED_READS})
     """Rows that do not occur."""
     forgets: bool = False
     """Whether what a session sets ends with its transaction."""
@@ -53,13 +54,13 @@ class Mode:
 
 
 TRACK: Final = Mode("track", is_shown=True)
-PLAIN: Final = Mode("plain", (*_NOT_EARLY, "--no-caching"), lacks=frozenset({FORGOTTEN}) | TRICKS)
-RESET: Final = Mode("reset", ("--session-state", "reset"), lacks=frozenset(), forgets=True)
-PIN: Final = Mode("pin", ("--session-state", "pin"), lacks=frozenset({FORGOTTEN}) | OF_SHARING, pins=True)
+PLAIN: Final = Mode("plain", (*_NOT_EARLY, "--no-caching"), lacks=TRACK.lacks | TRICKS)
+RESET: Final = Mode("reset", ("--session-state", "reset"), lacks=frozenset({CACHED_READS}), forgets=True)
+PIN: Final = Mode("pin", ("--session-state", "pin"), lacks=TRACK.lacks | OF_SHARING, pins=True)
 PLAIN_PIN: Final = Mode(
     "plain-pin", (*PIN.options, *PLAIN.options), lacks=PLAIN.lacks | PIN.lacks, pins=True, is_shown=True
 )
 # Nothing is renewed behind a conversation's back, for the database is made fresh past Onetrip.
-CACHED: Final = Mode("cached", ("--cache-in-transactions", "--swr", "0"), reads=5)
+CACHED: Final = Mode("cached", ("--cache-in-transactions", "--swr", "0"), lacks=frozenset({FORGOTTEN}), reads=5)
 
 MODES: Final = {mode.name: mode for mode in (TRACK, PLAIN, RESET, PIN, PLAIN_PIN, CACHED)}
