@@ -34,6 +34,7 @@ class DifferentialOptions:
 
     conversations: int = 20_000
     seed: int = 0
+    mode: str = "track"
     json_file: str | None = None
 
 
@@ -41,13 +42,14 @@ def run(options: DifferentialOptions) -> None:
     """Play, print the table, and end with status 1 if something differed that may not."""
     begun = time.monotonic()
     failures: list[Failure] = []
-    with _open_stage() as stage:
+    with _open_stage(options.mode) as stage:
         excused = stage.excused
         try:
             _converse(stage, options, failures)
         finally:  # also where a signal ends it early
             seconds = time.monotonic() - begun
             print(tabulate(excused, seconds).text(), flush=True)
+            say(f"{stage.hits()} reads were answered from the cache")
     figures = {
         "benchmark": "differential",
         "options": attrs.asdict(options),
@@ -63,10 +65,12 @@ def run(options: DifferentialOptions) -> None:
 
 
 @contextmanager
-def _open_stage() -> "Iterator[Stage]":
+def _open_stage(mode: str) -> "Iterator[Stage]":
     """A PostgreSQL and a house of nodes of our own."""
     try:
+        from tests.differential.modes import MODES
         from tests.differential.stage import open_stage
+        from tests.differential.world import open_world
         from tests.support.cluster import open_origin
         from tests.support.onetrip import open_house
     except ModuleNotFoundError as error:
@@ -80,7 +84,8 @@ def _open_stage() -> "Iterator[Stage]":
         with (
             open_origin(directory / "origin") as origin,
             open_house(directory) as house,
-            open_stage(house, origin) as stage,
+            open_world(origin) as world,
+            open_stage(house, world, MODES[mode]) as stage,
         ):
             yield stage
 

@@ -12,9 +12,10 @@ from typing import Final
 
 from edge.meaning import Script, Statement
 from edge.registry import Registry
-from protos.link.link_pb2 import Choice, Failed, Frame, Worded
+from edge.seen import Alternative, Seen
+from protos.link.link_pb2 import Choice, Failed, Frame, Option, Worded
 from protos.pg.messages import parse
-from protos.pg.names import GONE, PREFIX, USED
+from protos.pg.names import GONE, PREFIX, TOKEN, USED
 from protos.pg.sql_statements import Kind
 
 # In flight at once. An error of a message beyond shows the shared name.
@@ -63,16 +64,33 @@ class Asides:
         if len(self.uses) < MAX_USES:
             self.uses.append((self._registry.asked, self._registry.place, name))
 
-    def choose(self, name: bytes, number: int | None = None, *, is_run: bool = True) -> Choice:
+    def choose(
+        self,
+        name: bytes,
+        number: int | None = None,
+        *,
+        is_run: bool = True,
+        follows: bool = True,
+        seen: Seen | None = None,
+    ) -> Choice:
         """Say beside the message what a name stands for in each case; nothing, for a command about all names.
 
         is_run: else it counts only whether the name stands for anything, which must not fail for what that is.
+        follows: and if it runs a command, what that names is wanted in front of it.
+        seen: what it stood for when the statement was parsed that is to be described.
         """
-        if is_run:
+        if is_run and follows:
             self._make_nested(self._within(name))
         if number is None:
             self._choices = number = self._choices + 1
-        return self._say(Choice(id=number, name=name), is_run=is_run)
+        return self._say(Choice(id=number, name=name), is_run=is_run, seen=seen)
+
+    def told_of(self, script: Script, use: bytes, seen: Seen | None = None) -> bytes:
+        """What stands for a statement that is a command: what it names is wanted beside it, then it goes by `use`."""
+        command, _ = script
+        choice = self.choose(command.name, is_run=command.kind is Kind.EXECUTE, seen=seen)
+        choice.plain, choice.use = True, use
+        return token_of(choice)
 
     def make(self, script: Script) -> None:
         """The message that goes out is a Parse of this command: what it names must be there."""
@@ -104,18 +122,24 @@ class Asides:
                 found[command.name] = found.pop(command.name, False) or runs
         return list(reversed(found.items()))
 
-    def _say(self, choice: Choice, *, is_run: bool) -> Choice:
+    def _say(self, choice: Choice, *, is_run: bool, seen: Seen | None = None) -> Choice:
         name = choice.name
         is_about_all = not (name or choice.id)
-        for sync_point, place, statement in [(0, 0, None)] if is_about_all else self._registry.alternatives(name):
-            option = choice.options.add(sync_point=sync_point, place=place)
-            if statement is not None:
-                statement = statement if is_run else self._registry.meaning_of(_EMPTY)  # noqa: PLW2901
-                self.need(statement)
-                option.statement, option.sql = statement.name, statement.is_sql
+        for one in [(0, 0, None)] if is_about_all else self._registry.alternatives(name):
+            choice.options.append(self._option(one, is_run=is_run))
+        for one in () if seen is None else seen.alternatives:
+            choice.found.append(self._option(one, is_run=True))
         frame = Frame(choice=choice)
         self._frames.append(frame)
         return frame.choice
+
+    def _option(self, alternative: Alternative, *, is_run: bool) -> Option:
+        sync_point, place, statement = alternative
+        if statement is None:
+            return Option(sync_point=sync_point, place=place)
+        statement = statement if is_run else self._registry.meaning_of(_EMPTY)
+        self.need(statement)
+        return Option(sync_point=sync_point, place=place, statement=statement.name, sql=statement.is_sql)
 
     def confirm(self) -> None:
         """The edge knows of a failure."""
@@ -147,3 +171,8 @@ class Asides:
         self._needed = []
         self._frames = []
         self.uses.clear()
+
+
+def token_of(choice: Choice) -> bytes:
+    """What stands for a statement that is chosen beside the database."""
+    return TOKEN + b"%d" % choice.id

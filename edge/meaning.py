@@ -10,7 +10,7 @@ A statement of SQL's PREPARE is kept as its text. It goes by a shared name too, 
 
 import re
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 import attrs
@@ -21,6 +21,9 @@ from protos.pg.messages import parse
 from protos.pg.names import PREFIX, with_name
 from protos.pg.sql_statements import FIRST_BYTES, Command, command_of
 from protos.pg.tags import Frontend
+
+if TYPE_CHECKING:
+    from edge.seen import Seen
 
 # A word in what may be a string constant: behind a quote or a dollar, whatever ends there. An escape may hide one.
 _DATE_WORD: Final = re.compile(rb"['$][^']*(?:now|today|tomorrow|yesterday)|(?:\be|u&)'[^']*\\", re.IGNORECASE)
@@ -46,6 +49,13 @@ class Statement:
     """Whether it is worth looking whether its answer is remembered."""
     may_be_read: bool = False
     """Likewise whether it is kept."""
+    seen: "Seen | None" = None
+    """What it found when it was parsed, if it is an EXECUTE."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """What keeping it costs."""
+        return len(self.parse) + (0 if self.seen is None else self.seen.kept_bytes)
 
 
 _interned: WeakValueDictionary[bytes, Statement] = WeakValueDictionary()

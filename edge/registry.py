@@ -10,22 +10,22 @@ A Parse of the unnamed statement that fails drops the one before it; one that is
 import os
 from typing import Final
 
+import attrs
+
 from edge.in_flight import Change, InFlight
 from edge.meaning import Script, Statement, sql_statement_of, statement_of
+from edge.seen import Alternative, Seen
 from protos.errors import StatementMemoryError
 from protos.pg.description import NAME_BYTES
 from protos.pg.sql_statements import Command, Kind
 
 SALT_BYTES: Final = 16
 
-Alternative = tuple[int, int, Statement | None]
-"""The place of the message that made it so, and what the name stands for then."""
-
 
 class Registry:
     """Of one session."""
 
-    __slots__ = ("_bytes", "_named", "_salt", "asked", "in_flight", "place", "scope", "settled", "unnamed")
+    __slots__ = ("_bytes", "_named", "_salt", "_unsure", "asked", "in_flight", "place", "scope", "settled", "unnamed")
 
     def __init__(self, scope: bytes) -> None:
         self.scope = scope
@@ -34,7 +34,8 @@ class Registry:
         self._named: dict[bytes, Statement] = {}
         self._bytes = 0
         self.in_flight = InFlight()
-        self.unnamed: bytes | None = None
+        self._unsure: list[Seen] = []  # what hangs on outcomes that are not known yet
+        self.unnamed: Statement | bytes | None = None
         self.asked = 0
         """Sync points sent on this channel."""
         self.settled = 0
@@ -98,7 +99,8 @@ class Registry:
         return meaning if meaning.scope == self.scope else self._renewed(meaning)
 
     def _renewed(self, statement: Statement) -> Statement:
-        return statement_of(statement.parse, self.scope, self.salt, is_sql=statement.is_sql)
+        renewed = statement_of(statement.parse, self.scope, self.salt, is_sql=statement.is_sql)
+        return renewed if statement.seen is None else attrs.evolve(renewed, seen=statement.seen)
 
     @property
     def salt(self) -> bytes:
@@ -109,7 +111,21 @@ class Registry:
 
     def meaning_of(self, message: bytes) -> Statement:
         """What a Parse message of the session's means."""
-        return statement_of(message, self.scope, self.salt)
+        statement = statement_of(message, self.scope, self.salt)
+        return statement if statement.script is None else self._looking(statement)
+
+    def _looking(self, statement: Statement) -> Statement:
+        """An EXECUTE that is parsed finds what the name in it stands for. Without room that is not kept."""
+        assert statement.script is not None
+        command = statement.script[0]
+        if command.kind is not Kind.EXECUTE:
+            return statement
+        seen = Seen(self.alternatives(command.name))
+        if self._bytes + len(statement.parse) + seen.kept_bytes > StatementMemoryError.BOUND:
+            return statement
+        if not seen.is_sure:
+            self._unsure.append(seen)
+        return attrs.evolve(statement, seen=seen)
 
     # --- changes ---
 
@@ -119,7 +135,7 @@ class Registry:
 
     def made(self, name: bytes, message: bytes) -> Statement:
         """A Parse of this name goes out."""
-        statement = statement_of(message, self.scope, self.salt)
+        statement = self.meaning_of(message)
         self._change(name, statement)
         return statement
 
@@ -127,10 +143,10 @@ class Registry:
         """A PREPARE of this name goes out."""
         self._change(name, sql_statement_of(sql, self.scope, self.salt))
 
-    def made_unnamed(self, message: bytes | None) -> None:
+    def made_unnamed(self, meaning: Statement | bytes | None) -> None:
         """A Parse or Close of the unnamed statement goes out."""
         self.in_flight.note(Change(self.asked, self.place, b"", self.unnamed))
-        self.unnamed = message
+        self.unnamed = meaning
 
     def drop_unnamed(self) -> None:
         """A Query goes out, which drops the unnamed statement."""
@@ -150,7 +166,7 @@ class Registry:
 
     def _change(self, name: bytes, after: Statement | None) -> None:
         before = self._named.get(name)
-        if after is not None and self._bytes + len(after.parse) > StatementMemoryError.BOUND:
+        if after is not None and self._bytes + after.kept_bytes > StatementMemoryError.BOUND:
             raise StatementMemoryError.over_bound()
         self.in_flight.note(Change(self.asked, self.place, name, before))
         self._set(name, after)
@@ -158,10 +174,10 @@ class Registry:
     def _set(self, name: bytes, meaning: Statement | None) -> None:
         old = self._named.pop(name, None)
         if old is not None:
-            self._bytes -= len(old.parse)
+            self._bytes -= old.kept_bytes
         if meaning is not None:
             self._named[name] = meaning
-            self._bytes += len(meaning.parse)
+            self._bytes += meaning.kept_bytes
 
     # --- outcomes ---
 
@@ -180,9 +196,18 @@ class Registry:
         self.settled += settled
         if self.in_flight.names:
             self.in_flight.settle(self.settled)
+        if self._unsure:
+            self._settle_seen(self.settled)
+
+    def _settle_seen(self, total: int) -> None:
+        for seen in self._unsure:
+            seen.settle(total)
+        self._unsure = [seen for seen in self._unsure if not seen.is_sure]
 
     def take_back(self, sync_point: int, end: int, place: int) -> None:
         """Of the messages between these sync points, those from the place on have not happened."""
+        for seen in self._unsure:
+            seen.take_back(sync_point, end, place)
         for change, later in self.in_flight.take_back(sync_point, end, place):
             failed_itself = (change.sync_point, change.place) == (sync_point, place)
             if change.name is None:
@@ -197,7 +222,6 @@ class Registry:
         if later is not None:
             later.replace_before(name, before)
         elif not name:
-            assert not isinstance(before, Statement)
             self.unnamed = before
         elif not isinstance(before, bytes):
             self._set(name, before)
@@ -205,6 +229,7 @@ class Registry:
     def channel_lost(self) -> None:
         """Places are counted anew; nothing is on its way."""
         self.in_flight = InFlight()
+        self._settle_seen(self.asked)
         self.asked = self.settled = self.place = 0
 
     def refused(self) -> None:

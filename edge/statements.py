@@ -29,14 +29,15 @@ is streamed; it is good until its lease ends.
 from collections.abc import Iterable
 from typing import Final
 
-from edge.asides import Asides
+from edge.asides import Asides, token_of
 from edge.meaning import Script, Statement, end_of, renamed, script_of
 from edge.registry import Registry
-from protos.link.link_pb2 import Choice, Failed
+from edge.seen import Seen
+from protos.link.link_pb2 import Failed
 from protos.pg.description import qualified
 from protos.pg.framer import Piece
 from protos.pg.messages import bind
-from protos.pg.names import FULL, GONE, MISSING, PREFIX, TOKEN, USED, cut
+from protos.pg.names import FULL, GONE, MISSING, PREFIX, USED, cut
 from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
 
@@ -182,7 +183,7 @@ class Statements:
         use = _hidden(name)
         if is_doubtful:
             choice = self.asides.choose(name, is_run=False)
-            choice.use, use = use, _token(choice)
+            choice.use, use = use, token_of(choice)
             registry.gone(name)
         self._streamed.add(name)
         return renamed(message, 5, use)
@@ -196,7 +197,7 @@ class Statements:
             choice = self.asides.choose(name, is_run=False)
             choice.use = registry.made(name, message).name
             self.asides.use(message[5:end])
-            return renamed(message, 5, _token(choice))
+            return renamed(message, 5, token_of(choice))
         if name in registry:
             self.asides.use(message[5:end])
             return renamed(message, 5, USED)
@@ -209,12 +210,14 @@ class Statements:
     def _unnamed(self, message: bytes, start: int, *, whole: bool) -> bytes:
         if self._told:
             self._told.pop(b"", None)
-        self.registry.made_unnamed(message if whole else None)
+        registry = self.registry
         self._unnamed_is_fresh = True
         self._fresh_script = None
         if not whole or len(message) == start or message[start] not in FIRST_BYTES:
+            registry.made_unnamed(message if whole else None)
             return message
         self._fresh_script = script_of(message, start)
+        registry.made_unnamed(message if self._fresh_script is None else registry.meaning_of(message))
         return self._of_script(message, 5, b"", self._fresh_script)[0]
 
     def bind(self, message: bytes) -> bytes:
@@ -273,17 +276,20 @@ class Statements:
         statement = registry.present(name)
         if registry.is_in_doubt(name):
             self.asides.use(message[start : end_of(message, start)])
-            sent = renamed(message, start, _token(self.asides.choose(name)))
+            sent = renamed(message, start, token_of(self.asides.choose(name, follows=not asks)))
             return sent, None if statement is None else statement.script
         if statement is None:
             return renamed(message, start, self._missing(name, message[start : end_of(message, start)])), None
         if statement.is_sql:
-            return renamed(message, start, _token(self.asides.choose(name))), None
-        self.asides.need(statement)
+            return renamed(message, start, token_of(self.asides.choose(name))), None
         self.asides.use(message[start : end_of(message, start)])
+        seen = statement.seen if asks else None
+        if seen is not None:
+            statement = seen.as_described(statement)
+        self.asides.need(statement)
         digest = None if asks else self._told.get(name)
         shared = statement.name if digest is None else qualified(statement.name, digest)
-        return self._of_script(message, start, shared, statement.script)
+        return self._of_script(message, start, shared, statement.script, seen)
 
     def _missing(self, name: bytes, full: bytes) -> bytes:
         """By which name a statement goes that we do not have. PostgreSQL's error shows the full one.
@@ -295,13 +301,13 @@ class Statements:
         self.asides.use(full)
         return GONE
 
-    def _of_script(self, message: bytes, start: int, use: bytes, script: Script | None) -> tuple[bytes, Script | None]:
+    def _of_script(
+        self, message: bytes, start: int, use: bytes, script: Script | None, seen: Seen | None = None
+    ) -> tuple[bytes, Script | None]:
         """A message about a statement that may be a command; what that names must be there under the client's name."""
         if script is None or script[0].kind is Kind.FORGET_ALL:
             return (renamed(message, start, use) if use else message), script
-        choice = self.asides.choose(script[0].name, is_run=script[0].kind is Kind.EXECUTE)
-        choice.plain, choice.use = True, use
-        return renamed(message, start, _token(choice)), script
+        return renamed(message, start, self.asides.told_of(script, use, seen)), script
 
     def _run(self, command: Command, sql: bytes) -> None:
         """A command goes out; it is taken for done."""
@@ -322,8 +328,3 @@ class Statements:
 def _hidden(name: bytes) -> bytes:
     """The client's own name, but one that begins like ours changed so that it cannot hit ours."""
     return b"?" + name[1:] if name.startswith(PREFIX) else name
-
-
-def _token(choice: Choice) -> bytes:
-    """What stands for a statement that is chosen beside the database."""
-    return TOKEN + b"%d" % choice.id

@@ -14,7 +14,7 @@ What has not happened is remembered until the edge has confirmed that it knows.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from protos.errors import RemoteProtocolError
@@ -119,14 +119,20 @@ class Choices:
             if chain is None:
                 ready.append(piece)
                 continue
-            waits = any(len(one.options) > 1 and one.options[0].sync_point >= self.settled for one in chain)
+            waits = any(self._waits(one.options) or self._waits(one.found) for one in chain)
             if waits and (ready or not takes_none):
                 return ready, pieces[index:]
             self._count -= len(chain)
             *ahead, choice = chain
-            ready += (self._made(one, texts, ends=not choice.id) for one in ahead)
+            for one in ahead:
+                option = self._outcome(one.options, one.name)
+                ready += [_made(one.name, option, texts, ends=not choice.id)]
             ready += self._chosen(choice, piece, texts)
         return ready, []
+
+    def _waits(self, options: Sequence[Option]) -> bool:
+        """Whether it is not known yet which of them counts."""
+        return len(options) > 1 and options[0].sync_point >= self.settled
 
     def _about(self, piece: Piece) -> Chain | None:
         if piece.tag in _NAMING:
@@ -141,37 +147,38 @@ class Choices:
         return None
 
     def _chosen(self, choice: Choice, piece: Piece, texts: Mapping[bytes, bytes]) -> list[Piece]:
+        option = self._outcome(choice.options, choice.name)
         if not choice.id:
             self._commands.popleft()
             self.has_commands = True
-            return [self._made(choice, texts, ends=True), piece]
+            return [_made(choice.name, option, texts, ends=True), piece]
         del self._by_id[choice.id]
         if choice.plain:
-            return [self._made(choice, texts, ends=False), renamed_statement(piece, choice.use)]
-        option = self._outcome(choice)
+            return self._beside(choice, option, texts, renamed_statement(piece, choice.use))
         if piece.tag == Frontend.PARSE:
             return [renamed_statement(piece, USED if option.statement else choice.use)]
         if not option.statement:
             return [renamed_statement(piece, GONE if choice.name else MISSING)]
         if option.sql:
-            made = plain_piece(choice.name, texts.get(option.statement), is_sql=True, ends=False, is_bound=True)
-            return [made, renamed_statement(piece, choice.name)]
+            return [_made(choice.name, option, texts, is_bound=True), renamed_statement(piece, choice.name)]
         return [renamed_statement(piece, option.statement)]
 
-    def _made(self, choice: Choice, texts: Mapping[bytes, bytes], *, ends: bool) -> Piece:
-        """What has a statement made under the client's name. ends: a Query comes next."""
-        option = self._outcome(choice)
-        text = texts.get(option.statement) if option.statement else None
-        return plain_piece(choice.name, text, is_sql=option.sql, ends=ends)
+    def _beside(self, choice: Choice, now: Option, texts: Mapping[bytes, bytes], message: Piece) -> list[Piece]:
+        """A message, with what the name stands for; where another was found, with that, and then what it stands for."""
+        made = _made(choice.name, now, texts)
+        found = self._outcome(choice.found, choice.name) if choice.found else now
+        if (found.statement, found.sql) == (now.statement, now.sql):
+            return [made, message]
+        return [_made(choice.name, found, texts), message, made]
 
-    def _outcome(self, choice: Choice) -> Option:
+    def _outcome(self, options: Sequence[Option], name: bytes) -> Option:
         """The first option whose message has happened."""
-        *possible, certain = choice.options
+        *possible, certain = options
         for option in possible:
             failed = self._failure_of(option)
             if failed is None:
                 return option
-            if not choice.name and (failed.sync_point, failed.place) == (option.sync_point, option.place):
+            if not name and (failed.sync_point, failed.place) == (option.sync_point, option.place):
                 return Option()  # a Parse of the unnamed statement that fails has dropped the one before
         return certain
 
@@ -182,3 +189,11 @@ class Choices:
             ):
                 return failed
         return None
+
+
+def _made(
+    name: bytes, option: Option, texts: Mapping[bytes, bytes], *, ends: bool = False, is_bound: bool = False
+) -> Piece:
+    """The piece that has a statement made under the client's name."""
+    text = texts.get(option.statement) if option.statement else None
+    return plain_piece(name, text, is_sql=option.sql, ends=ends, is_bound=is_bound)

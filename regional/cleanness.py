@@ -40,10 +40,10 @@ _DDL: Final = Residue.DISCARD | Residue.CATALOG
 _KNOWN: Final = {
     "VariableShowStmt": CLEAN,
     "FetchStmt": CLEAN,  # the query was judged when its cursor was declared, in this lease
-    "ClosePortalStmt": CLEAN,
+    "ClosePortalStmt": Residue.RELEASES,
     "LockStmt": CLEAN,
     "NotifyStmt": CLEAN,
-    "UnlistenStmt": CLEAN,
+    "UnlistenStmt": Residue.RELEASES,
     "ConstraintsSetStmt": CLEAN,  # the triggers that it brings forward count for what fired them
     "ListenStmt": Residue.CHANNELS | Residue.LISTENS,
     "DeallocateStmt": Residue.STATEMENTS,
@@ -192,6 +192,8 @@ def _set(proof: Proof, node: Node) -> None:
 def _discard(proof: Proof, node: Node) -> None:
     if node["target"] == "DISCARD_ALL":
         proof.add(DISCARD | Residue.STATEMENTS)
+    elif node["target"] == "DISCARD_TEMP":
+        proof.add(Residue.RELEASES)
 
 
 def _transaction(proof: Proof, node: Node) -> None:

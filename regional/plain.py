@@ -71,13 +71,13 @@ def use(name: bytes, prepared: Prepared, pipeline: Pipeline, out: list[bytes]) -
         prepared.plain[name] = False
 
 
-def names_kept(residue: Residue, sql: bytes, prepared: Prepared) -> Residue:
+def names_kept(residue: Residue, sql: bytes, prepared: Prepared, pipeline: Pipeline) -> Residue:
     """What a text about statements leaves, without the names that the session keeps: those that SQL says plainly."""
     command = command_of(sql)
     if command is None or command.kind is Kind.FORGET_ALL:
         prepared.doubt()
     elif command.kind is Kind.PREPARE:
-        prepared.plain.setdefault(command.name, False)
+        prepared.names(command.name, pipeline)
     return residue if command is None else residue & ~Residue.PREPARES
 
 

@@ -44,7 +44,7 @@ _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 class Prepared:
     """Of one connection."""
 
-    __slots__ = ("_before", "_closing", "_doubtful", "_names", "_private", "_unconfirmed", "copies", "plain")
+    __slots__ = ("_before", "_closing", "_doubtful", "_names", "_naming", "_private", "_unconfirmed", "copies", "plain")
 
     def __init__(self, meaning: Meaning | None = None) -> None:
         self.copies = Copies(meaning or Meaning())
@@ -56,6 +56,7 @@ class Prepared:
         # With the sync points before them; an empty name is a Parse of no shared statement.
         self._unconfirmed: deque[tuple[bytes, int]] = deque()
         self._closing: deque[tuple[bytes, int]] = deque()
+        self._naming: deque[tuple[bytes, int]] = deque()  # names that a PREPARE gives, if it goes well
         self._doubtful: set[bytes] = set()
 
     @property
@@ -161,6 +162,12 @@ class Prepared:
         if not pipeline.is_skipping:
             self.copies.described(name, _group(pipeline))
 
+    def names(self, name: bytes, pipeline: Pipeline) -> None:
+        """A PREPARE of the client's goes out. If it fails, what has the name is none of ours (a function's, say)."""
+        if name not in self.plain:
+            self.plain[name] = False
+            self._naming.append((name, _group(pipeline)))
+
     def confirmed(self) -> None:
         """A ParseComplete came."""
         if self._unconfirmed:
@@ -176,6 +183,8 @@ class Prepared:
                 self.copies.gone(name)
         while self._closing and self._closing[0][1] <= settled:
             self._doubtful.add(self._closing.popleft()[0])
+        while self._naming and self._naming[0][1] <= settled:
+            self.plain.pop(self._naming.popleft()[0], None)
 
     def settled(self, settled: int) -> None:
         """A ReadyForQuery came; what was sent before it is decided."""
@@ -184,6 +193,8 @@ class Prepared:
             self._unconfirmed.popleft()
         while self._closing and self._closing[0][1] < settled:
             self._closing.popleft()
+        while self._naming and self._naming[0][1] < settled:
+            self._naming.popleft()
 
     def reconcile(self, there: Iterable[bytes]) -> list[bytes]:
         """The lease has ended, and the connection has these shared names; those that it is not to keep.
@@ -210,6 +221,7 @@ class Prepared:
         self._names.clear()
         self._unconfirmed.clear()
         self._closing.clear()
+        self._naming.clear()
         self._doubtful.clear()
         self._private.clear()
         self._before.clear()

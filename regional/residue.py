@@ -50,6 +50,8 @@ class Residue(enum.IntFlag):
     """SQL's PREPARE."""
     CHANGES_MEANING = enum.auto()
     """Alone in its text, it says for the session who asks, or where names are looked up."""
+    RELEASES = enum.auto()
+    """Gives back what its session may hold: CLOSE, UNLISTEN, DISCARD TEMP."""
     DISCARD = SETTINGS | LOCKS | CHANNELS | CURSORS | TEMPORARY | SEQUENCES
     UNKNOWN = DISCARD | STATEMENTS | CATALOG
     """A text that was not understood, or not seen whole."""
@@ -105,7 +107,7 @@ _CATALOG: Final = int(Residue.CATALOG)
 _CLOSES: Final = int(Residue.CLOSES)
 _ASKS: Final = int(ASKS)
 _MEANING: Final = int(Residue.SETTINGS | Residue.TEMPORARY | Residue.STATEMENTS | Residue.CATALOG | Residue.CLOSES)
-_NOTHING_LEFT: Final = _CATALOG | _ASKS
+_NOTHING_LEFT: Final = _CATALOG | _ASKS | int(Residue.RELEASES)
 
 # RESET ALL resets neither role nor session authorization. The role comes second: leaving a session authorization ends
 # the role that was taken under it, and RESET ROLE then finds the one that ALTER ROLE ... SET role gave at login.

@@ -25,7 +25,7 @@ from regional.prepared import Prepared, may_set_locally, renamed_statement, stat
 from regional.refusals import Refusals
 from regional.resets import Resets
 from regional.residue import Residue
-from regional.session_state import UNTRACKABLE, notices, refusal
+from regional.session_state import MAY_PIN, notices, refusal
 from regional.telling import Telling
 from regional.verifying import OUTDATED, Claim, Verifying, as_outdated
 
@@ -133,7 +133,7 @@ class Scrutiny:
         self.facts.asked(sql)
         residue = self._tenant.judge(sql, is_utf8=self.is_utf8)
         if residue.statements_lost:
-            residue = plain.names_kept(residue, sql, self.prepared)
+            residue = plain.names_kept(residue, sql, self.prepared, pipeline)
         if may_set_locally(sql):
             self.has_own_settings = True
         if not residue:
@@ -204,7 +204,7 @@ class Scrutiny:
         self.facts.asked(message[start:end])
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self.is_utf8)
         if residue.statements_lost:
-            residue = plain.names_kept(residue, message[start:end], self.prepared)
+            residue = plain.names_kept(residue, message[start:end], self.prepared, pipeline)
         if may_set_locally(message):
             self.has_own_settings = True
         return self._weigh(residue, piece, message, pipeline) if residue else piece
@@ -316,7 +316,7 @@ class Scrutiny:
         residue = self.residue
         if not residue or self._mode == "reset":
             return False
-        return residue.resets_settings or (self._mode == "pin" and bool(residue & UNTRACKABLE))
+        return residue.resets_settings or (self._mode == "pin" and bool(residue & MAY_PIN))
 
     def last_words(self, told: set[Residue]) -> bytes:
         """What the client reads before its ReadyForQuery of what ends here. told: the kinds that it has read of."""

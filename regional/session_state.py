@@ -59,6 +59,8 @@ FROM pg_catalog.pg_prepared_statements WHERE from_sql
 """
 #: What of a residue only its own connection has.
 UNTRACKABLE: Final = Residue.LOCKS | Residue.CHANNELS | Residue.CURSORS | Residue.TEMPORARY | Residue.STATEMENTS
+MAY_PIN: Final = UNTRACKABLE | Residue.RELEASES
+"""What makes it time to look what a session holds."""
 
 _DOTTED: Final = re.compile(rb"[A-Za-z_\x80-\xff][\w$\x80-\xff]*(?:\.[A-Za-z_\x80-\xff][\w$\x80-\xff]*)+")
 _QUOTED: Final = re.compile(rb"'(" + _DOTTED.pattern + rb")'")

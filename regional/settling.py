@@ -67,6 +67,8 @@ def _harvest(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
             tenant.lease_ended(origin)
             return
         holds = pins and bool(harvest.holds)
+        if harvest.held.get("LISTEN"):
+            origin.residue |= Residue.CLOSES  # no UNLISTEN makes it as one that has never listened
         here = harvest.applied_to({}, {}, origin.scrutiny.login)
         has_reset = bool(channel.settings.startup.settings.keys() - here.settings.keys())
         if holds and tenant.is_retired(origin):

@@ -43,7 +43,8 @@ class Telling:
     ) -> Piece | None:
         """What to send for a client's Parse of a shared statement, behind what is put into out; None for nothing.
 
-        answers_early: the edge may answer the next one.
+        answers_early: the edge may answer the next one. Otherwise no Parse is answered but by the origin, so that each
+        of them waits for locks, and fails, as PostgreSQL's does.
         """
         name, prepared = name_in(piece.data, 5), self._prepared
         describes = answers_early and not is_private
@@ -52,7 +53,8 @@ class Telling:
             if known:
                 self.on_described(name, known)
                 describes = False
-        if not prepared.parse(piece.data, pipeline, out, is_private=is_private, describes=describes):
+        must_run = describes or not answers_early
+        if not prepared.parse(piece.data, pipeline, out, is_private=is_private, describes=must_run):
             return None
         if not describes:
             return piece

@@ -225,18 +225,20 @@ class State(_message.Message):
     def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., pinned: bool = ..., given: bool = ...) -> None: ...
 
 class Choice(_message.Message):
-    __slots__ = ("id", "name", "options", "plain", "use")
+    __slots__ = ("id", "name", "options", "plain", "use", "found")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     PLAIN_FIELD_NUMBER: _ClassVar[int]
     USE_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
     id: int
     name: bytes
     options: _containers.RepeatedCompositeFieldContainer[Option]
     plain: bool
     use: bytes
-    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., plain: bool = ..., use: _Optional[bytes] = ...) -> None: ...
+    found: _containers.RepeatedCompositeFieldContainer[Option]
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., plain: bool = ..., use: _Optional[bytes] = ..., found: _Optional[_Iterable[_Union[Option, _Mapping]]] = ...) -> None: ...
 
 class Option(_message.Message):
     __slots__ = ("sync_point", "place", "statement", "sql")

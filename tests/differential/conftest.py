@@ -1,4 +1,4 @@
-"""Prints how many messages each row of the table of differences has excused."""
+"""Prints how many messages each row of the table of differences has excused, in each mode."""
 
 from typing import Final
 
@@ -6,13 +6,11 @@ import pytest
 
 from tests.differential.differences import Excused
 
-EXCUSED: Final = pytest.StashKey[Excused]()
+EXCUSED: Final = pytest.StashKey[dict[str, Excused]]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    excused = config.stash.get(EXCUSED, None)
-    if excused is None:
-        return
-    terminalreporter.section("what differs from PostgreSQL")
-    for line in excused.lines:
-        terminalreporter.line(line)
+    for mode, excused in config.stash.get(EXCUSED, {}).items():
+        terminalreporter.section(f"what differs from PostgreSQL: {mode}")
+        for line in excused.lines:
+            terminalreporter.line(line)

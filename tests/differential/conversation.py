@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tests.differential import lines
+from tests.differential.modes import Mode
 from tests.differential.script import (
     Chunk,
     Conversation,
@@ -52,13 +53,15 @@ MAX_SHAPES: Final = 12
 class Author:
     """Draws what is said."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, mode: Mode) -> None:
         self._random = random
+        self._mode = mode
 
     def conversation(self) -> Conversation:
         """A session from its connect to its end."""
         parameters = self._one(lines.PARAMETERS)
-        shapes = (self._shape, self._shape, self._transaction, self._transaction, self._scene)
+        shapes = [self._shape, self._shape, self._transaction, self._transaction, self._scene]
+        shapes += [self._reads] * self._mode.reads
         steps = [step for _ in range(self._random.randint(MIN_SHAPES, MAX_SHAPES)) for step in self._one(shapes)()]
         if parameters:
             steps = [_without_reset(step) for step in steps]
@@ -84,12 +87,19 @@ class Author:
         return self._statement()
 
     def _statement(self) -> str:
-        return self._one(
+        if self._mode.pins and self._once_in(3):
+            return self._one(lines.HELD)
+        return self._kept(
             self._one((
                 lines.TRANSACTION, lines.READING, lines.READING, lines.WRITING, lines.WRITING, lines.SPEAKING,
                 lines.CURSORS, lines.LOCAL, lines.SESSION, lines.SESSION,
             ))
         )  # fmt: skip
+
+    def _kept(self, several: Sequence[str]) -> str:
+        """One of them that is not refused because it would be forgotten."""
+        statement = self._one(several)
+        return "select 'refused'" if self._mode.forgets and _REFUSED_IN_RESET.match(statement) else statement
 
     # --- groups of messages ---
 
@@ -134,8 +144,13 @@ class Author:
         )
 
     def _command(self) -> tuple[Say, ...]:
-        """SQL about a name, by the extended protocol."""
+        """SQL about a name, by the extended protocol; an EXECUTE also by a statement that is used again."""
         sql = self._one(lines.COMMANDS)
+        if self._once_in(4) and "execute" in sql.lower():
+            name = self._one(("x0", "x1"))
+            made = self._one(((close_statement(name), parse(name, sql)), ()))
+            used = self._one(((), (describe_statement(name),), (bind("", name), describe_portal(""), execute())))
+            return (*made, *used, sync())
         if self._once_in(3):
             return parse("", sql), describe_statement(""), bind("", ""), describe_portal(""), execute()
         return parse("", sql), bind("", ""), execute()
@@ -236,6 +251,35 @@ class Author:
     def _neighbour(self) -> Steps:
         return (self._one(lines.NEIGHBOURS),)
 
+    # --- reads ---
+
+    def _reads(self) -> Steps:
+        """The same read several times, in several forms; perhaps its rows or its settings change meanwhile."""
+        sql, values = self._one(lines.CACHEABLE)
+        steps: list[Chunk | Neighbour] = []
+        for _ in range(self._random.randint(2, 5)):
+            if self._once_in(3):
+                steps.append(chunk(query(self._kept(lines.CHANGING))))
+            if self._once_in(4):
+                steps.append(Neighbour(self._one(lines.WRITES), writes=True))
+            steps += self._read(sql, values)
+        return tuple(steps)
+
+    def _read(self, sql: str, values: tuple[str, ...]) -> Steps:
+        binary = self._once_in(4)
+        run = (bind("", "", *values, binary=binary), execute("", self._one((0, 0, 1))), sync())
+        by_name = (bind("", "r", *values, binary=binary), describe_portal(""), execute(), sync())
+        make = (close_statement("r"), parse("r", sql))
+        forms = [
+            (chunk(parse("", sql), *run),),
+            (chunk(parse("", sql), describe_statement(""), *run),),
+            (chunk(*make, describe_statement("r"), sync()), chunk(*by_name), chunk(*by_name)),
+            (chunk(*make, *by_name),),
+        ]
+        if not values:
+            forms += [(chunk(query(sql)),)] * 3
+        return self._one(forms)
+
     # --- COPY ---
 
     def _rows(self) -> tuple[Say, ...]:
@@ -265,6 +309,7 @@ class Author:
         return (chunk(query(sql)),)
 
 
+_REFUSED_IN_RESET: Final = re.compile(r"(?:set|reset) (?:role|search_path|session authorization)\b")
 _RESET: Final = re.compile(
     r"\breset (?:all|datestyle|timezone|search_path|client_encoding|onetrip.word)\b"
     r"|\bset (?:local )?[a-z_.]+ to default\b|\bset time zone local\b"
@@ -284,6 +329,10 @@ def _said_instead(say: Say) -> Say:
     return query(_RESET.sub("select 'reset'", say.sql)) if say.tag == "Q" and ";" in say.sql else say
 
 
-def conversations() -> SearchStrategy[Conversation]:
-    """Any conversation, drawn by one seed of Hypothesis's."""
-    return st.randoms(use_true_random=True).map(lambda random: Author(random).conversation())
+def conversations(mode: Mode) -> SearchStrategy[Conversation]:
+    """Any conversation, drawn by one seed of Hypothesis's; each mode has others."""
+
+    def drawn(random: Random) -> Conversation:
+        return Author(Random(f"{mode.name}/{random.getrandbits(64)}"), mode).conversation()
+
+    return st.randoms(use_true_random=True).map(drawn)

@@ -11,8 +11,10 @@ import attrs
 from tests.differential.differences import (
     APPLICATION_NAME,
     BEGUN,
+    CACHED_READS,
     CUSTOM,
     FAILED,
+    FORGOTTEN,
     PARSED_ANEW,
     PORTAL_OF_BEGIN,
     PREPARED_HERE,
@@ -21,6 +23,7 @@ from tests.differential.differences import (
     SEQUENCES,
     SQL_PREPARE,
     TEMPORARY,
+    TEMPORARY_SCHEMA,
 )
 from tests.differential.script import (
     Chunk,
@@ -112,6 +115,39 @@ SESSION: Final = (
     "set local timezone to default", "set time zone local", "set local onetrip.word to default",
     "set standard_conforming_strings = off", "set work_mem = '1MB'; show work_mem",
     "set bytea_output = 'escape'",
+)  # fmt: skip
+
+# What a session holds on its connection.
+HELD: Final = (
+    "listen news", "notify news, 'y'", "unlisten news", "create temp table fleeting (a int)", "drop table fleeting",
+    "insert into fleeting values (1)", "select * from fleeting", "create temp view glance as select * from items",
+    "select * from glance", "declare held cursor with hold for select * from generate_series(1, 6)", "close held",
+    "fetch 2 from held", "fetch backward 1 from held", "close all", "select pg_advisory_lock(7)",
+    "select pg_advisory_unlock(7)", "select pg_advisory_unlock_all()", "prepare plan as select 1; select 2",
+    "prepare plan as select 6; execute plan", "execute plan", "deallocate plan", "discard temp", "discard all",
+    "create temp table items (id int, word text, n int)", "drop table if exists pg_temp.items", "begin", "commit",
+    "rollback", "select * from items order by id",
+)  # fmt: skip
+
+# Reads whose answers may be kept, with their parameters; and what changes them, or the settings that they hang on.
+CACHEABLE: Final = (
+    ("select * from items order by id", ()), ("select count(*), sum(n) from items", ()), ("table watched", ()),
+    ("select i.word, p.id from items i left join parts p on p.item = i.id order by 1, 2", ()),
+    ("select id, date '2024-02-01', 1.1::float8 / 3 from items order by id", ()), ("select n / 0 from items", ()),
+    ("select id, word from items where id <= $1::int order by id", ("2",)),
+    ("select n from items where id = $1", ("3",)), ("select id, $1::text from items order by id", ("a word",)),
+)  # fmt: skip
+WRITES: Final = (
+    "insert into items values (4, 'four', 4)", "insert into items values (5, 'five', 5) returning id, word",
+    "update items set n = n + 1 where id = 3", "update items set word = 'other' where id = 1 returning *",
+    "delete from items where id = 3", "delete from items where id > 3", "insert into parts values (1, 1)",
+    "delete from parts", "insert into watched values (1)", "truncate watched", "call spell()",
+    "with gone as (delete from parts returning id) select count(*) from gone", "update items set n = -1 where id = 1",
+    "begin; update items set n = n + 1; rollback", "begin; update items set n = n + 1; commit", "do $$ begin end $$",
+)  # fmt: skip
+CHANGING: Final = (
+    *WRITES, "begin", "begin", "begin read only", "rollback", "commit", "set datestyle = 'SQL, DMY'", "reset all",
+    "set extra_float_digits = 0", "set role helper", "reset role", "set search_path = pg_catalog", "reset search_path",
 )  # fmt: skip
 
 # SQL with its parameters, for the extended protocol. A statement's name is its place here: one name, one meaning.
@@ -214,6 +250,15 @@ TOPICS: Final = (
         "", (close_statement("dealt"), parse("dealt", "select 5"), sync()), (query("deallocate dealt"),),
         (bind("", "dealt"), execute(), sync()), (query("deallocate dealt"),), (close_statement("dealt"), sync()),
     ),
+    apart(
+        "", (close_statement("x0"), parse("x0", "execute plan"), sync()), (query("prepare plan as select 5 as five"),),
+        (describe_statement("x0"), bind("", "x0"), describe_portal(""), execute(), sync()),
+        (query("deallocate plan"),), (close_statement("x0"), sync()),
+    ),
+    _asked(FORGOTTEN, "set search_path = pg_catalog", "reset search_path"),
+    _asked(FORGOTTEN, "set role helper", "reset role"),
+    _asked("", "set role helper; select current_user; reset role", "select current_user"),
+    _asked("", "begin", "set role helper", "select current_user", "reset role", "commit"),
     _asked(RESET_STARTUP, "reset all; show application_name", "show application_name"),
     _asked(
         "", "begin", "create temp table fleeting (a int) on commit drop", "insert into fleeting values (1)",
@@ -266,17 +311,28 @@ SHOWN: Final = (
     *(Conversation(PARAMETERS[1], at_once(steps), name="at once, " + steps[-2].says[0].sql) for steps in TOPICS[-4:]),
     Conversation((), (chunk(query("show application_name")),), name=APPLICATION_NAME),
     Conversation(
-        PARAMETERS[1],
+        (("application_name", "alone"),),  # so no connection fits better than the one that the neighbour has just used
         (
             Neighbour("select pg_catalog.set_config('onetrip.word', 'theirs', false)"),
             chunk(query("select current_setting('onetrip.word', true)")),
+            chunk(query("select setseed(0.5)")),  # closes the connection that it had, if that was another
         ),
         name=CUSTOM,
+    ),
+    Conversation(
+        (("application_name", "alone"),),
+        (
+            Neighbour("create temp table t_neighbour (a int) on commit drop"),
+            chunk(query("drop table if exists pg_temp.items")),
+        ),
+        name=TEMPORARY_SCHEMA,
     ),
     Conversation(
         PARAMETERS[1],
         (
             chunk(parse("s4", "select say($1)"), sync()),
+            chunk(query("select setseed(0.5)")),  # closes the connection that has it
+            chunk(query("begin")),
             chunk(query("set search_path = pg_catalog")),
             chunk(bind("", "s4", "quietly"), execute(), sync()),
         ),
@@ -296,6 +352,24 @@ SHOWN: Final = (
         PARAMETERS[1],
         (chunk(parse("", "begin"), bind("", ""), execute(), sync()), chunk(execute("", 1), sync())),
         name=PORTAL_OF_BEGIN,
+    ),
+    *(
+        Conversation(
+            PARAMETERS[1],
+            (
+                *[chunk(query("select count(*) from items"))] * 2,
+                chunk(query("begin")),
+                chunk(query("select count(*) from items")),
+                chunk(query(sql)),
+                chunk(query("rollback")),
+            ),
+            name=CACHED_READS,
+        )
+        for sql in (
+            "start transaction isolation level repeatable read",
+            "set transaction isolation level serializable",
+            "begin isolation level serializable",
+        )
     ),
     Conversation(
         PARAMETERS[1],

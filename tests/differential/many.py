@@ -28,7 +28,7 @@ def converse(
     """Have so many conversations; gives those that failed, the same complaint once."""
     seen = set[str]()
     for done in range(number):
-        conversation = Author(Random(f"{seed}/{done}")).conversation()
+        conversation = Author(Random(f"{seed}/{done}"), stage.mode).conversation()
         try:
             stage.hold(conversation)
         except UnexcusedError as error:
@@ -40,7 +40,7 @@ def converse(
 
 def complaint_of(stage: Stage, conversation: Conversation) -> str:
     """What is not equal; empty if all is."""
-    excused, stage.excused = stage.excused, type(stage.excused)()
+    excused, stage.excused = stage.excused, stage.nothing_excused()
     try:
         stage.hold(conversation)
     except UnexcusedError as error:

@@ -15,10 +15,24 @@ from protos.pg import messages as pg
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import LoggedIn, Login, LoginTarget, Refused, Send
 from protos.pg.messages import terminate
-from protos.pg.parsers import data_row_of
+from protos.pg.parsers import data_row_of, parameter_status_of
 from protos.pg.sasl import NONCE_BYTES
 from protos.pg.scram import KeyCache
-from tests.differential.script import Chunk, Conversation, Ending, Neighbour, Until, When, chunk, query
+from tests.differential.script import (
+    Chunk,
+    Conversation,
+    Ending,
+    Neighbour,
+    Until,
+    When,
+    bind,
+    chunk,
+    close_statement,
+    execute,
+    parse,
+    query,
+    sync,
+)
 
 # A healthy answer takes milliseconds. Two busy cores may take a second.
 ANSWER_LIMIT_S: Final = 4.0
@@ -177,20 +191,63 @@ def _is_flushed(came: list[bytes], wanted: int) -> bool:
     return sum(message[0] in _ENDS_REPLY for message in came) >= wanted
 
 
-def play(conversation: Conversation, address: Address, neighbour: Client | None = None) -> Played:
-    """Have the conversation; NEIGHBOUR says what neighbours say in it."""
+_FORGET: Final = (
+    parse("onetrip_role", "reset role"), bind("onetrip_role", "onetrip_role"), execute("onetrip_role"),
+    close_statement("onetrip_role"), parse("onetrip_all", "reset all"), bind("onetrip_all", "onetrip_all"),
+    execute("onetrip_all"), close_statement("onetrip_all"), sync(),
+)  # fmt: skip
+
+
+def forgetting(client: Client, came: list[bytes]) -> list[bytes]:
+    """An answer as it is where all that a session sets ends with its transaction.
+
+    What is reported of that is put before its ReadyForQuery. No Query, for that drops the unnamed statement.
+    """
+    if client.status != "I" or not came or came[-1][:1] != b"Z":
+        return reported_in_order(came)
+    reset = client.say(chunk(*_FORGET))
+    assert [one for one in reset if one[:1] in b"E?"] == [], reset
+    return reported_in_order([*came[:-1], *(one for one in reset if one[:1] == b"S"), came[-1]])
+
+
+def reported_in_order(came: list[bytes]) -> list[bytes]:
+    """The same with the ParameterStatus before its last ReadyForQuery by their names; each name keeps its order."""
+    if not came or came[-1][:1] != b"Z":
+        return came
+    start = len(came) - 1
+    while start and came[start - 1][:1] == b"S":
+        start -= 1
+    return [*came[:start], *sorted(came[start:-1], key=lambda one: parameter_status_of(one)[0]), came[-1]]
+
+
+def play(
+    conversation: Conversation,
+    address: Address,
+    writer: Client,
+    neighbour: Client | None = None,
+    *,
+    forgets: bool = False,
+) -> Played:
+    """Have the conversation; NEIGHBOUR says what neighbours say in it, WRITER what they change.
+
+    forgets: a session that keeps nothing that it sets, or straight at PostgreSQL one that plays so.
+    """
     client = Client(address, dict(conversation.parameters))
     answers: list[Answer] = []
     try:
         for step in conversation.steps:
             if isinstance(step, Neighbour):
-                if neighbour is not None:
-                    neighbour.say(chunk(query(step.sql)))  # whatever comes of it
+                who = writer if step.writes else neighbour
+                if who is not None:
+                    who.say(chunk(query(step.sql)))  # whatever comes of it
             elif client.has_ended:
                 break
             else:
                 is_said = client.is_time_for(step, after_said=not answers or answers[-1].is_said)
-                answers.append(Answer(step, client.say(step) if is_said else [], is_said))
+                came = client.say(step) if is_said else []
+                if forgets:
+                    came = reported_in_order(came) if neighbour is not None else forgetting(client, came)
+                answers.append(Answer(step, came, is_said))
     finally:
         client.leave(conversation.ending)
     return Played(client.greeting, client.refusal, answers)

@@ -167,9 +167,11 @@ class Ending(enum.Enum):
 
 @attrs.frozen
 class Neighbour:
-    """Another client of Onetrip does this meanwhile; it changes who is served by which connection, and nothing else."""
+    """Another client of Onetrip does this meanwhile; else it changes who is served by which connection, and no more."""
 
     sql: str
+    writes: bool = False
+    """It does so beside both sides: what it changes is seen."""
 
 
 @attrs.frozen

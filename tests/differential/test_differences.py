@@ -13,7 +13,16 @@ from protos.pg.messages import (
     ready_for_query,
     row_description,
 )
-from tests.differential.differences import SEQUENCES, TEMPORARY, Excused, UnexcusedError, compare, normalised
+from tests.differential.differences import (
+    CACHED_READS,
+    NAMES,
+    SEQUENCES,
+    TEMPORARY,
+    Excused,
+    UnexcusedError,
+    compare,
+    normalised,
+)
 from tests.differential.player import Answer, Played
 from tests.differential.script import Chunk, chunk, query
 
@@ -100,9 +109,35 @@ def test_a_row_excuses_what_it_is_about_and_counts_it() -> None:
     differs(played(*ANSWER, asked=asked), played(refused, READY, asked=asked))
 
 
+def test_a_row_that_a_mode_lacks_excuses_nothing() -> None:
+    asked = chunk(query("select lastval()"), topic=SEQUENCES)
+    refused = error_response({"S": "ERROR", "C": "55000", "M": "lastval is not yet defined in this session"})
+    excused = Excused(allowed=frozenset(NAMES) - {SEQUENCES})
+    with pytest.raises(UnexcusedError):
+        compare(played(refused, READY, asked=asked), played(*ANSWER, asked=asked), excused)
+
+
 def test_a_row_excuses_no_other_error() -> None:
     asked = chunk(query("select * from fleeting"), topic=TEMPORARY)
     there = played(*ANSWER, asked=asked)
     missing, other = (error_response({"S": "ERROR", "C": code, "M": "no"}) for code in ("42P01", "XX000"))
     compare(played(missing, READY, asked=asked), there, Excused())
     differs(played(other, READY, asked=asked), there)
+
+
+def test_behind_a_row_at_which_the_ways_part_nothing_is_compared() -> None:
+    asked = chunk(query("set transaction isolation level serializable"))
+    done = Answer(asked, [command_complete("SET"), ready_for_query(ord("T"))])
+    late = "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+    here, there = played(*ANSWER), played(*ANSWER)
+    here.answers.extend((done, Answer(ASKED, ANSWER)))
+    for code, words in (("25001", late), ("25001", "another"), ("25P02", late)):
+        refused = error_response({"S": "ERROR", "C": code, "M": words})
+        there.answers[1:] = [Answer(asked, [refused, READY]), Answer(ASKED, [refused, READY])]
+        if (code, words) != ("25001", late):
+            differs(here, there)
+            continue
+        excused = Excused()
+        assert not compare(here, there, excused)
+        assert excused.messages[CACHED_READS] == 2
+    assert compare(played(*ANSWER), played(*ANSWER), Excused())

@@ -5,6 +5,8 @@ is compared as its answers are.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import attrs
@@ -62,8 +64,10 @@ Contents = dict[str, object]
 class World:
     """The database, and a superuser's connection that looks at it and makes it fresh."""
 
+    origin: Origin
     straight: Address
     keeper: Client
+    writer: Client
     fresh: Contents
 
     def look(self) -> Contents:
@@ -74,13 +78,16 @@ class World:
         (row,) = self.keeper.rows(LOOK)
         return {**json.loads(row[0] or b"{}"), "prepared": prepared}
 
-    def renew(self, contents: Contents) -> None:
-        """Make it fresh, given what is in it."""
-        if contents != self.fresh:
-            self.keeper.rows(FRESH)
+    def renew(self, contents: Contents) -> bool:
+        """Make it fresh, given what is in it; whether there was need."""
+        if contents == self.fresh:
+            return False
+        self.keeper.rows(FRESH)
+        return True
 
 
-def open_world(origin: Origin) -> World:
+@contextmanager
+def open_world(origin: Origin) -> Iterator[World]:
     """Make the database in this cluster."""
     with origin.connect("postgres") as connection:
         connection.execute(f"drop database if exists {DATABASE} with (force)")
@@ -97,6 +104,11 @@ def open_world(origin: Origin) -> World:
     superuser = Address(port=origin.port, user=origin.superuser, password=origin.password, database=DATABASE)
     keeper = Client(superuser, {"options": "-c lock_timeout=5s"})
     keeper.rows(FRESH)
-    world = World(straight, keeper, {})
+    writer = Client(straight, {"application_name": "writer"})
+    world = World(origin, straight, keeper, writer, {})
     world.fresh = world.look()
-    return world
+    try:
+        yield world
+    finally:
+        keeper.leave()
+        writer.leave()

@@ -431,6 +431,23 @@ def test_the_portals_that_run_commands_are_bounded() -> None:
     assert len(statements._portals) == MAX_PORTALS
 
 
+def test_a_describe_of_an_execute_goes_out_with_what_its_name_stood_for_and_stands_for() -> None:
+    statements = Statements(SCOPE)
+    statements.parse(parse(b"x", b"execute s"), whole=True)
+    settled(statements)
+    now = parsed(statements, b"s")
+    settled(statements)
+    statements.asides.take_frames()
+    statements.describe(describe_statement(b"x"))
+    (frame,) = statements.asides.take_frames()
+    assert [one.statement for one in frame.choice.options] == [now.name]
+    assert [one.statement for one in frame.choice.found] == [b""]
+    bound(statements, b"x")
+    (other,) = statements.asides.take_frames()
+    assert list(other.choice.found) == []
+    assert other.choice.use != frame.choice.use
+
+
 # --- bounds ---
 
 

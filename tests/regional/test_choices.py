@@ -7,7 +7,18 @@ import pytest
 from protos.errors import RemoteProtocolError
 from protos.link.link_pb2 import Choice, Frame, Option
 from protos.pg.framer import Piece
-from protos.pg.messages import bind, bind_names_of, close_statement, execute, parse, parse_of, query, sync, terminate
+from protos.pg.messages import (
+    bind,
+    bind_names_of,
+    close_statement,
+    describe_statement,
+    execute,
+    parse,
+    parse_of,
+    query,
+    sync,
+    terminate,
+)
 from protos.pg.names import GONE, PREFIX, USED
 from protos.pg.progress import Progress
 from protos.pg.tags import Frontend
@@ -52,6 +63,20 @@ async def test_the_unnamed_statement_is_what_postgresql_has(side: PoolSide, orig
     assert [error["C"] for error in answer.errors] == ["22012"] * 2
     answer = await client.ask(parse(b"", BAD), sync(), bind(b"", b""), *RUN)
     assert [error["C"] for error in answer.errors] == ["22P02", "26000"]
+
+
+@beside
+async def test_an_execute_runs_what_its_name_stands_for_when_it_is_used(side: PoolSide, origin: Origin) -> None:
+    client = side.serve(origin).client()
+    await side.alone()
+    await client.ask(parse(b"s", b"select 1"), sync())
+    renew = (close_statement(b"s"), parse(b"s", b"select 2"), sync())
+    answer = await client.ask(parse(b"x", b"execute s"), sync(), *renew, bind(b"", b"x"), *RUN)
+    assert (answer.tags, answer.value) == ("1Z31Z2DCZ", b"2")
+    answer = await client.ask(parse(b"y", b"execute x"), sync(), bind(b"", b"y"), *RUN, query(b"execute x"))
+    assert (answer.tags, answer.rows) == ("1Z2DCZTDCZ", [[b"2"], [b"2"]])
+    for _ in range(2):
+        assert (await client.ask(query(b"execute x"))).value == b"2"
 
 
 @beside
@@ -163,6 +188,44 @@ def test_a_parse_whose_name_is_in_use_goes_out_as_one_that_fails() -> None:
         piece = Piece(Frontend.PARSE, parse(PREFIX + b"?1", b"select 1"), whole=True)
         ready, _ = choices.resolve([piece], {}, takes_none=False)
         assert parse_of(ready[0].data).name == expected
+
+
+def test_what_an_execute_found_is_there_while_it_is_described_and_no_longer() -> None:
+    choices = Choices()
+    choices.settled = 1
+    asked = choice((0, 0, X))
+    asked.plain = True
+    asked.found.append(Option(statement=Y))
+    choices.take(asked)
+    piece = Piece(Frontend.DESCRIBE, describe_statement(PREFIX + b"?1"), whole=True)
+    ready, _ = choices.resolve([piece], {X: b"now", Y: b"then"}, takes_none=False)
+    assert [one.data.endswith(end) for one, end in zip(ready, (b"then", b"", b"now"), strict=True)] == [True] * 3
+
+
+def test_what_it_runs_is_made_first_and_what_it_found_is_described() -> None:
+    choices = Choices()
+    choices.settled = 1
+    ahead = choice((0, 0, X), number=0, name=b"inner")
+    ahead.plain = True
+    asked = choice((0, 0, X), name=b"outer")
+    asked.plain = True
+    asked.found.append(Option(statement=Y))
+    choices.take(ahead)
+    choices.take(asked)
+    piece = Piece(Frontend.DESCRIBE, describe_statement(PREFIX + b"?1"), whole=True)
+    (first, then, _, now), _ = choices.resolve([piece], {X: b"now", Y: b"then"}, takes_none=False)
+    made = [(b"inner", b"now"), (b"outer", b"then"), (b"outer", b"now")]
+    assert [first, then, now] == [plain_piece(name, text, is_sql=False, ends=False) for name, text in made]
+
+
+def test_a_describe_waits_for_what_an_execute_has_found() -> None:
+    choices = Choices()
+    asked = choice((0, 0, X))
+    asked.plain = True
+    asked.found.extend((Option(sync_point=1, place=0, statement=Y), Option()))
+    choices.take(asked)
+    piece = Piece(Frontend.DESCRIBE, describe_statement(PREFIX + b"?1"), whole=True)
+    assert choices.resolve([piece], {}, takes_none=False)[0] == []
 
 
 def test_nothing_waits_where_the_origin_takes_no_statement() -> None:

@@ -48,7 +48,7 @@ def test_there_are_enough_labels() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_the_verdict_is_as_labelled(traps: Traps, case: Case) -> None:
-    assert judge(case.sql.encode(), traps.catalog) & ~ASKS == case.verdict
+    assert judge(case.sql.encode(), traps.catalog) & ~(ASKS | Residue.RELEASES) == case.verdict
 
 
 @pytest.mark.parametrize("case", CLEAN_CASES, ids=_name)
@@ -94,7 +94,7 @@ def test_a_memo_gives_the_verdict_of_the_judge(traps: Traps) -> None:
     judge_with_memo = Judge(traps.catalog)
     for _ in range(3):
         for case in CASES:
-            assert judge_with_memo.verdict(case.sql.encode()) & ~ASKS == case.verdict
+            assert judge_with_memo.verdict(case.sql.encode()) & ~(ASKS | Residue.RELEASES) == case.verdict
 
 
 def test_a_memo_tells_apart_what_folds_alike(traps: Traps) -> None:

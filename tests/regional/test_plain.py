@@ -2,7 +2,7 @@
 
 import pytest
 
-from protos.pg.messages import bind, close_statement, execute, parse, query, sync
+from protos.pg.messages import bind, close_statement, describe_portal, describe_statement, execute, parse, query, sync
 from protos.pg.names import PREFIX
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
@@ -44,6 +44,26 @@ async def test_sql_and_the_protocol_name_the_same_statements(side: PoolSide, ori
     assert (await client.ask(parse(b"", b"execute s"), bind(b"", b""), *RUN)).value == b"7"
     await client.ask(query(b"deallocate all"))
     assert (await client.ask(bind(b"", b"s"), *RUN)).code == "26000"
+
+
+@pytest.mark.parametrize("name", [b"x", b""], ids=["named", "unnamed"])
+@beside
+async def test_an_execute_is_described_as_it_was_parsed_and_runs_what_there_is(
+    side: PoolSide, origin: Origin, name: bytes
+) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    client = edge.client()
+    for columns, now in enumerate((b"select 1", b"select 1, 2", b"select 1, 2, 3")):
+        await client.ask(parse(name, b"execute s"), sync())
+        await client.ask(close_statement(b"s"), parse(b"s", now), sync())
+        asked = (describe_statement(name), bind(b"", name), describe_statement(name), describe_portal(b""), *RUN)
+        answer = await client.ask(*asked)
+        assert answer.tags == ("tT2tTTDCZ" if columns else "tn2tnTDCZ")
+        told = [message.data[6] for message in answer.messages if message.tag == ord("T")]
+        assert told == ([columns] * 2 if columns else []) + [columns + 1]
+        assert len(answer.rows[0]) == columns + 1
+        await client.ask(close_statement(name), sync())
 
 
 @beside
@@ -123,6 +143,17 @@ async def test_what_a_function_has_prepared_is_there_as_long_as_its_lease(side: 
     assert (await client.ask(bind(b"", b"s"), *RUN)).value == b"1"
     await client.ask(query(b"commit"))
     assert (await client.ask(query(b"execute s"))).code == "26000"
+
+
+@beside
+async def test_a_prepare_that_fails_takes_nothing_from_who_has_the_name(side: PoolSide, origin: Origin) -> None:
+    client = side.serve(origin).client()
+    await client.ask(query(b"begin; do $$ begin execute 'prepare s as select 1'; end $$; savepoint a"))
+    assert (await client.ask(query(b"prepare s as select 2"))).code == "42P05"
+    await client.ask(query(b"rollback to a"))
+    assert (await client.ask(query(b"execute s"))).value == b"1"
+    assert (await client.ask(query(b"deallocate s"))).tags == "CZ"
+    await client.ask(query(b"commit"))
 
 
 @beside

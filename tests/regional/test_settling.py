@@ -371,6 +371,43 @@ async def test_a_pinned_session_hears_what_it_listens_to(side: PoolSide, origin:
     assert b"hello" in (await one.more("A")).messages[0].data
 
 
+@pytest.mark.parametrize(
+    ("holds", "releases"),
+    [
+        (b"listen news", b"unlisten news"),
+        (b"listen news", b"unlisten *"),
+        (b"declare held cursor with hold for select 1", b"close held"),
+        (b"create temp table mine (a int)", b"drop table mine"),
+        (b"create temp table mine (a int)", b"discard temp"),
+        (b"prepare mine as select 1; select 2", b"deallocate mine"),
+        (b"select pg_advisory_lock(7)", b"select pg_advisory_unlock_all()"),
+    ],
+)
+@beside
+async def test_what_is_given_back_pins_no_longer(side: PoolSide, origin: Origin, holds: bytes, releases: bytes) -> None:
+    one = side.serve(origin, session_state="pin").client()
+    await side.known()
+    await one.ask(query(holds))
+    await until(lambda: one.session.is_pinned)
+    await one.ask(query(releases))
+    await until(lambda: not one.session.is_pinned)
+
+
+@beside
+async def test_nobody_gets_a_connection_that_has_listened(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin, session_state="pin")
+    one, other = edge.client(), edge.client()
+    process = (await one.ask(query(b"listen news; select pg_backend_pid()"))).value
+    await until(lambda: one.session.is_pinned)
+    await one.ask(query(b"unlisten news"))
+    await until(lambda: not one.session.is_pinned and not one.session.is_settling)
+    await side.quiet()
+    assert (await other.ask(query(b"select pg_backend_pid()"))).value != process
+    await other.ask(query(b"begin; unlisten news"))
+    assert (await other.ask(query(b"prepare transaction 'of a listener'"))).tags == "CZ"
+    await other.ask(query(b"rollback prepared 'of a listener'"))
+
+
 @pytest.mark.parametrize("reason", [Reason.TERMINATED, Reason.LOST])
 @beside
 async def test_what_a_pinned_session_held_goes_with_it(side: PoolSide, origin: Origin, reason: Reason) -> None:

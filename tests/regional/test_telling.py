@@ -14,6 +14,7 @@ from tests.support.told import digest_in
 
 SQL = b"select a from telling where a = $1"
 TYPES = [23]
+PREPARED_AT = b"select prepare_time::text from pg_prepared_statements where statement = '%s'" % SQL
 #: The edge answers nothing itself, as one that knows nothing.
 PREPARE = Early(begin=False, prepare=True)
 
@@ -67,6 +68,19 @@ async def test_nobody_is_told_where_edges_answer_nothing(side: PoolSide, origin:
     edge = await stage(side, origin, early=Early(begin=False, prepare=False))
     assert (await edge.client().ask(parse(b"s", SQL, TYPES), sync())).tags == "1Z"
     assert not told(edge)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@beside
+async def test_where_edges_answer_nothing_each_parse_is_the_origin_s(
+    side: PoolSide, origin: Origin, *, answers: bool
+) -> None:
+    client = (await stage(side, origin, early=Early(prepare=answers))).client()
+    times = set[bytes | None]()
+    for name in (b"s", b"t", b"u"):
+        assert (await client.ask(parse(name, SQL, TYPES), sync())).tags == "1Z"
+        times.add((await client.ask(query(PREPARED_AT))).value)
+    assert len(times) < 3 if answers else len(times) == 3
 
 
 @beside

@@ -16,7 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 import pytest
+from click.testing import CliRunner
 
+from deploy.command import onetrip
 from tests.support.certificates import Certificate, self_signed
 from tests.support.cluster import Origin
 from tests.support.process import Process, free_port
@@ -115,10 +117,16 @@ class House:
         return self.place.run(*arguments, "--admin", f"http://{LOOPBACK}:{self.admin_port}", stdin=stdin)
 
     def create(self, name: str, origin_url: str, *options: str) -> str:
-        """Make a configuration; the connection string, which names the edge without TLS."""
-        edge = f"{LOOPBACK}:{self.edge_port}"
-        made = self.command("config", "create", name, "--origin", "-", "--edge", edge, *options, stdin=origin_url)
-        assert made.returncode == 0, made.stderr
+        """Make a configuration; the connection string, which names the edge without TLS.
+
+        The command runs in this process: most of what one of its own would take is its imports.
+        """
+        edge, admin = f"{LOOPBACK}:{self.edge_port}", f"http://{LOOPBACK}:{self.admin_port}"
+        arguments = ["config", "create", name, "--origin", "-", "--edge", edge, *options, "--admin", admin]
+        kept = self.place.environment
+        runner = CliRunner(env={**dict.fromkeys(os.environ.keys() - kept.keys()), **kept})
+        made = runner.invoke(onetrip, arguments, input=origin_url)
+        assert made.exit_code == 0, (made.stderr, made.exception)
         connection_string = made.stdout.strip()
         for url in (origin_url, connection_string):
             quoted = urlsplit(url).password or ""
