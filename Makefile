@@ -6,6 +6,8 @@ BIN := .venv/bin
 NODE := bench/driver_scripts/node
 NODE_MODULES := $(NODE)/node_modules
 NODE_TESTS := tests/integration/node
+# Tests wait more than they compute. Each file stays in one process; ARGS='-n0 …' is one process, for --pdb and the like.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help dev test lint proto environment node
 
@@ -19,7 +21,7 @@ dev: environment
 	@exec $(BIN)/python -m deploy dev $(ARGS)
 
 test: lint node
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 lint: environment
 	@$(BIN)/python -m ruff check .

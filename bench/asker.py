@@ -40,6 +40,9 @@ class Asker:
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[list[pq.abc.PGresult]] | None = None
         self._results: list[pq.abc.PGresult] = []
+        self.notices: list[str] = []
+        """Those that came with the last answer."""
+        connection.notice_handler = self._noticed
         self._socket = connection.socket
         self._loop.add_reader(self._socket, self._readable)
 
@@ -61,11 +64,43 @@ class Asker:
         """
         return _rows(await self._send(lambda: self._connection.send_query_params(sql, list(values))))
 
-    async def _send(self, send: Callable[[], None]) -> list[pq.abc.PGresult]:
+    async def copy(self, sql: bytes, *, extended: bool = False) -> None:
+        """Begin a COPY FROM STDIN, by either protocol; `copy_data` and `copy_end` go on with it.
+
+        Cancellation: as for `ask`.
+        """
+        connection = self._connection
+        send = (lambda: connection.send_query_params(sql, None)) if extended else (lambda: connection.send_query(sql))
+        _rows(await self._send(send))
+
+    def copy_data(self, data: bytes) -> None:
+        """Send some of the rows."""
+        try:
+            self._connection.put_copy_data(data)
+            self._connection.flush()
+        except psycopg.Error as error:
+            self.close()
+            raise LostError(str(error)) from error
+
+    async def copy_end(self, complaint: bytes | None = None) -> None:
+        """All rows were sent; or, with a complaint, they are no good.
+
+        Cancellation: as for `ask`.
+        """
+        _rows(await self._send(lambda: self._connection.put_copy_end(complaint)))
+
+    def end_copy_and_vanish(self, *, says_goodbye: bool) -> None:
+        """All rows were sent; leave without the answer."""
+        self._connection.put_copy_end()
+        self._connection.flush()
+        self.vanish(says_goodbye=says_goodbye)
+
+    async def _send(self, send: Callable[[], object]) -> list[pq.abc.PGresult]:
         if not self.is_open:
             raise LostError("the connection has been closed")
         waiting: asyncio.Future[list[pq.abc.PGresult]] = self._loop.create_future()
         self._waiting = waiting
+        self.notices.clear()
         try:
             send()
             self._connection.flush()  # small: a socket with nothing queued takes it
@@ -76,10 +111,18 @@ class Asker:
 
     def send_and_vanish(self, sql: bytes, *, says_goodbye: bool) -> None:
         """Send a query and leave without its answer, with or without a Terminate."""
-        self._connection.send_query(sql)
-        self._connection.flush()
-        if not says_goodbye:
-            with socket.socket(fileno=os.dup(self._socket)) as other:
+        try:
+            self._connection.send_query(sql)
+            self._connection.flush()
+        except psycopg.Error as error:
+            self.close()
+            raise LostError(str(error)) from error
+        self.vanish(says_goodbye=says_goodbye)
+
+    def vanish(self, *, says_goodbye: bool) -> None:
+        """Leave in the middle of whatever it is, with or without a Terminate."""
+        if self.is_open and not says_goodbye:
+            with socket.socket(fileno=os.dup(self._socket)) as other, contextlib.suppress(OSError):
                 other.shutdown(socket.SHUT_WR)  # what libpq says last goes nowhere
         self.close()
 
@@ -102,10 +145,16 @@ class Asker:
                     self._answered()
                     return
                 self._results.append(result)
+                if result.status == pq.ExecStatus.COPY_IN:  # it would say so again and again
+                    self._answered()
+                    return
         except psycopg.Error:
             self.close()
         if connection.status == pq.ConnStatus.BAD:
             self.close()
+
+    def _noticed(self, notice: pq.abc.PGresult) -> None:
+        self.notices.append((notice.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").decode())
 
     def _answered(self) -> None:
         waiting, self._waiting = self._waiting, None

@@ -37,18 +37,20 @@ class StalenessOptions:
 def run(options: StalenessOptions) -> None:
     """Play, print, and end with status 1 if anything was seen that must not be."""
     try:
-        from tests.staleness.runner import Plan, play
+        from tests.staleness.moves import drawn
+        from tests.staleness.runner import Game, Plan
         from tests.staleness.stage import open_stage
     except ImportError as error:
         message = f"the tests and what they need are not here ({error}): run it from a checkout, see make environment"
         raise UnavailableError(message) from error
-    plan = Plan(actions=options.actions, players=options.players, seed=options.seed, faults=options.faults)
+    plan = Plan(options.actions, players=options.players, faults=options.faults)
+    scripts = drawn(options.actions, options.seed)
 
     async def played() -> "Report":
         say(f"starting PostgreSQL, {options.pools} pool nodes and {options.edges} edges")
         async with open_stage(edges=options.edges, pools=options.pools, delay_s=options.delay_ms / 1000) as stage:
             say(f"{options.actions} actions, seed {options.seed}")
-            return await play(stage, plan, say)
+            return await Game(stage).play_on(scripts, plan, say)
 
     report = asyncio.run(played())
     print(actions_table(report).text())
@@ -73,6 +75,8 @@ def seen_table(report: "Report", delay_ms: float) -> Table:
     table = Table(f"What was seen; a crossing is {2 * delay_ms:g} ms", ("what", "figure"))
     for name, count in sorted(report.outcomes.items()):
         table.add(name, str(count))
+    for name, count in sorted(report.statuses.items()):
+        table.add(f"answers told to be {name}", str(count))
     table.add("reads of watchers", str(report.watched))
     table.add("reads for which nothing can have crossed", str(report.quick_reads))
     for name, oldest_s in report.oldest_s.items():

@@ -198,6 +198,8 @@ def start_statement(slot: str, name: str, version: int) -> bytes:
 # --- what may be wrong ---
 
 _LOGICAL: Final = "set wal_level = logical at the origin and restart it"
+# PostgreSQL 16 and later say "start WAL sender" where those before say "replication".
+_REPLICATING: Final = ("replication", "wal sender")
 _CURES: Final = {
     "53300": "raise max_wal_senders at the origin",
     "53400": "raise max_replication_slots at the origin",
@@ -225,6 +227,6 @@ def why_refused(message: str, user: str) -> str:
     if f"{NO_LOCK}:" in message:
         return "a transaction that was open before has not ended yet"
     cure = next((cure for code, cure in _CURES.items() if f"{code}:" in message), None)
-    if "42501:" in message and "replication" in message.lower():
+    if "42501:" in message and any(word in message.lower() for word in _REPLICATING):
         cure = f"ALTER ROLE {identifier(user)} REPLICATION (rds_replication on Amazon RDS)"
     return f"{message}; {cure}" if cure else message

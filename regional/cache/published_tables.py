@@ -12,7 +12,8 @@ from regional.cache.publication import Holding, Tables
 
 SINGLY_S: Final = 1.0  # for trying tables one by one
 # A table that is locked, renamed or dropped meanwhile, or another pool node at the same work: the next time will do.
-_LATER: Final = frozenset({publication.NO_LOCK, "40P01", "42P01", "42704", "42710", "XX000"})
+_UNKNOWN: Final = "42704"
+_LATER: Final = frozenset({publication.NO_LOCK, "40P01", "42P01", _UNKNOWN, "42710", "XX000"})
 
 
 @attrs.define(eq=False)
@@ -39,8 +40,8 @@ class PublishedTables:
         if surplus:
             await self._try(publication.remove_statement(self.name, surplus))
         missing = [name for oid, name in tables.names.items() if oid not in self.holding]
-        if missing and not await self._try(publication.add_statement(self.name, missing)):
-            await self._add_singly(missing)
+        if missing:
+            await self._add(missing)
         if surplus or missing:
             self.holding = await self._held()
             changed()
@@ -48,14 +49,24 @@ class PublishedTables:
     async def _held(self) -> Holding:
         return publication.holding_of(await self.line.rows(publication.holding_query(self.name)))
 
-    async def _try(self, sql: bytes) -> bool:
+    async def _try(self, sql: bytes) -> str:
+        """Why it has to wait; empty if it is done."""
         try:
             await self.line.rows(sql)
         except RefusedError as error:
             if error.code not in _LATER:
                 raise
-            return False
-        return True
+            return error.code
+        return ""
+
+    async def _add(self, names: list[str]) -> None:
+        sql = publication.add_statement(self.name, names)
+        why = await self._try(sql)
+        if why == _UNKNOWN:  # somebody has dropped it; before PostgreSQL 18 a stream would end with it
+            await self.create()
+            why = await self._try(sql)
+        if why:
+            await self._add_singly(names)
 
     async def _add_singly(self, names: list[str]) -> None:
         """One of them is locked: leave it for later."""

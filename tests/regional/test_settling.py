@@ -194,7 +194,7 @@ async def test_who_resets_what_was_given_at_startup_in_a_longer_text_is_told_its
     await side.quiet()
     told = [*answer.messages, *one.take().messages]
     reported = [message.data[5:-1] for message in told if message.tag == ord("S")]
-    assert reported[-2:] == [b"client_encoding\0LATIN1", b"TimeZone\0Asia/Tokyo"]
+    assert set(reported[-2:]) == {b"client_encoding\0LATIN1", b"TimeZone\0Asia/Tokyo"}  # servers differ in the order
     await shuffle(side, one, other)
     assert await show(one, "TimeZone") == b"Asia/Tokyo"
 

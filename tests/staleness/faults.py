@@ -1,98 +1,97 @@
 """What goes wrong while it is played: links that are cut or fall silent, nodes that are killed."""
 
 import asyncio
-import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import attrs
 
+from tests.staleness.moves import Fault
 from tests.staleness.nodes import EdgeNode, PoolNode
 from tests.staleness.player import Shared
 from tests.staleness.relay import Relay
 
-MIN_PAUSE_S: Final = 0.5
-MAX_PAUSE_S: Final = 2.0
-# Short of what makes a node give its link up, and longer.
-MAX_SILENCE_S: Final = 5.0
-MAX_CUT_S: Final = 1.5
+MAX_GONE_S: Final = 1.5
 
 
 @attrs.define
 class Faults:
-    """Deals them out, each kind as often as another."""
+    """Has them happen, one after the other."""
 
     edges: list[EdgeNode]
     pools: list[PoolNode]
     shared: Shared
-    chance: random.Random
+    bury: Callable[[], Awaitable[None]]
+    """A pool node is dead, and not missed any longer."""
 
     @property
     def relays(self) -> list[Relay]:
         return [relay for edge in self.edges for relay in edge.relays]
 
-    async def go_on(self) -> None:
-        """Until cancelled. What has been broken is mended then."""
-        kinds: list[Callable[[], Awaitable[None]]] = [
-            self.cut_a_link, self.silence_a_link, self.silence_one_direction, self.silence_an_edge, self.kill_an_edge,
-            self.kill_a_pool_node,
-        ]  # fmt: skip
+    async def happen(self, faults: Iterable[Fault]) -> None:
+        """All of them, or until cancelled. What has been broken is mended then."""
         try:
-            while True:
-                self.chance.shuffle(kinds)
-                for kind in kinds:
-                    await asyncio.sleep(self.chance.uniform(MIN_PAUSE_S, MAX_PAUSE_S))
-                    await self._happen(kind)
+            for fault in faults:
+                await asyncio.sleep(fault.after_s)
+                await self._happen(fault)
         finally:
             for relay in self.relays:
                 relay.mend()
                 relay.speak()
 
-    async def _happen(self, kind: Callable[[], Awaitable[None]]) -> None:
-        self.shared.counts[f"fault: {kind.__name__.replace('_', ' ')}"] += 1
-        fault = self.shared.knowledge.begin_fault(time.monotonic())
+    async def _happen(self, fault: Fault) -> None:
+        self.shared.counts[f"fault: {fault.kind.replace('_', ' ')}"] += 1
+        span = self.shared.knowledge.begin_fault(time.monotonic())
         try:
-            await kind()
+            await getattr(self, fault.kind)(fault)
         finally:
-            fault[1] = time.monotonic()
+            span[1] = time.monotonic()
 
-    async def cut_a_link(self) -> None:
-        relay = self.chance.choice(self.relays)
+    def _relay(self, fault: Fault) -> Relay:
+        return self.relays[fault.which % len(self.relays)]
+
+    async def cut_a_link(self, fault: Fault) -> None:
+        relay = self._relay(fault)
         relay.cut()
-        await asyncio.sleep(self.chance.uniform(0.0, MAX_CUT_S))
+        await asyncio.sleep(fault.lasts_s)
         relay.mend()
 
-    async def silence_a_link(self) -> None:
-        await self._silence(to_edge=True, to_pool=True)
+    async def silence_a_link(self, fault: Fault) -> None:
+        await self._silence([self._relay(fault)], fault, to_edge=True, to_pool=True)
 
-    async def silence_one_direction(self) -> None:
-        to_edge = self.chance.random() < 0.7
-        await self._silence(to_edge=to_edge, to_pool=not to_edge)
+    async def silence_one_direction(self, fault: Fault) -> None:
+        to_edge = fault.which // len(self.relays) % 2 == 0
+        await self._silence([self._relay(fault)], fault, to_edge=to_edge, to_pool=not to_edge)
 
-    async def _silence(self, *, to_edge: bool, to_pool: bool) -> None:
-        relay = self.chance.choice(self.relays)
-        relay.silence(to_edge=to_edge, to_pool=to_pool)
-        await asyncio.sleep(self.chance.uniform(0.2, MAX_SILENCE_S))
-        relay.speak()
-
-    async def silence_an_edge(self) -> None:
+    async def silence_an_edge(self, fault: Fault) -> None:
         """Nothing comes to it from anywhere, so it can only tell by its clock."""
-        edge = self.chance.choice(self.edges)
-        for relay in edge.relays:
-            relay.silence(to_edge=True, to_pool=False)
-        await asyncio.sleep(self.chance.uniform(0.2, MAX_SILENCE_S))
-        for relay in edge.relays:
+        await self._silence(self.edges[fault.which % len(self.edges)].relays, fault, to_edge=True, to_pool=False)
+
+    async def _silence(self, relays: list[Relay], fault: Fault, *, to_edge: bool, to_pool: bool) -> None:
+        for relay in relays:
+            relay.silence(to_edge=to_edge, to_pool=to_pool)
+        await asyncio.sleep(fault.lasts_s)
+        for relay in relays:
             relay.speak()
 
-    async def kill_an_edge(self) -> None:
-        await self._kill(self.chance.choice(self.edges))
+    async def kill_an_edge(self, fault: Fault) -> None:
+        """Its clients do not wait long: not as long as a link may be silent."""
+        edge = self.edges[fault.which % len(self.edges)]
+        edge.kill()
+        try:
+            await asyncio.sleep(min(fault.lasts_s, MAX_GONE_S))
+        finally:
+            edge.start()
+        await edge.ready()
 
-    async def kill_a_pool_node(self) -> None:
-        await self._kill(self.chance.choice(self.pools))
-
-    async def _kill(self, node: EdgeNode | PoolNode) -> None:
-        node.kill()
-        await asyncio.sleep(self.chance.uniform(0.0, MAX_CUT_S))
-        node.start()
-        await node.ready()
+    async def kill_a_pool_node(self, fault: Fault) -> None:
+        """When the others serve. It is back some time later: a node that joins others waits."""
+        pool = self.pools[fault.which % len(self.pools)]
+        for other in self.pools:
+            await other.ready()
+        pool.kill()
+        try:
+            await self.bury()
+        finally:
+            pool.start()

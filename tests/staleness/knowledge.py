@@ -26,10 +26,13 @@ class History:
     versions: list[int] = attrs.field(factory=list)
     since: list[float] = attrs.field(factory=list)
 
-    def add(self, version: int, now: float) -> None:
-        if not self.versions or version > self.versions[-1]:
+    def add(self, version: int, now: float) -> bool:
+        """Whether it is news."""
+        is_newer = not self.versions or version > self.versions[-1]
+        if is_newer:
             self.versions.append(version)
             self.since.append(now)
+        return is_newer
 
     def newer_since(self, version: int) -> float | None:
         """Since when something newer is known."""
@@ -59,6 +62,8 @@ class Knowledge:
     known: dict[int, History] = attrs.field(factory=lambda: defaultdict(History))
     written_at: dict[tuple[int, int], History] = attrs.field(factory=lambda: defaultdict(History))
     """By edge and subject: what was acknowledged there."""
+    last_write: float = 0.0
+    """When the last version became known."""
     faults: list[list[float]] = attrs.field(factory=list)
     """Begin and end of each; the end of what still lasts is infinite."""
     violations: list[str] = attrs.field(factory=list)
@@ -72,7 +77,7 @@ class Knowledge:
 
     def wrote(self, edge: int, subject: int, version: int, now: float) -> None:
         """A client at an edge has the acknowledgement."""
-        self.known[subject].add(version, now)
+        self.learnt(subject, version, now)
         self.written_at[edge, subject].add(version, now)
 
     def read(self, answer: Answer) -> None:
@@ -92,7 +97,12 @@ class Knowledge:
             if age > bound:
                 text = f"stale by {age:.3f} s (bound {bound:.3f}, {kind}): {what} at edge {edge}: {version}"
                 self.violations.append(text)
-        self.known[subject].add(max(answer.versions), answer.now)
+        self.learnt(subject, max(answer.versions), answer.now)
+
+    def learnt(self, subject: int, version: int, now: float) -> None:
+        """Somebody has seen it."""
+        if self.known[subject].add(version, now):
+            self.last_write = now
 
     def _judge_own(self, answer: Answer, version: int) -> None:
         since = self.written_at[answer.edge, answer.subject].newer_since(version)

@@ -50,6 +50,18 @@ CREATE TABLE forebear (subject int, place int, version bigint NOT NULL);
 CREATE TABLE heir () INHERITS (forebear);
 INSERT INTO heir SELECT subject, place, 1 FROM generate_series(30, 31) AS subject, generate_series(0, 3) AS place;
 
+-- Written by COPY, which a trigger may follow.
+CREATE TABLE pile (subject int, version bigint NOT NULL);
+INSERT INTO pile SELECT subject, 1 FROM generate_series(60, 61) AS subject;
+CREATE VIEW pile_seen AS SELECT subject, version FROM pile;
+CREATE TABLE slip (subject int, version bigint NOT NULL);
+CREATE FUNCTION slipped() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO pile VALUES (NEW.subject, NEW.version);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER slipped AFTER INSERT ON slip FOR EACH ROW EXECUTE FUNCTION slipped();
+
 -- Written whole.
 CREATE TABLE whole (version bigint NOT NULL);
 INSERT INTO whole SELECT 1 FROM generate_series(0, 3);

@@ -1,24 +1,29 @@
 """Where it is played, as processes: a PostgreSQL, pool nodes that share a store, edges, and a relay on each link.
 
 Everything keeps its port when it is killed and started again, so that whoever knew it finds it. Edges prefer different
-pool nodes.
+pool nodes. There are two configurations: one by the defaults, and one whose answers are soon too old, and are served in
+transactions too.
 """
 
 import asyncio
 import base64
-import random
 import tempfile
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import attrs
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from bench.asker import LostError, connect
 from tests.staleness.faults import Faults
+from tests.staleness.membership import STORE, bury, hide_from_each_other
+from tests.staleness.moves import Fault
 from tests.staleness.nodes import EdgeNode, PoolNode, complaint_of
 from tests.staleness.player import Shared
 from tests.staleness.relay import HOST, Relay
@@ -28,12 +33,20 @@ from tests.support.target import target_of
 
 SCHEMA: Final = (Path(__file__).parent / "schema.sql").read_text()
 DATABASE: Final = "staleness"
-STORE: Final = "staleness_store"
 KEY: Final = base64.b64encode(b"k" * 32).decode()
 CONNECTIONS: Final = 10
 KNOWN_S: Final = 20.0
 # The first edge's part of the others' distance.
 NEAR: Final = 0.5
+#: In the second configuration; long ago in a script, and seldom over before somebody reads again.
+AGE_S: Final = "0.3"
+#: By name.
+CONFIGURATIONS: Final = {
+    "app": (),
+    "brief": ("--cache-in-transactions", "--max-age", AGE_S, "--swr", "60"),
+}
+# Who uses the second is told what came of each read.
+TOLD: Final = {"brief": "-c onetrip.cache_status=on"}
 
 
 @attrs.define
@@ -43,8 +56,13 @@ class Stage:
     origin: Origin
     pools: list[PoolNode]
     edges: list[EdgeNode]
-    ends: list[str]
-    """How to connect, by edge."""
+    place: Workplace
+    doors: list[tuple[str, ...]]
+    """How to connect, by edge: one way for each configuration."""
+
+    @property
+    def straight(self) -> str:
+        return straight_to(self.origin)
 
     @property
     def crossings_s(self) -> list[float]:
@@ -57,8 +75,22 @@ class Stage:
         nodes: list[PoolNode | EdgeNode] = [*self.pools, *self.edges]
         return [complaint for node in nodes if (complaint := complaint_of(node))]
 
-    async def faults(self, shared: Shared, chance: random.Random) -> None:
-        await Faults(self.edges, self.pools, shared, chance).go_on()
+    def forget(self) -> None:
+        """Drop what the edges keep, so that what was wrong with it is not found again."""
+        for name in CONFIGURATIONS:
+            for pool in self.pools:
+                self.place.run("config", "purge", name, "--admin", f"http://{HOST}:{pool.admin}")
+
+    async def faults(self, shared: Shared, faults: Iterable[Fault]) -> None:
+        await Faults(self.edges, self.pools, shared, self._bury).happen(faults)
+
+    async def _bury(self) -> None:
+        await asyncio.to_thread(bury, self.origin, DATABASE)
+
+
+def straight_to(origin: Origin) -> str:
+    """How who owns the tables connects to PostgreSQL itself."""
+    return make_conninfo(host=origin.host, port=origin.port, user="by_scram", password=origin.password, dbname=DATABASE)
 
 
 def end_prepared(origin: Origin) -> None:
@@ -111,30 +143,43 @@ async def open_stage(
                 await relay.start()
                 stack.push_async_callback(relay.close)
             edge_nodes.append(EdgeNode(place, relays))
-        nodes: list[PoolNode | EdgeNode] = [*pool_nodes, *edge_nodes]
+        await _start(origin, [*pool_nodes, *edge_nodes])
+        ways = [await _configure(name, place, origin, pool_nodes[0], edge_nodes) for name in CONFIGURATIONS]
+        doors = list(zip(*ways, strict=True))
+        await _all_know(doors)
+        yield Stage(origin, pool_nodes, edge_nodes, place, doors)
+
+
+async def _start(origin: Origin, nodes: list[PoolNode | EdgeNode]) -> None:
+    are_ready = threading.Event()
+    hiding = asyncio.get_running_loop().run_in_executor(None, hide_from_each_other, origin, are_ready)
+    try:
         for node in nodes:
             node.start()
         for node in nodes:
             await node.ready()
-        ends = await _configure(place, origin, pool_nodes[0], edge_nodes)
-        await _all_know(ends)
-        yield Stage(origin, pool_nodes, edge_nodes, ends)
+    finally:
+        are_ready.set()
+        await hiding
 
 
-async def _configure(place: Workplace, origin: Origin, pool: PoolNode, edges: list[EdgeNode]) -> list[str]:
-    arguments = ["config", "create", "app", "--origin", "-", "--edge", f"{HOST}:{edges[0].port}", "--caching"]
+async def _configure(name: str, place: Workplace, origin: Origin, pool: PoolNode, edges: list[EdgeNode]) -> list[str]:
+    """Make a configuration; how to connect to it, by edge."""
+    arguments = ["config", "create", name, "--origin", "-", "--edge", f"{HOST}:{edges[0].port}", "--caching"]
     arguments += ["--origin-connection-limit", str(CONNECTIONS), "--admin", f"http://{HOST}:{pool.admin}"]
+    arguments += CONFIGURATIONS[name]
     url = origin.url(sslmode="disable", database=DATABASE)
     made = await asyncio.to_thread(lambda: place.run(*arguments, stdin=url))
     assert made.returncode == 0, made.stderr
     target = target_of(made.stdout.strip())
-    return [attrs.evolve(target, port=edge.port).conninfo for edge in edges]
+    words = {"options": TOLD[name]} if name in TOLD else {}
+    return [make_conninfo(attrs.evolve(target, port=edge.port).conninfo, **words) for edge in edges]
 
 
-async def _all_know(ends: list[str]) -> None:
-    """Wait until every edge has heard of the configuration, which a pool node has of another's."""
+async def _all_know(doors: list[tuple[str, ...]]) -> None:
+    """Wait until every edge has heard of the configurations, which a pool node has of another's."""
     async with asyncio.timeout(KNOWN_S):
-        for end in ends:
+        for end in chain.from_iterable(doors):
             while True:
                 try:
                     (await connect(end)).close()

@@ -1,9 +1,9 @@
 """What can be read and written: groups of rows that every transaction leaves with one version, in many ways.
 
 A *read* is a statement whose values are all versions of its subject. A *write* is a list of steps; all in one
-transaction, or one statement that is one. The last value that its steps return is the version that it made. What has
-more than one step takes the subject's row in `turn` first: each statement of READ COMMITTED has a snapshot of its own,
-so two such transactions could otherwise each write a part.
+transaction, or one statement that is one. The last value that its steps return, or copy, is the version that it made.
+What has more than one step takes the subject's row in `turn` first: each statement of READ COMMITTED has a snapshot of
+its own, so two such transactions could otherwise each write a part.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ MAX_COLUMNS: Final = 400
 """PostgreSQL allows 1600, those that were dropped included."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Read:
     """A statement; with a parameter where it has one."""
 
@@ -25,20 +25,48 @@ class Read:
     only_alone: bool = False
     """It names no table. Inside a transaction PostgreSQL looks for what others have changed when it locks a table."""
 
+    def __repr__(self) -> str:
+        return self.sql if self.value is None else f"{self.sql} [{self.value}]"
+
+
+@attrs.frozen
+class Copy:
+    """A COPY FROM STDIN; `{new}` in its rows is the version that it makes."""
+
+    into: str
+    rows: tuple[str, ...]
+    is_numbered: bool = False
+    """Its version is a number that nobody has had before, not the one after what the step before has returned."""
+    extended: bool = False
+    """By the extended protocol."""
+
+    @property
+    def sql(self) -> str:
+        return f"COPY {self.into} FROM STDIN"
+
+    def halves(self, version: int) -> tuple[bytes, bytes]:
+        """The rows, in two parts."""
+        lines = [row.replace("{new}", str(version)).encode() + b"\n" for row in self.rows]
+        half = len(lines) // 2
+        return b"".join(lines[:half]), b"".join(lines[half:])
+
+
+Step = str | Copy
+
 
 @attrs.frozen
 class Write:
     """`{v}` in a step is the version that the step before has returned."""
 
     name: str
-    steps: tuple[str, ...]
+    steps: tuple[Step, ...]
     as_one_message: bool = False
     """All steps in one Query, in the transaction that it is."""
     prepared: bool = False
     """Ended by PREPARE TRANSACTION and COMMIT PREPARED."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, cache_hash=True)
 class Subject:
     """Rows with one version."""
 
@@ -47,6 +75,13 @@ class Subject:
     writes: tuple[Write, ...]
     may_be_empty: bool = False
     """A reader that waited for TRUNCATE may find no rows, as PostgreSQL documents it."""
+    by_ddl: bool = False
+    """Its writes want the table for themselves, and a snapshot may see what is newer than it is."""
+    only_grows: bool = False
+    """The highest version counts, and several may be written at once."""
+
+    def __repr__(self) -> str:
+        return f"subject {self.number}"
 
 
 def _writes(number: int, table: str, where: str) -> tuple[Write, ...]:
@@ -70,6 +105,13 @@ def _writes(number: int, table: str, where: str) -> tuple[Write, ...]:
                 f"DELETE FROM {table} WHERE {where} RETURNING version",
                 f"INSERT INTO {table} (subject, place, version) SELECT {number}, place, {{v}} + 1 "
                 "FROM generate_series(0, 3) AS place RETURNING version",
+            ),
+        ),
+        Write(
+            "delete and copy",
+            (
+                f"DELETE FROM {table} WHERE {where} RETURNING version",
+                Copy(f"{table} (subject, place, version)", tuple(f"{number}\t{place}\t{{new}}" for place in range(4))),
             ),
         ),
     )
@@ -135,6 +177,28 @@ def _heir(number: int) -> Subject:
     return Subject(number, _reads("forebear", where, number), writes)
 
 
+def _pile(number: int) -> Subject:
+    """Rows are only added, by COPY and no other way, so one statement alone makes a version."""
+    rows = (f"{number}\t{{new}}",) * 2
+    copy, extended = (Copy("pile (subject, version)", rows, is_numbered=True, extended=way) for way in (False, True))
+    slip = Copy("slip (subject, version)", rows, is_numbered=True)
+    highest = f"SELECT max(version) FROM pile WHERE subject = {number}"
+    reads = (
+        Read(highest),
+        Read("SELECT max(version) FROM pile WHERE subject = $1::int", str(number)),
+        Read(f"SELECT version FROM pile WHERE subject = {number} ORDER BY version DESC LIMIT 1"),
+        Read(f"SELECT max(version), ({highest}) FROM pile_seen WHERE subject = {number}"),
+    )
+    writes = (
+        Write("copy", (copy,)),
+        Write("copy, extended", (extended,)),
+        Write("copies", (copy, extended)),
+        Write("copy, by a trigger", (slip,)),
+        Write("copy, two phases", (copy,), prepared=True),
+    )
+    return Subject(number, reads, writes, only_grows=True)
+
+
 # Locking a table is when PostgreSQL hears, inside of a transaction, that a function is another by now.
 HEED: Final = "LOCK TABLE source IN ACCESS SHARE MODE"
 
@@ -193,4 +257,5 @@ def _all(makers: dict[Callable[[int], Subject], range]) -> tuple[Subject, ...]:
 
 #: Rows, then those that are written by DDL, which makes every edge forget everything.
 ROWS: Final = _all({_cell: range(10), _child: range(10, 14), _part: range(20, 24), _heir: range(30, 32)})
-DDL: Final = _ddl()
+PILES: Final = _all({_pile: range(60, 62)})
+DDL: Final = tuple(attrs.evolve(subject, by_ddl=True) for subject in _ddl())

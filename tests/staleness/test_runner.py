@@ -1,24 +1,24 @@
 """The checker itself, straight at PostgreSQL: it finds nothing there, and finds what a bad cache does."""
 
 import asyncio
-import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import attrs
 import pytest
 
 from bench.asker import Asker
-from tests.bench.test_asker import conninfo_of
+from tests.staleness.moves import Change, Ending, Fault, Look, Rest, Script, drawn
 from tests.staleness.player import Ask, Shared, versions_of
-from tests.staleness.runner import Plan, Report, play
-from tests.staleness.stage import DATABASE, end_prepared, fill
-from tests.staleness.subjects import Read
+from tests.staleness.runner import Game, Plan, Report
+from tests.staleness.stage import DATABASE, end_prepared, fill, straight_to
+from tests.staleness.subjects import PILES, ROWS, Read
 from tests.support.cluster import Origin
 
 pytestmark = pytest.mark.postgres
-ACTIONS = 4000
+ACTIONS = 400
+PLAYERS = 6
 
 
 @attrs.define
@@ -26,7 +26,8 @@ class Straight:
     """PostgreSQL in the place of two edges."""
 
     origin: Origin
-    ends: list[str]
+    doors: list[tuple[str, ...]]
+    straight: str
     crossings_s: list[float] = attrs.field(factory=lambda: [0.0, 0.0])
 
     def end_prepared(self) -> None:
@@ -35,19 +36,23 @@ class Straight:
     def complaints(self) -> list[str]:
         return []
 
-    def faults(self, shared: Shared, chance: random.Random) -> Coroutine[Any, Any, None]:
+    def faults(self, shared: Shared, faults: Iterable[Fault]) -> Coroutine[Any, Any, None]:
         raise NotImplementedError
 
 
-def straight(origin: Origin, actions: int, ask: Ask = versions_of) -> Report:
+@pytest.fixture(scope="module")
+def ground(origin: Origin) -> Straight:
     fill(origin, DATABASE)
-    conninfo = conninfo_of(attrs.evolve(origin, database=DATABASE, superuser="by_scram"))
-    plan = Plan(actions=actions, faults=False)
-    return asyncio.run(play(Straight(origin, [conninfo] * 2), plan, ask=ask))
+    straight = straight_to(origin)
+    return Straight(origin, [(straight,)] * 2, straight)
+
+
+def long_game(ground: Straight, ask: Ask = versions_of) -> Report:
+    return asyncio.run(Game(ground, ask).play_on(drawn(ACTIONS, 1), Plan(ACTIONS, players=PLAYERS, faults=False)))
 
 
 class BadCache:
-    """Keeps each answer for so long, whatever is written; one memory for each edge, or one for all."""
+    """Keeps each answer for so long, whatever is written; one memory for each edge."""
 
     def __init__(self, keep_s: float) -> None:
         self._keep_s = keep_s
@@ -61,16 +66,37 @@ class BadCache:
         return versions
 
 
-def test_straight_at_postgresql_nothing_is_found(origin: Origin) -> None:
-    report = straight(origin, ACTIONS)
+def test_straight_at_postgresql_nothing_is_found(ground: Straight) -> None:
+    report = long_game(ground)
     assert not report.violations, "\n".join(report.violations[:5])
     assert report.outcomes["acknowledged"] > 50
-    assert report.outcomes["rolled back"]
-    assert report.outcomes["vanished"]
+    for outcome in ("rolled back", "vanished", "copy given up"):
+        assert report.outcomes[outcome]
     assert len([name for name in report.counts if name.startswith("write")]) > 12
 
 
-def test_a_cache_that_no_write_invalidates_is_found_out(origin: Origin) -> None:
-    report = straight(origin, 3 * ACTIONS, BadCache(1.0).ask)
+def test_a_cache_that_no_write_invalidates_is_found_out(ground: Straight) -> None:
+    report = long_game(ground, BadCache(1.0).ask)
     assert any("own edge" in violation for violation in report.violations)
     assert any(violation.startswith("stale") and "other edge" in violation for violation in report.violations)
+
+
+def test_what_nobody_has_heard_of_is_found_in_the_end(ground: Straight) -> None:
+    """The client that wrote has vanished, and what was kept before is never looked at while it is played."""
+    (subject, _) = PILES
+    focus = ((subject, subject.reads[0]),) * 3
+    script = Script(focus, ((Look(0), Change(0, 0, Ending.VANISH), Rest()),))
+    violations = asyncio.run(Game(ground, BadCache(60.0).ask).play(script))
+    assert violations
+    assert all("other edge" in violation for violation in violations)
+
+
+def test_a_script_is_told_in_words() -> None:
+    subject = ROWS[0]
+    focus = ((subject, subject.reads[0]),) * 3
+    script = Script(focus, ((Rest(),), (Look(2, 3), Rest(), Change(1, 0))), (Fault("kill_an_edge", 1, 0.5, 1.5),))
+    first, _, _, second, third = repr(script).splitlines()
+    assert first == "focus 0: subject 0, SELECT version FROM cell WHERE subject = 0"
+    assert second.startswith("client 1: Look(place=2, times=3); Change(place=1")
+    assert second.endswith("(update)")
+    assert "kill_an_edge" in third

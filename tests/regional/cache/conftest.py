@@ -14,6 +14,8 @@ from regional.cache.reach import Reach
 from regional.cache.reach_query import REACH_SNAPSHOT
 from regional.snapshot import answer_of
 from tests.regional.cache.followed import Database, open_database
+from tests.regional.cache.labelled import Read, Write
+from tests.regional.cache.labelled_later import LATER
 from tests.regional.conftest import Connection
 from tests.support.cluster import Origin
 
@@ -85,6 +87,10 @@ class Labels:
         connection.execute(TEMPORARY)
         return connection
 
+    def has(self, case: Read | Write) -> bool:
+        """Whether this server is new enough for a statement."""
+        return self.origin.major >= case.since
+
     def of_kinds(self, oids: frozenset[int], kinds: str) -> frozenset[str]:
         """The names of those tables that are of such a kind."""
         return frozenset(name for name, kind in (self.names[oid] for oid in oids) if kind in kinds)
@@ -114,6 +120,10 @@ def labels(origin: Origin) -> Iterator[Labels]:
         )
     with origin.connect(NAME) as connection:
         connection.execute(SCHEMA.read_bytes())
+        for version, script in LATER.items():
+            if origin.major >= version:
+                connection.execute(script.encode())
+        connection.execute("grant all on all tables in schema public to public")
         available = connection.execute("select name from pg_available_extensions where name = 'file_fdw'").fetchall()
         if available:
             connection.execute(_OUTSIDE)

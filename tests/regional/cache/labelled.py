@@ -43,6 +43,8 @@ class Read:
     """Two runs give two answers: the trap is shown to bite."""
     needs: str = ""
     """An extension that may be missing."""
+    since: int = 0
+    """The version of the first server that runs it."""
 
     @property
     def whys(self) -> frozenset[str]:
@@ -65,6 +67,7 @@ class Write:
     bites: bool = False
     """It changes a table that its text does not name: the trap is shown to bite."""
     needs: str = ""
+    since: int = 0
 
 
 def _kept(tables: str, *pairs: tuple[str, str], is_exact: bool = True) -> list[Read]:

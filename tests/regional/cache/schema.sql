@@ -74,7 +74,7 @@ insert into puppy values (3, 'pup', 'mix', 3);
 -- Functions of each kind. Those called log_... write.
 create table log (id serial primary key, word text);
 create function log_it(word text default 'function') returns int language plpgsql
-  as $$ begin insert into log (word) values (word); return 1; end $$;
+  as $$ begin insert into public.log (word) values (word); return 1; end $$;
 create function log_sql(n int) returns int language sql as $$ insert into log (word) values ('sql') returning n $$;
 create function log_quietly(n int) returns int language plpgsql stable as $$ begin return log_it('quietly') + n; end $$;
 create function add_one(n int) returns int language sql immutable as $$ select n + 1 $$;

@@ -11,9 +11,9 @@ from tests.support.cluster import Origin
 
 pytestmark = pytest.mark.postgres
 
-# What PostgreSQL 15 does not have yet, or calls immutable.
+# What some PostgreSQL does not have yet, or calls immutable.
 _LATER = {
-    "jsonb_object_agg/2",
+    "jsonb_object_agg/2", "date_trunc/3",
     "timezone/1", "date_add/2", "date_add/3", "date_subtract/2", "date_subtract/3", "generate_series/4",
     "json_agg_strict/1", "jsonb_agg_strict/1", "json_object_agg_strict/2", "jsonb_object_agg_strict/2",
     "json_object_agg_unique/2", "jsonb_object_agg_unique/2", "json_object_agg_unique_strict/2",

@@ -40,7 +40,7 @@ def test_what_is_wrong_is_said_with_the_cure(changes: dict[str, bytes], said: st
         ("53300: number of requested standby connections exceeds max_wal_senders", "raise max_wal_senders"),
         ("53400: all replication slots are in use", "raise max_replication_slots"),
         ("42501: must be superuser or replication role to start walsender", 'ALTER ROLE "a""b" REPLICATION'),
-        ("42501: permission denied to start WAL sender (REPLICATION attribute)", "rds_replication"),
+        ("42501: permission denied to start WAL sender", "rds_replication"),
         ("55P03: canceling statement due to lock timeout", "has not ended yet"),
         ("42501: must be owner of table x", "must be owner of table x"),
         ("57P01: terminating connection", "57P01: terminating connection"),

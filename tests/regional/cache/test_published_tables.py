@@ -95,7 +95,9 @@ async def test_whoever_drops_the_publication_is_noticed(side: PoolSide, database
     await follower.ready("item")
     database.run(f'drop publication "{publication_name(USER)}"')
     database.run("update item set name = 'untold'")
-    await until(lambda: None in follower.published)
+    # The stream ends, and everything is invalidated; since PostgreSQL 18 it goes on and tells nothing.
+    item = database.oids("item")
+    await until(lambda: any(tables is None or item <= tables for tables in follower.published))
     await follower.ready("item")
     database.run("update item set name = 'told'")
     await follower.told("item")

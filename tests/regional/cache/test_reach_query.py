@@ -111,6 +111,24 @@ def test_the_digest_hangs_on_what_is_changed_and_on_nothing_else(origin: Origin,
             connection.execute("drop function f(); drop type e; drop domain d")
 
 
+def test_another_expression_of_a_generated_column_is_seen(origin: Origin, empty: str) -> None:
+    """A virtual column stores nothing, so no row of the table is written."""
+    kind = "virtual" if origin.major >= 18 else "stored"
+    change = "alter column next set expression as (id + 2)"
+    if origin.major < 17:
+        change = "drop column next, add column next int generated always as (id + 2) stored"
+    with origin.connect(empty) as connection:
+        connection.execute(f"create table t (id int, next int generated always as (id + 1) {kind})".encode())
+        try:
+            before = read_reach(connection)
+            connection.execute(f"alter table t {change}".encode())
+            after = read_reach(connection)
+        finally:
+            connection.execute("drop table t")
+    assert after.digest != before.digest
+    assert _why(before, "select next from t") == ""
+
+
 def test_a_type_of_an_extension_is_as_good_as_its_functions(made: Make, origin: Origin) -> None:
     with origin.connect("postgres") as connection:
         rows = connection.execute("select name from pg_available_extensions").fetchall()
