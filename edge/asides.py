@@ -20,8 +20,8 @@ from protos.pg.sql_statements import Kind
 
 # In flight at once. An error of a message beyond shows the shared name.
 MAX_USES: Final = 10_000
-# Commands that run one another. PostgreSQL's stack ends at some hundreds.
-MAX_NESTED: Final = 200
+# Commands that run one another: each is said of with every message that runs the first.
+MAX_NESTED: Final = 8
 
 _OURS: Final = re.compile(rb"%s|%s|%s[0-9a-f]{32}" % (USED, GONE, PREFIX))
 _EMPTY: Final = parse(b"", b"")

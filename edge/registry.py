@@ -20,6 +20,8 @@ from protos.pg.description import NAME_BYTES
 from protos.pg.sql_statements import Command, Kind
 
 SALT_BYTES: Final = 16
+# Of one name at once, said with every use of it: what bytes of a client cost must not grow with their square.
+MAX_ALTERNATIVES: Final = 100
 
 
 class Registry:
@@ -84,7 +86,10 @@ class Registry:
         """What it may stand for, what is later first. The last is for certain, if nothing before it has happened."""
         result: list[Alternative] = []
         after: Statement | bytes | None = self._named.get(name) if name else self.unnamed
-        for change in self.in_flight.of(name) if self.is_in_doubt(name) else ():
+        changes = self.in_flight.of(name) if self.is_in_doubt(name) else ()
+        if len(changes) > MAX_ALTERNATIVES:
+            raise StatementMemoryError(detail=f"More than {MAX_ALTERNATIVES} changes of one statement wait at once.")
+        for change in changes:
             result.append((change.sync_point, change.place, self._digested(after)))
             after = change.before_of(name)
         result.append((0, 0, self._digested(after)))

@@ -60,7 +60,9 @@ class Choices:
     def take(self, choice: Choice) -> None:
         """A message to come needs this."""
         if self._count >= MAX_CHOICES or not choice.options:
-            raise RemoteProtocolError("the edge has too many choices open, or one without options")
+            message = "the edge has too many choices open, or one without options"
+            public = f"more than {MAX_CHOICES} uses of prepared statements wait at once"
+            raise RemoteProtocolError(message, public=public)
         self._count += 1
         if choice.plain and not choice.id:
             self._ahead.append(choice)

@@ -139,7 +139,10 @@ class EdgeLink:
     def _on_choice(self, frame: Frame) -> None:
         channel = self.channels.get(frame.channel)
         if channel is not None:
-            channel.choices.take(frame.choice)
+            try:
+                channel.choices.take(frame.choice)
+            except RemoteProtocolError as error:
+                channel.end(error)
 
     def _on_failed(self, frame: Frame) -> None:
         channel = self.channels.get(frame.channel)

@@ -84,7 +84,7 @@ class Upkeep:
                 uplink.tell(Frame(ddl=ddl))
 
     def came_up(self) -> None:
-        """A pool node is linked that may not have heard of what the others have said."""
+        """A pool node may not have heard of what the others have said: it is linked, or has one configuration more."""
         for ddl in self._ddl.told(seconds()):
             self._pass_on(ddl)
 
@@ -96,6 +96,7 @@ class Upkeep:
         if now >= self._due:
             self._due = now + REPORT_S
             self._report()
+            self.came_up()
 
     def _report(self) -> None:
         for entry in self._directory:

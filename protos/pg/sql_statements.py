@@ -2,7 +2,8 @@
 
 Recognised is one statement alone in its text, where its beginning leaves no doubt under any setting: comments, white
 space, the key word, a name. What cannot be read for certain is None, and is left to the origin as it is. So is a text
-with a semicolon that something may stand behind, and a name with a Unicode escape.
+with a semicolon that something may stand behind, a name with a Unicode escape, and one that begins like our shared ones
+(`names`), for nothing of a client's may be made under that on an origin connection.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from protos.pg.names import cut
+from protos.pg.names import PREFIX, cut
 
 FIRST_BYTES: Final = frozenset(b"pPeEdD/- \t\n\r\f\v")
 """One of these begins every text that may be a command."""
@@ -86,7 +87,8 @@ def command_of(sql: bytes) -> Command | None:
 
 def _named(kind: Kind, quoted: bytes | None, plain: bytes | None) -> Command | None:
     if quoted is not None:
-        return Command(kind, cut(quoted.replace(b'""', b'"')))
+        name = cut(quoted.replace(b'""', b'"'))
+        return None if name.startswith(PREFIX) else Command(kind, name)
     assert plain is not None
     # Folding a letter outside ASCII hangs on the database's locale.
     if not plain.isascii() or plain.lower() in _RESERVED:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge.asides import MAX_NESTED
 from edge.meaning import Statement, statement_of
+from edge.registry import MAX_ALTERNATIVES
 from edge.statements import MAX_PORTALS, Statements
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.link.link_pb2 import Failed, Worded
@@ -390,6 +391,22 @@ def test_commands_that_execute_one_another_come_to_an_end() -> None:
     plain(statements)
     statements.queried(query(b"execute s0"))
     assert len(plain(statements)) == MAX_NESTED + 1
+
+
+def test_changes_of_one_name_that_wait_at_once_are_bounded() -> None:
+    statements = Statements(SCOPE)
+
+    def change() -> None:
+        statements.parse(parse(b"s", b"select 1"), whole=True)
+        statements.synced()
+        statements.queried(query(b"deallocate s"))
+
+    for _ in range(MAX_ALTERNATIVES // 2):
+        change()
+    choices = [frame.choice for frame in statements.asides.take_frames()]
+    assert max(len(choice.options) for choice in choices) == MAX_ALTERNATIVES
+    with pytest.raises(StatementMemoryError):
+        change()
 
 
 def test_a_command_whose_parse_is_under_way_is_run_with_what_it_names() -> None:

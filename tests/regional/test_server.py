@@ -19,11 +19,13 @@ from protos.link.lane import INITIAL_CREDIT_BYTES
 from protos.link.link_pb2 import (
     Applied,
     Batch,
+    Choice,
     Close,
     Frame,
     Group,
     Hello,
     Open,
+    Option,
     Reason,
     Setting,
     Statement,
@@ -398,6 +400,20 @@ async def test_garbage_of_a_client_ends_its_session_and_no_other(side: PoolSide,
         await until(lambda: len(side.tenant.channels) == 1)
     assert len(edge.link.channels) == 1
     assert (await good.ask(query(b"commit"))).tags == "CZ"
+
+
+@beside
+async def test_too_many_choices_end_their_session_and_no_other(
+    side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = side.serve(origin)
+    monkeypatch.setattr("regional.choices.MAX_CHOICES", 3)
+    client, other = edge.client(), edge.client()
+    await client.ask(query(b"select 1"))
+    choice = Choice(name=b"s", plain=True, options=[Option()])
+    give(edge, *[Frame(channel=client.channel, choice=choice) for _ in range(4)])
+    await until(lambda: client.closed is not None)
+    assert (await other.ask(query(b"select 7"))).value == b"7"
 
 
 @beside

@@ -21,7 +21,7 @@ from protos.pg.messages import (
 from protos.pg.startup import cancel_request
 from tests.support.beside import PoolSide, active, beside, until
 from tests.support.cluster import Origin
-from tests.support.two_tiers import READY, Driver, TwoTiers, rows, tags, two_tiers
+from tests.support.two_tiers import READY, Driver, TwoTiers, rows, tags, two_tiers, warm
 
 BEGUN: Final = query(b"begin; select")  # BEGIN alone would wait at the edge
 
@@ -290,6 +290,28 @@ async def test_another_session_s_statement_cannot_be_guessed(side: PoolSide, ori
             answer = await attacker.ask(attempt + sync())
             assert (tags(answer), fields(answer)["C"]) == ("EZ", "26000")
         assert rows(await victim.ask(bind(b"", b"s") + execute() + sync())) == [[b"secret"]]
+
+
+@pytest.mark.parametrize("how", ["run", "prepared", "in a function"])
+@beside
+async def test_another_session_s_statement_cannot_be_replaced(side: PoolSide, origin: Origin, how: str) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        await side.alone()
+        driver, other = await tiers.connect(), await tiers.connect()
+        run = (bind(b"", b"s", [b"41"]), execute(), sync())
+        assert tags(await driver.ask(parse(b"s", b"select $1::int + 1"), *run)) == "12DCZ"
+        await side.quiet()
+        [[name]] = rows(await other.ask(query(b"select name from pg_prepared_statements where statement ~ 'int . 1'")))
+        assert name is not None
+        if how == "run":  # PostgreSQL has it under this name for the lease, if it is let
+            await other.ask(parse(name, b"select $1::int + 1000"), sync())
+            await other.ask(query(b'execute "%s"(1)' % name))
+        else:
+            sql = b'deallocate "%s"; prepare "%s"(int) as select $1 + 1000' % (name, name)
+            await other.ask(query(sql if how == "prepared" else b"do $$ begin execute '%s'; end $$" % sql))
+        await side.quiet()
+        assert rows(await driver.ask(*run)) == [[b"42"]]
 
 
 @beside

@@ -83,3 +83,15 @@ async def test_a_parse_beyond_the_bound_fails_with_53200_and_the_session_goes_on
         assert ready == READY
         assert tags(await driver.ask(bind(b"", b"s0"), execute(), sync())) == "2DCZ"
         assert tags(await driver.ask(close_statement(b"s0"), parse(b"more", text), sync())) == "31Z"
+
+
+@beside
+async def test_changes_of_a_name_without_end_cost_their_own_session_only(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        driver, other = await tiers.connect(), await tiers.connect()
+        change = parse(b"s", b"select 1") + sync() + close_statement(b"s") + sync()
+        answer = await driver.ask(change * 1_000)
+        while not any(message[:1] == b"E" for message in answer):
+            answer = await driver.until_ready()
+        assert error_fields(answer[-1])["C"] == "53200"
+        assert tags(await other.ask(parse(b"s", b"select 1"), sync())) == "1Z"

@@ -220,6 +220,27 @@ def test_a_pool_node_that_is_linked_later_is_told(pair: Cached) -> None:
     assert passed_on(second) == [("a", 1)], "it may have started again"
 
 
+def test_a_pool_node_that_gets_the_configuration_later_is_told(pair: Cached) -> None:
+    """It is new, and DDL comes before all pool nodes have it: who makes one goes on with a migration."""
+    driver = pair.stage.connect()
+    first, second = pair.stage.pools
+    second.cut()
+    pair.up(pushed=configuration(name="other"), pool=second, group=[first.node, second.node])
+    say(pair, first, ddl())
+    assert not passed_on(second)
+    second.say(configuration=caching())
+    pair.stage.settle()
+    pair.stage.pass_time(REPORT_S)
+    assert passed_on(second) == [("a", 1)]
+    keep(pair)
+    assert not is_hit(pair, driver)
+    say(pair, second, ddl())
+    keep(pair)
+    assert is_hit(pair, driver)
+    pair.stage.pass_time(2 * REPORT_S)
+    assert not passed_on(second)
+
+
 def test_a_pool_node_that_never_answers_reads_its_catalogue_again(
     pair: Cached, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_what_only_takes_statements_away_is_told_from_what_does_more() -> None:
         b"/* open execute s1", b"/* /* */ execute s1", b'execute U&"s"', "execute é".encode(),
         b"prepare s as select $1; select 2", b"prepare s as select E'\\''; select 2", b"prepare s as select $$;$$",
         b"prepare s as select '\\'; select 2 --'", b'prepare s as select U&"\\0061"',
+        b'prepare "onetrip:1" as select 1', b'execute "onetrip:1"', b'deallocate "onetrip:1"',
     ],
 )  # fmt: skip
 def test_what_leaves_a_doubt_is_none(sql: bytes) -> None:
