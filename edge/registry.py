@@ -126,7 +126,8 @@ class Registry:
         if command.kind is not Kind.EXECUTE:
             return statement
         seen = Seen(self.alternatives(command.name))
-        if self._bytes + len(statement.parse) + seen.kept_bytes > StatementMemoryError.BOUND:
+        has_room = self._bytes + len(statement.parse) + seen.kept_bytes <= StatementMemoryError.BOUND
+        if not has_room or (len(self._unsure) >= MAX_ALTERNATIVES and not seen.is_sure):
             return statement
         if not seen.is_sure:
             self._unsure.append(seen)

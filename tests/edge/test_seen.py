@@ -1,7 +1,7 @@
 """An EXECUTE is described by what it found when it was parsed, whatever its name stands for since."""
 
 from edge.meaning import Statement
-from edge.registry import Registry
+from edge.registry import MAX_ALTERNATIVES, Registry
 from protos.errors import StatementMemoryError
 from protos.pg.messages import parse
 
@@ -90,3 +90,13 @@ def test_what_it_keeps_counts_as_memory_of_the_session() -> None:
     registry.gone(b"x")
     settled(registry)
     assert registry.made(b"y", parse(b"y", b"execute s")).seen is not None
+
+
+def test_no_more_than_so_many_wait_for_what_they_have_found() -> None:
+    registry = Registry(SCOPE)
+    registry.made(b"s", parse(b"s", b"select 1"))
+    registry.next_sync_point()
+    waiting = [registry.made(b"x", parse(b"x", b"execute s")) for _ in range(MAX_ALTERNATIVES + 1)]
+    assert [one.seen is None for one in waiting] == [*[False] * MAX_ALTERNATIVES, True]
+    settled(registry)
+    assert parsed(registry).seen is not None
