@@ -264,12 +264,12 @@ class Session:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in ENDS
         switches = self.here.reader.switches
+        was_at_rest = self._framer.whole is WHOLE_BETWEEN  # else an answer may be on its way to the client
         if piece.tag in _TEXTS and resets_all(piece.data):
-            switches.reset(in_transaction=self.status != TransactionStatus.IDLE)
+            switches.reset(in_transaction=self.status != TransactionStatus.IDLE, is_heard=was_at_rest)
         if switches.uncommitted is not None and piece.tag != Frontend.PARSE:
             switches.uncommitted.sent(sql_of(piece, self.statements))
         if piece.tag in _QUERIES:
-            was_at_rest = self._framer.whole is WHOLE_BETWEEN  # else an answer may be on its way to the client
             self.here.reader.tally.crossed(
                 self.status, is_alone=was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE)
             )

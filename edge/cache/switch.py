@@ -92,9 +92,14 @@ class Switches:
         self._at_start = {**DEFAULTS, **{one.name: one.value for one in switches if one.value is not None}}
         self.reset()
 
-    def reset(self, *, in_transaction: bool = False) -> None:
-        """All is as it was at startup."""
-        self._change(self._at_start, in_transaction=in_transaction)
+    def reset(self, *, in_transaction: bool = False, is_heard: bool = True) -> None:
+        """All is as it was at startup.
+
+        is_heard: the answers that come next begin with a message. Where they may not, the end of the transaction cannot
+        be heard from here on, so it counts at once.
+        """
+        may_follow = is_heard or self.uncommitted is not None
+        self._change(self._at_start, in_transaction=in_transaction and may_follow)
 
     def turn(self, switch: Switch, *, in_transaction: bool = False) -> None:
         """The session says something of the cache."""

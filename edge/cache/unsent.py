@@ -52,7 +52,6 @@ class Unsent:
     def leave(self, share: "Share") -> None:
         """Its client ends, and is sent what is left; nobody else counts it from now on."""
         self._leaving.append(share)
-        self.tick()
 
     def tick(self) -> None:
         """Some time has passed."""

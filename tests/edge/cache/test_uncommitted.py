@@ -107,6 +107,24 @@ def test_a_reset_is_taken_back_too(cache: Cached, driver: Driver, sql: bytes) ->
     assert value(driver) == b"off"
 
 
+@pytest.mark.parametrize("reset", [query(b"reset all"), parse(b"", b"discard all")])
+def test_a_reset_behind_an_answer_in_the_middle_counts_at_once(cache: Cached, driver: Driver, reset: bytes) -> None:
+    """What comes next of that answer begins no message; taken for one, it would be garbage and end the whole link."""
+    driver.send(query(OFF))
+    driver.read()
+    run(cache, driver, b"begin", "BEGIN")
+    driver.send(query(b"select long"))
+    row = data_row([b"x" * 1000])
+    cache.pool.answer(row[:500], settled=0, status=IN_TRANSACTION)
+    assert driver.read() == row[:500]
+    driver.send(reset if reset[:1] == b"Q" else reset + sync())
+    cache.pool.answer(row[500:] + command_complete("SELECT 1") + ready(IN_TRANSACTION), status=IN_TRANSACTION)
+    cache.pool.answer(ready(IN_TRANSACTION), status=IN_TRANSACTION)
+    assert driver.read().startswith(row[500:])
+    run(cache, driver, b"rollback", "ROLLBACK", IDLE)
+    assert value(driver) == b"on"
+
+
 @pytest.mark.parametrize(("ends", "after"), [(b"commit", b"off"), (b"rollback", b"on")])
 def test_a_transaction_that_is_held_here_likewise(ends: bytes, after: bytes) -> None:
     with cached(caching_with_begin()) as cache:

@@ -126,6 +126,22 @@ def test_who_has_nothing_waiting_is_refused_as_well_where_there_is_no_room() -> 
     assert not Client(unsent).give(1)
 
 
+def test_those_who_leave_together_are_not_gone_through_for_each_of_them() -> None:
+    unsent = Unsent(0, lambda: None)
+    measured: list[None] = []
+
+    def measure() -> tuple[int, int]:
+        measured.append(None)
+        return 100, 0
+
+    for _ in range(100):
+        share = Share(unsent)
+        share.measure = measure
+        share.leave()
+    assert len(measured) == 100
+    assert unsent.bytes == 100 * 100
+
+
 def test_what_was_lent_to_many_counts_once() -> None:
     unsent = Unsent(0, lambda: None)
     one = kept(MIN_BYTES - 1000)
