@@ -122,8 +122,11 @@ def test_copies_in_every_way_beside_reads_in_every_way(hall: Hall) -> None:
 
 def test_an_answer_past_its_age_is_served_unless_somebody_has_written(hall: Hall) -> None:
     before = hall.game.report(0.0).statuses.get("stale", 0)
-    assert not hall.play(AGED)
-    assert hall.game.report(0.0).statuses.get("stale", 0) > before
+    for _ in range(5):  # whether an answer is asked for between its age and its renewal is a matter of time
+        assert not hall.play(AGED)
+        if hall.game.report(0.0).statuses.get("stale", 0) > before:
+            return
+    raise AssertionError("no answer was served past its age")
 
 
 @settings(real, max_examples=QUIET_SCRIPTS)

@@ -45,8 +45,12 @@ async def caches(tiers: TwoTiers) -> Answers:
     """Wait until what is asked may be kept, and is served."""
     driver, tenant = await tiers.connect(), tiers.side.tenant
     await driver.ask(query(b"select 1"))
-    tiers.side.tick()
-    await until(lambda: tenant.knowledge.judge.catalog is not None and tenant.publishing.in_doubt is not None)
+
+    def is_known() -> bool:
+        tiers.side.tick()
+        return tenant.knowledge.judge.catalog is not None and tenant.publishing.in_doubt is not None
+
+    await until(is_known)
     answers = answers_of(tiers)
     await until(lambda: answers.clock() < answers.vouched_until)
     return answers
