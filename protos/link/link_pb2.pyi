@@ -402,12 +402,10 @@ class GoAway(_message.Message):
     def __init__(self, why: _Optional[str] = ...) -> None: ...
 
 class Ping(_message.Message):
-    __slots__ = ("id", "padding")
+    __slots__ = ("id",)
     ID_FIELD_NUMBER: _ClassVar[int]
-    PADDING_FIELD_NUMBER: _ClassVar[int]
     id: int
-    padding: bytes
-    def __init__(self, id: _Optional[int] = ..., padding: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
 
 class Statement(_message.Message):
     __slots__ = ("slot", "parse")

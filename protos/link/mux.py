@@ -154,10 +154,10 @@ class Mux:
         if granted:
             self.send_control(Frame(channel=lane.id, credit=Credit(bytes=granted)))
 
-    def ping(self, now: float, padding_bytes: int = 0) -> None:
+    def ping(self, now: float) -> None:
         self._pings = {key: sent for key, sent in self._pings.items() if now - sent < 60.0}
         self._pings[self._next_ping] = now
-        self.send_control(Frame(ping=Ping(id=self._next_ping, padding=bytes(padding_bytes))))
+        self.send_control(Frame(ping=Ping(id=self._next_ping)))
         self._next_ping += 1
 
     def next_batch(self, now: float) -> bytes | None:
@@ -307,7 +307,7 @@ class Mux:
                 self._wake()
         elif kind == "ping":
             self.on_ping()
-            self.send_control(Frame(pong=Ping(id=frame.ping.id)))
+            self.send_control(Frame(pong=frame.ping))
         elif kind == "pong":
             sent = self._pings.pop(frame.pong.id, None)
             if sent is not None:

@@ -28,10 +28,6 @@ SILENCE_LIMIT_S: Final = 10.0  # nothing received for so long, pings included: t
 LAST_WORD_S: Final = 1.0  # for the message that is being written when we end the stream, or for why the peer has
 
 ASLEEP_AFTER_S: Final = 0.02  # a link that wrote nothing for so long is roused before it is needed
-# TCP's first window, which may also be that of a connection that was idle: ten segments. What is longer waits for a
-# crossing more, unless as much has been acknowledged before: then the window is twice as wide.
-WINDOW_BYTES: Final = 14_000
-WIDEN_PERIOD_S: Final = 1.0
 
 HOLD_S: Final = 0.001
 HOLD_FROM: Final = 2_000  # frames a second; one client alone sends some 1,200 over loopback
@@ -93,7 +89,6 @@ class LinkStream:
         self._is_holding = False
         self._is_ending = False
         self._pace = Pace()
-        self._widened_at = 0.0
 
     async def run(self, call: Call) -> None:
         """Carry the link until the peer ends the stream or goes silent.
@@ -123,18 +118,11 @@ class LinkStream:
     def rouse(self) -> None:
         """Ping, unless something was written just now: soon a message will come that somebody waits for.
 
-        At both ends the ping wakes processors and fills caches on exactly the path that the message will take. Now and
-        again it is as long as TCP's window, for where clients come many first queries may go out at once.
+        At both ends the ping wakes processors and fills caches on exactly the path that the message will take.
         """
         now = seconds()
         if now - self._pace.counted_at > ASLEEP_AFTER_S:
-            self._ping_widely(now)
-
-    def _ping_widely(self, now: float) -> None:
-        is_due = now - self._widened_at >= WIDEN_PERIOD_S
-        if is_due:
-            self._widened_at = now
-        self.mux.ping(now, WINDOW_BYTES if is_due else 0)
+            self.mux.ping(now)
 
     async def flush(self, limit_s: float) -> None:
         """Wait until what is queued has been written, at most limit_s; for goodbyes."""
@@ -195,16 +183,12 @@ class LinkStream:
     async def _keep_alive(self) -> None:
         """Measure the crossing, and notice a link that has gone silent before TCP does."""
         self.last_heard = seconds()
-        self.mux.ping(self.last_heard)  # a short one: what the peer has to know at the start follows it
         while True:
-            await asyncio.sleep(PING_PERIOD_S)
             now = seconds()
             if now - self.last_heard > SILENCE_LIMIT_S:
                 return
-            if self._widened_at:
-                self.mux.ping(now)
-            else:
-                self._ping_widely(now)
+            self.mux.ping(now)
+            await asyncio.sleep(PING_PERIOD_S)
 
 
 def _end(future: asyncio.Future[None]) -> None:

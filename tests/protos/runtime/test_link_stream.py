@@ -21,8 +21,6 @@ from protos.runtime.link_stream import (
     HOLD_S,
     PING_PERIOD_S,
     SILENCE_LIMIT_S,
-    WIDEN_PERIOD_S,
-    WINDOW_BYTES,
     LinkStream,
     Pace,
 )
@@ -366,38 +364,6 @@ def test_a_ping_goes_out_at_once_and_measures_the_crossing() -> None:
         scene.call.say(Frame(pong=ping))
         await few_turns()
         assert 0.002 <= scene.stream.mux.round_trip_s < LIMIT_S
-
-    staged(play)
-
-
-def test_now_and_again_a_ping_widens_the_window() -> None:
-    async def play(scene: Scene) -> None:
-        stream = scene.stream
-        assert not (await scene.call.heard()).frames[0].ping.padding  # it would stand before the configurations
-        for quiet_s, padding_bytes in ((0.0, WINDOW_BYTES), (0.0, 0), (WIDEN_PERIOD_S, WINDOW_BYTES), (0.0, 0)):
-            stream._widened_at -= quiet_s
-            await asyncio.sleep(ASLEEP_AFTER_S + 0.001)
-            stream.rouse()
-            assert [len(frame.ping.padding) for frame in (await scene.call.heard()).frames] == [padding_bytes]
-
-    staged(play)
-
-
-def test_a_link_that_nobody_rouses_widens_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protos.runtime.link_stream.PING_PERIOD_S", 0.01)
-
-    async def play(scene: Scene) -> None:
-        lengths = [len((await scene.call.heard()).frames[0].ping.padding) for _ in range(3)]
-        assert lengths == [0, WINDOW_BYTES, 0]
-
-    staged(play)
-
-
-def test_an_answer_to_a_ping_is_short() -> None:
-    async def play(scene: Scene) -> None:
-        await scene.call.heard()
-        scene.call.say(Frame(ping=Ping(id=7, padding=bytes(100))))
-        assert [frame.pong for frame in (await scene.call.heard()).frames] == [Ping(id=7)]
 
     staged(play)
 
