@@ -8,6 +8,8 @@ NODE_MODULES := $(NODE)/node_modules
 NODE_TESTS := tests/integration/node
 # Tests wait more than they compute. Each file stays in one process; ARGS='-n0 …' is one process, for --pdb and the like.
 WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+# CI's machine is shared: there a test that fails is run once more, and the summary names it, for it wants mending.
+RERUNS := $(if $(CI),--reruns 1 -rR)
 
 .PHONY: help dev test lint proto environment node
 
@@ -21,7 +23,7 @@ dev: environment
 	@exec $(BIN)/python -m deploy dev $(ARGS)
 
 test: lint node
-	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(RERUNS) $(ARGS)
 
 lint: environment
 	@$(BIN)/python -m ruff check .

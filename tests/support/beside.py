@@ -62,7 +62,7 @@ from tests.support.cluster import DATABASE, PASSWORD, Origin
 from tests.support.forwarding import Forwarder
 from tests.support.scripted import Scripted
 
-TIMEOUT_S: Final = 15.0
+TIMEOUT_S: Final = 25.0
 NAME: Final = "app"
 
 P = ParamSpec("P")
@@ -525,7 +525,7 @@ def beside(test: Callable[Concatenate[PoolSide, P], Awaitable[None]]) -> Callabl
             async with trio.open_nursery() as nursery:
                 side = PoolSide(pump, nursery)
                 try:
-                    with trio.fail_after(3 * TIMEOUT_S):
+                    with trio.fail_after(2 * TIMEOUT_S):
                         await test(side, *args, **kwargs)
                 except BaseException as error:  # noqa: BLE001 - raised outside of the nursery, so not in a group
                     failure = error

@@ -26,6 +26,10 @@ from deploy.private_files import write_private
 PASSWORD: Final = "ori gin%/:@'\\secret"
 DATABASE: Final = "app"
 START_TIMEOUT_S: Final = 30.0
+END_SLEEPERS: Final = """
+    select pg_terminate_backend(pid, 5000) from pg_stat_activity
+    where state = 'active' and wait_event = 'PgSleep' and pid <> pg_backend_pid()
+"""
 
 HBA: Final = """
 hostssl all by_password 127.0.0.1/32 password
@@ -121,9 +125,32 @@ def _make_users(origin: Origin) -> None:
 
 
 @pytest.fixture(scope="session")
-def origin() -> Iterator[Origin]:
-    """The PostgreSQL of this run."""
+def _cluster() -> Iterator[Origin]:
     # Not pytest's own directory: it keeps those of the last runs, and a cluster is 40 MB.
     place = tempfile.TemporaryDirectory(prefix="onetrip-", ignore_cleanup_errors=True)
     with place as directory, open_origin(Path(directory)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def origin(_cluster: Origin) -> Origin:
+    """The PostgreSQL of this run."""
+    return _cluster
+
+
+@pytest.fixture(scope="session")
+def _supervisor(_cluster: Origin) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    with _cluster.connect("postgres") as connection:
+        yield connection
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End what a test has left asleep at the origin: it goes on when its client is gone, and the next pool node waits
+    for it before any answer is kept."""
+    if "_cluster" not in request.fixturenames:
+        yield
+        return
+    supervisor: psycopg.Connection[tuple[Any, ...]] = request.getfixturevalue("_supervisor")
+    yield
+    supervisor.execute(END_SLEEPERS)

@@ -4,11 +4,13 @@ import pytest
 
 from protos.pg.messages import bind, execute, parse, query, sync
 from tests.regional.cache.conftest import Oids
-from tests.support.beside import PoolSide, beside, configuration_for, turns, until
+from tests.support.beside import PoolSide, beside, configuration_for, until
 from tests.support.cluster import Origin
 
 
 async def known(side: PoolSide) -> None:
+    """Read the catalogue again; nothing may be on its way, or it would be too late."""
+    await side.quiet()
     side.tick(40)
     await until(lambda: side.tenant.knowledge.cache.reach is not None)
     await side.quiet()
@@ -56,7 +58,7 @@ async def test_after_ddl_of_its_own_nothing_is_known_and_what_is_read_then_is_no
     assert not cache.writings
     assert cache.classifier.reading(b"select 1 from shop.orders").why == "catalogue unknown"
     side.tenant.knowledge.others_ddl_seen()
-    await turns()
+    await side.quiet()
     edge.heard.clear()
     await known(side)
     assert not [frame for frame in edge.heard if frame.HasField("invalidate")]
