@@ -10,12 +10,20 @@ they are done or undone together, and the client hears of the value that it then
 
 This is done for a RESET, or SET ... TO DEFAULT, that is a statement alone in its text. Of one among several, in a
 function or in DISCARD ALL, what it has reset is put right when its transaction has ended (`settling.py`).
+
+SET LOCAL ... TO DEFAULT outside of a transaction does nothing, and PostgreSQL warns (25P01). Two statements in one
+simple query are in a transaction, so with ours behind it there would be no warning. So such a query waits until what
+was sent before it is answered, for only then it is known whether a transaction is open; outside of one nothing follows.
+In the extended protocol the warning comes in any case, and that to ours is left out.
 """
 
 import re
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
+
+import attrs
 
 from protos.pg.framer import Piece
 from protos.pg.messages import bind, close_portal, close_statement, execute, parse, query
@@ -24,6 +32,7 @@ from protos.pg.tags import Backend, Frontend, TransactionStatus
 from regional.grammar import parse as parse_sql
 from regional.prepared import Prepared, name_in
 from regional.profile import quote_literal
+from regional.verifying import Verifying
 
 NAME: Final = b"onetrip_reset"
 MAX_BYTES: Final = 1000  # of a text that is a RESET, with its comments
@@ -46,23 +55,35 @@ _OF_OURS: Final = frozenset({0, Backend.ROW_DESCRIPTION, Backend.COMMAND_COMPLET
 _NOTHING: Final = Piece(0, b"", whole=True)
 
 
-def followers_of(sql: bytes, startup: Mapping[str, str], *, is_in_transaction: bool) -> tuple[bytes, ...]:
+@attrs.frozen
+class Followers:
+    """What goes behind a statement."""
+
+    statements: tuple[bytes, ...] = ()
+    is_local: bool = False
+    """They are for the transaction, as what they follow."""
+
+
+_NO_FOLLOWERS: Final = Followers()
+
+
+def followers_of(sql: bytes, startup: Mapping[str, str]) -> Followers:
     """The statements that give what SQL resets its values of the startup; none if it resets none of them."""
     if len(sql) > MAX_BYTES or not _MAY_RESET.search(sql):
-        return ()
+        return _NO_FOLLOWERS
     statements = parse_sql(sql)
     if statements is None or len(statements) != 1 or "VariableSetStmt" not in statements[0]:
-        return ()
+        return _NO_FOLLOWERS
     node = statements[0]["VariableSetStmt"]
     name, is_local = node.get("name", "").lower(), bool(node.get("is_local"))
     if node["kind"] == "VAR_RESET_ALL":
         names = sorted(startup.keys() - _NOT_OF_ALL)
     else:
         names = [name] if node["kind"] in _RESETS and name in startup else []
-    if not names or (is_local and not is_in_transaction):
-        return ()
+    if not names:
+        return _NO_FOLLOWERS
     how = "LOCAL" if is_local else "SESSION"
-    return tuple(_given(name, startup[name], how).encode("ascii") for name in names)
+    return Followers(tuple(_given(name, startup[name], how).encode("ascii") for name in names), is_local)
 
 
 def _given(name: str, value: str, how: str) -> str:
@@ -83,10 +104,10 @@ def _quoted(name: re.Match[str]) -> str:
 class Resets:
     """Of one lease."""
 
-    def __init__(self, startup: Mapping[str, str], *, is_opened: bool) -> None:
-        """startup: what the session has given; is_opened: the lease began with a transaction held at the edge."""
+    def __init__(self, startup: Mapping[str, str], verifying: Verifying) -> None:
+        """startup: what the session has given; verifying: holds what has to wait."""
         self._startup = startup
-        self._is_opened = is_opened
+        self._verifying = verifying
         self._followed: deque[int] = deque()  # queries with one of ours behind them: the sync points before each
         self._is_ours = False  # what the origin says now, to the first of them
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
@@ -97,15 +118,23 @@ class Resets:
         """Whether an Execute may have to be followed."""
         return bool(self._portals)
 
-    def query(self, piece: Piece, sql: bytes, pipeline: Pipeline) -> Piece:
-        """What to send for a simple query."""
+    def query(self, piece: Piece, sql: bytes, pipeline: Pipeline) -> Piece | None:
+        """What to send for a simple query; None for nothing yet."""
         followers = self._followers(sql, pipeline)
-        if not followers:
+        if followers.is_local and not pipeline.is_answered:
+            self._verifying.wait(piece, partial(self._with_followers, followers, pipeline))
+            return None
+        return self._with_followers(followers, pipeline, piece)
+
+    def _with_followers(self, followers: Followers, pipeline: Pipeline, piece: Piece) -> Piece:
+        is_void = followers.is_local and pipeline.status == TransactionStatus.IDLE
+        if is_void or not followers.statements:
             return piece
         self._followed.append(pipeline.settled + pipeline.owed)
         pipeline.watch()
         # Behind a line's end, for the text may end with a comment.
-        return Piece(piece.tag, query(sql + b"\n;" + b";".join(followers)), whole=True)
+        text = piece.data[5:-1] + b"\n;" + b";".join(followers.statements)
+        return Piece(piece.tag, query(text), whole=True)
 
     def heard(self, piece: Piece, settled: int) -> Piece:
         """What the client gets for a message of the origin's; settled sync points lie behind it."""
@@ -131,7 +160,7 @@ class Resets:
         parsed = text if statement else self._unnamed
         if parsed is not None:
             start = parsed.index(0, 5) + 1
-            followers = self._followers(parsed[start : parsed.find(0, start)], pipeline)
+            followers = self._followers(parsed[start : parsed.find(0, start)], pipeline).statements
             if followers:
                 self._portals[portal] = followers
 
@@ -154,8 +183,5 @@ class Resets:
             ]  # fmt: skip
         return None
 
-    def _followers(self, sql: bytes, pipeline: Pipeline) -> tuple[bytes, ...]:
-        if pipeline.in_copy_in:
-            return ()
-        is_in_transaction = self._is_opened or pipeline.status == TransactionStatus.INTRANS
-        return followers_of(sql, self._startup, is_in_transaction=is_in_transaction)
+    def _followers(self, sql: bytes, pipeline: Pipeline) -> Followers:
+        return _NO_FOLLOWERS if pipeline.in_copy_in else followers_of(sql, self._startup)

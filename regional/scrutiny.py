@@ -124,7 +124,7 @@ class Scrutiny:
         plain.make(piece, self.prepared, pipeline, out, is_private=self._is_private)
         return None
 
-    def _query(self, piece: Piece, pipeline: Pipeline) -> Piece:
+    def _query(self, piece: Piece, pipeline: Pipeline) -> Piece | None:
         if not piece.whole:
             self.facts.spoil()
             self.residue |= _UNKNOWN
@@ -225,7 +225,7 @@ class Scrutiny:
     def _following(self) -> Resets:
         """What follows a RESET of this lease."""
         if self._resets is None:
-            self._resets = Resets(self._startup, is_opened=self._opening is not None)
+            self._resets = Resets(self._startup, self.verifying)
         return self._resets
 
     @property
@@ -240,9 +240,9 @@ class Scrutiny:
     def opened_by(self, opening: Begin, pipeline: Pipeline) -> list[bytes]:
         """The messages that open the transaction of a client that has had the answers to them (rules 13)."""
         self._opening = Opening()
-        out: list[bytes] = []
-        for sql in (*opening.statements, *((FAILING,) if opening.failed else ())):
-            out.append(self._query(Piece(Frontend.QUERY, query(sql), whole=True), pipeline).data)
+        out = [query(sql) for sql in (*opening.statements, *((FAILING,) if opening.failed else ()))]
+        for message in out:
+            self._query(Piece(Frontend.QUERY, message, whole=True), pipeline)
             pipeline.inject(Frontend.QUERY)
         self.facts.begin()  # those were not the client's
         self._opening.is_meant_to_fail = opening.failed

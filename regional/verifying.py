@@ -17,6 +17,8 @@ replies no client sees: Close, Parse, Describe, Flush. They work in any state, i
 - The Parse was refused (a table is gone, the transaction has failed): that error is the client's, in the place of the
   reply to its message, and the origin skips the rest. PostgreSQL would have said the same to a Bind.
 
+A message that is no claim may be held likewise, until all before it is answered (`wait`).
+
 The statement is parsed anew also where it is here with another description: that is an older one, parsed before some
 DDL by another session, whose 0A000 would be none of this session's business (rules 9).
 """
@@ -54,13 +56,16 @@ class Claim:
 class Verifying:
     """Of one connection."""
 
-    __slots__ = ("_asked", "_claim", "_description", "_flushed", "_held", "_on_other", "_prepared", "is_holding")
+    __slots__ = (
+        "_asked", "_claim", "_description", "_flushed", "_held", "_on_other", "_prepared", "_then", "is_holding",
+    )  # fmt: skip
 
     def __init__(self, prepared: Prepared, on_other: Callable[[bytes, bytes], None]) -> None:
         """on_other hears of a statement with another description than its session was told."""
         self._prepared = prepared
         self._on_other = on_other
         self._claim: Claim | None = None
+        self._then: Callable[[Piece], Piece] | None = None  # what becomes of a message that just waits
         self._held: deque[Piece] = deque()
         self._flushed = False
         self._asked = False
@@ -74,6 +79,12 @@ class Verifying:
         self.is_holding = True
         self._held.append(piece)
 
+    def wait(self, piece: Piece, then: Callable[[Piece], Piece]) -> None:
+        """Hold a message until all before it is answered; it goes on as then has it."""
+        self._then = then
+        self.is_holding = True
+        self._held.append(piece)
+
     def hold(self, pieces: Iterable[Piece]) -> None:
         """Keep what comes behind it."""
         self._held.extend(pieces)
@@ -81,7 +92,7 @@ class Verifying:
     def drop(self) -> None:
         """The client is gone, and nothing of it may run any more."""
         self._held.clear()
-        self._claim = None
+        self._claim = self._then = None
         self.is_holding = self._flushed = self._asked = False
         self._description = b""
 
@@ -96,7 +107,7 @@ class Verifying:
         The first message was looked at before it was held, the others were not.
         """
         claim = self._claim
-        if claim is None:
+        if not self.is_holding:
             return []
         if pipeline.is_skipping or pipeline.in_copy_in:
             return self._release()
@@ -105,6 +116,10 @@ class Verifying:
                 self._flushed = True
                 out.append(flush())
             return []
+        if claim is None:
+            if self._then is not None:
+                self._held[0] = self._then(self._held[0])
+            return self._release()
         if not self._asked:
             self._ask(claim, pipeline, out)
             return []

@@ -1,11 +1,12 @@
 """RESET leads back to the startup of its session at once, on whatever connection (rules 6)."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import pytest
 
 from protos.pg.messages import bind, execute, flush, parse, query, sync
-from regional.resets import MAX_BYTES, followers_of
+from regional.resets import MAX_BYTES, Followers, followers_of
 from tests.support.beside import Answer, Client, PoolSide, beside
 from tests.support.cluster import Origin
 
@@ -25,7 +26,7 @@ TIMEZONE = b"pg_catalog.set_config('timezone','Asia/Tokyo',false) IS NULL"
     ],
 )
 def test_what_resets_a_parameter_of_the_startup_is_followed(sql: bytes) -> None:
-    assert followers_of(sql, STARTUP, is_in_transaction=False) == (b"SET SESSION timezone TO 'Asia/Tokyo'",)
+    assert followers_of(sql, STARTUP) == Followers((b"SET SESSION timezone TO 'Asia/Tokyo'",))
 
 
 @pytest.mark.parametrize(
@@ -37,17 +38,16 @@ def test_what_resets_a_parameter_of_the_startup_is_followed(sql: bytes) -> None:
         b"select 'reset'",
         b"reset",
         b"discard all",
-        b"set local timezone to default",
         b"reset timezone --" + b" " * MAX_BYTES,
     ],
 )
 def test_nothing_else_is(sql: bytes) -> None:
-    assert followers_of(sql, STARTUP, is_in_transaction=False) == ()
+    assert followers_of(sql, STARTUP) == Followers()
 
 
-def test_a_reset_for_a_transaction_is_followed_in_one() -> None:
-    followers = followers_of(b"set local timezone to default", STARTUP, is_in_transaction=True)
-    assert followers == (b"SET LOCAL timezone TO 'Asia/Tokyo'",)
+def test_a_reset_for_a_transaction_is_followed_by_one_for_it() -> None:
+    followers = followers_of(b"set local timezone to default", STARTUP)
+    assert followers == Followers((b"SET LOCAL timezone TO 'Asia/Tokyo'",), is_local=True)
 
 
 def test_a_list_of_names_is_not_set_as_one_name() -> None:
@@ -56,16 +56,16 @@ def test_a_list_of_names_is_not_set_as_one_name() -> None:
         ("", b"SELECT pg_catalog.set_config('search_path','',false) IS NULL"),
         ("$user", b"SELECT pg_catalog.set_config('search_path','$user',false) IS NULL"),
     ):
-        assert followers_of(b"reset search_path", {"search_path": value}, is_in_transaction=False) == (expected,)
+        assert followers_of(b"reset search_path", {"search_path": value}) == Followers((expected,))
 
 
 def test_reset_all_leaves_the_role() -> None:
-    followers = followers_of(b"reset all", STARTUP, is_in_transaction=False)
+    followers = followers_of(b"reset all", STARTUP).statements
     assert b"SET SESSION app.x TO  E'it''s'" in followers
     assert b"SET SESSION timezone TO 'Asia/Tokyo'" in followers
     assert len(followers) == 3
-    assert followers_of(b"reset role", STARTUP, is_in_transaction=False) == (b"SET SESSION role TO 'r'",)
-    assert followers_of(b"reset all", {"role": "r"}, is_in_transaction=False) == ()
+    assert followers_of(b"reset role", STARTUP) == Followers((b"SET SESSION role TO 'r'",))
+    assert followers_of(b"reset all", {"role": "r"}) == Followers()
 
 
 # --- beside a real PostgreSQL ---
@@ -155,6 +155,58 @@ async def test_a_reset_for_a_transaction_lasts_as_long(side: PoolSide, origin: O
     answer = await ask(one, b"set local timezone to default", is_extended=is_extended)
     assert reported(answer) == [b"TimeZone\0Asia/Tokyo"]
     assert reported(await one.ask(query(b"commit"))) == [b"TimeZone\0UTC"]
+
+
+LOCAL: Final = (b"set local timezone to default", b"set local time zone local")
+WARNING: Final = "SET LOCAL can only be used in transaction blocks"
+
+
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
+@pytest.mark.parametrize("end", [b"commit", b"rollback"])
+@beside
+async def test_outside_of_a_transaction_it_does_nothing_and_there_is_a_warning(
+    side: PoolSide, origin: Origin, end: bytes, *, is_extended: bool
+) -> None:
+    one = await client_of(side, origin)
+    for sql in LOCAL:
+        reset = (*extended(sql), sync()) if is_extended else (query(sql),)
+        assert (await one.ask(*reset)).notices == [WARNING]
+        await one.ask(query(b"begin"))
+        answer = await one.ask(query(b"savepoint s"), *extended(end), sync(), *reset)
+        assert answer.notices == [WARNING], "the end of the transaction was not answered yet"
+        assert (await one.ask(*reset)).notices == [WARNING]
+
+
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
+@beside
+async def test_a_reset_for_a_transaction_may_come_at_once_behind_its_begin(
+    side: PoolSide, origin: Origin, *, is_extended: bool
+) -> None:
+    one = await client_of(side, origin)
+    await one.ask(query(b"set timezone = 'UTC'"))
+    reset = (*extended(LOCAL[0]), sync()) if is_extended else (query(LOCAL[0]),)
+    value = query(b"select current_setting('timezone')")
+    answer = await one.ask(query(b"begin"), *reset, value, query(b"rollback"), value)
+    assert answer.notices == []
+    assert [row[0] for row in answer.rows] == [b"Asia/Tokyo", b"UTC"]
+    assert reported(answer) == [b"TimeZone\0Asia/Tokyo", b"TimeZone\0UTC"]
+    answer = await one.ask(query(b"begin"), query(b"select 1/0"), *reset, query(b"rollback"), value)
+    assert [error["C"] for error in answer.errors] == ["22012", "25P02"]
+    assert (answer.notices, answer.value) == ([], b"UTC")
+
+
+@beside
+async def test_in_a_group_of_messages_it_lasts_up_to_its_sync(side: PoolSide, origin: Origin) -> None:
+    one = await client_of(side, origin)
+    await one.ask(query(b"set timezone = 'UTC'"))
+    value = extended(b"select current_setting('timezone')")
+    answer = await one.ask(*extended(LOCAL[0]), *value, sync(), *value, sync())
+    assert [row[0] for row in answer.rows] == [b"Asia/Tokyo", b"UTC"]
+    assert answer.notices == [WARNING]
+    answer = await one.ask(
+        parse(b"", b"select 1/0"), bind(b"", b""), execute(), *extended(LOCAL[0]), sync(), *value, sync()
+    )
+    assert (answer.code, answer.notices, answer.value) == ("22012", [], b"UTC")
 
 
 @beside
