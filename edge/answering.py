@@ -21,19 +21,17 @@ from edge.group import Group
 from edge.memory import Memory
 from edge.memos import Memo, Settings
 from edge.statements import Statements
-from edge.whole import begins_read
+from edge.whole import begins_read, may_run_here
 from protos.errors import QueryCancelledError
 from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
 from protos.pg.messages import command_complete, ready_for_query, service_error
-from protos.pg.parsers import error_fields
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend, TransactionStatus
 
 _GROUPED: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
 })  # fmt: skip
-_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 
 
 class Answering:
@@ -107,13 +105,10 @@ class Answering:
 
     def last_resort(self, error: bytes) -> bool:
         """Whether a read whose origin cannot be reached, as this error says, is answered with what there is of it."""
-        if error_fields(error).get("C") not in _UNREACHABLE:
-            return False
-        found = self.reader.last_resort()
-        if found is None:
-            return False
-        self._give(*found)
-        return True
+        found = self.reader.last_resort(error)
+        if found is not None:
+            self._give(*found)
+        return found is not None
 
     def open_transaction(self) -> Held | None:
         """Something crosses: what opens its transaction, if that was held here."""
@@ -134,11 +129,15 @@ class Answering:
             return group is None and piece.whole and self._answer_query(piece)
         if group is None:
             # Most groups run a statement at once, so most need no closer look.
-            if following == Frontend.BIND and piece.tag == Frontend.PARSE and not self._may_run_here(piece.data):
+            is_run = following == Frontend.BIND and piece.tag == Frontend.PARSE
+            if is_run and not may_run_here(piece.data, reads=self.reader.is_on):
                 return False
             is_idle = self.status == TransactionStatus.IDLE
             reader = self.reader if self._may_read(is_idle=is_idle) else None
             group = self._group = Group(self._statements, early, self.memory, reader, self.held, is_idle=is_idle)
+        return self._take_into(group, piece)
+
+    def _take_into(self, group: Group, piece: Piece) -> bool:
         if not group.take(piece):
             return False
         if piece.tag in (Frontend.SYNC, Frontend.FLUSH):
@@ -224,10 +223,19 @@ class Answering:
 
     def take_unsettled(self, piece: Piece) -> bool:
         """Likewise while it is not known what the session has set: what begins a transaction does not hang on that."""
-        control = control_of(piece.data[5:-1]) if piece.tag == Frontend.QUERY and piece.whole else None
-        if control is None or control.verb is Verb.SWITCH:
+        if self.reader.unsent.is_full or not self._early.begin:
             return False
-        return self._answer_with(self._controlled(control, is_idle=self.status == TransactionStatus.IDLE))
+        is_idle = self.status == TransactionStatus.IDLE
+        if piece.tag == Frontend.QUERY:
+            control = control_of(piece.data[5:-1]) if self._group is None and piece.whole else None
+            if control is None or control.verb is Verb.SWITCH:
+                return False
+            return self._answer_with(self._controlled(control, is_idle=is_idle))
+        if piece.tag not in _GROUPED or (self.held is not None and self.held.has_failed):
+            return False
+        if self._group is None:
+            self._group = Group(self._statements, self._early, None, None, self.held, is_idle=is_idle)
+        return self._take_into(self._group, piece)
 
     def _answer_with(self, answer: bytes | None) -> bool:
         """Answer a simple query, if there is an answer."""
@@ -246,9 +254,8 @@ class Answering:
         command = command_of(sql)
         if command is not None:
             may_answer = self._early.prepare and (is_idle or self.held is not None)
-            if not (may_answer and command.tag and self._statements.deallocated_here(command)):
-                return None
-            return command_complete(command.tag)
+            is_done = may_answer and command.tag and self._statements.deallocated_here(command)
+            return command_complete(command.tag) if is_done else None
         memo = self.memory.recall(sql, self.held, is_idle=is_idle) if may_be_fact(sql) else None
         if memo is None:
             return None
@@ -310,11 +317,6 @@ class Answering:
             self.status = TransactionStatus.IDLE
         else:
             self.status = TransactionStatus.INERROR if held.has_failed else TransactionStatus.INTRANS
-
-    def _may_run_here(self, parse: bytes) -> bool:
-        """Whether a statement can be more than prepared at the edge."""
-        sql = parse[parse.find(0, 5) + 1 :].partition(b"\0")[0]
-        return may_be_fact(sql) or control_of(sql) is not None or (self.reader.is_on and may_be_read(sql))
 
 
 def _no_head(answer: Answer) -> bytes:

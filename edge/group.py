@@ -11,6 +11,9 @@ as if there had been no group. What can be answered:
     Close S         of a statement of the session; Close P where no portal can be
     Sync, Flush
 
+While it is not known what the session has set, a group may still begin, shape or end a transaction: its statements are
+control statements then, and nothing else of it is answered here.
+
 A group that cannot be answered message by message may be one whose whole answer is remembered (`memory`) or kept
 (`cache`): one statement that looks like a fact or a read, from its Parse or Bind to the Sync. Then it is taken up to
 there; or it waits there for the answer to somebody else's read.
@@ -43,6 +46,9 @@ from protos.pg.tags import Frontend
 _NO_TYPES: Final = b"\0\0"
 _NO_PARAMETERS: Final = b"\0\0\0\0"  # no formats of parameters, and no parameters
 _STATEMENT: Final = ord("S")
+# Of the messages of one group. What is longer crosses, for nothing of it is answered before it ends.
+MAX_BYTES: Final = 256 << 10
+OVERHEAD_BYTES: Final = 300  # of one message, beside its own
 
 
 class Group:
@@ -52,13 +58,16 @@ class Group:
         self,
         statements: Statements,
         early: Early,
-        memory: Memory,
+        memory: Memory | None,
         reader: Reader | None,
         held: Held | None,
         *,
         is_idle: bool,
     ) -> None:
-        """reader: looks for answers that are kept; None where none may be. is_idle: no transaction is open or held."""
+        """memory: None where it is not known what the session has set; reader: None where no answer may be served.
+
+        is_idle: no transaction is open or held.
+        """
         self.pieces: list[Piece] = []
         """What has been taken, for the case that it has to cross."""
         self.replies: list[bytes] = []
@@ -85,6 +94,7 @@ class Group:
         self._names: dict[bytes, Statement | None] = {}  # as they are in the group
         self._bound: Outcome | None = None
         self._is_about_switch = False  # no origin knows those
+        self._bytes = 0
         self._formats: list[int] = []
 
     def told_of_all(self) -> list[tuple[bytes, Description]]:
@@ -97,8 +107,10 @@ class Group:
 
     def take(self, piece: Piece) -> bool:
         """Whether this one, too, can be answered here. A Sync or Flush that can be ends the group."""
+        self._bytes += len(piece.data) + OVERHEAD_BYTES
+        is_fit = piece.whole and self._bytes <= MAX_BYTES
         try:
-            taken = piece.whole and (self._take(piece) or self._take_whole(piece))
+            taken = is_fit and (self._take(piece) or self._take_whole(piece))
         except (RemoteProtocolError, IndexError):  # PostgreSQL says what is wrong with it
             taken = False
         if taken:
@@ -119,7 +131,7 @@ class Group:
 
     def _take_whole(self, piece: Piece) -> bool:
         """Go on as a group whose answer may be remembered."""
-        if self.outcome is not None or self._bound is not None:
+        if self._memory is None or self.outcome is not None or self._bound is not None:
             return False
         if self._whole is None:
             whole = Whole(self._statements, reads=self._reader is not None)
@@ -131,12 +143,12 @@ class Group:
         if not self._whole.request:
             return False
         self.effects = self._whole.parses
-        if self._recall_kept(self._whole) or self._recall(self._whole.request):
+        if self._recall_kept(self._whole) or self._recall(self._memory, self._whole.request):
             return True
         return self._expect(self._whole)
 
-    def _recall(self, request: Hashable) -> bool:
-        self.memo = self._memory.recall(request, self._held, is_idle=self._is_idle)
+    def _recall(self, memory: Memory, request: Hashable) -> bool:
+        self.memo = memory.recall(request, self._held, is_idle=self._is_idle)
         if self.memo is not None:
             self.answer = self.memo.answer
         return self.memo is not None
@@ -189,7 +201,7 @@ class Group:
         if statement.script is not None:
             return False
         if self._control(sql, types) is None:
-            description = self._early.description_of(statement.name)
+            description = self._described(statement, None)
             if description is None:
                 return False
             self.told.append((name, description))  # its driver may describe a portal, and keep that
@@ -210,12 +222,18 @@ class Group:
         if statement is None or statement.script is not None:
             return False
         _, sql, types = parse_of(statement.parse)
-        description = self._early.told_of(statement.name, self._control(sql, types))
+        description = self._described(statement, self._control(sql, types))
         if description is None:
             return False
         self.told.append((name, description))
         self.replies += (description.parameters, description.rows)
         return True
+
+    def _described(self, statement: Statement, control: Control | None) -> Description | None:
+        """How it is described, if that is known whatever the session has set."""
+        if control is None and self._memory is None:
+            return None
+        return self._early.told_of(statement.name, control)
 
     def _bind(self, piece: Piece) -> bool:
         message = piece.data
@@ -259,8 +277,9 @@ class Group:
     def _control(self, sql: bytes, types: bytes) -> Control | None:
         control = control_of(sql) if types == _NO_TYPES else None
         if control is not None and control.verb is Verb.SWITCH:
-            self._is_about_switch = True
-        return control if self._early.begin or (control is not None and control.verb is Verb.SWITCH) else None
+            self._is_about_switch = self._memory is not None
+            return control if self._is_about_switch else None
+        return control if self._early.begin else None
 
     def _statement(self, name: bytes) -> Statement | None:
         name = cut(name)

@@ -14,11 +14,12 @@ import attrs
 
 from edge.cache.answers import Answer
 from edge.cache.parts import result_formats, with_formats
+from edge.control import control_of
 from edge.meaning import Statement
 from edge.statements import Statements
 from protos.errors import RemoteProtocolError
 from protos.pg.description import split_description
-from protos.pg.first_look import may_be_read
+from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
 from protos.pg.messages import bind_complete, describe_statement, execute, parse_complete, sync
 from protos.pg.names import cut, with_name
@@ -59,6 +60,12 @@ class Read:
 def begins_read(piece: Piece, statements: Statements) -> bool:
     """Whether this message begins what looks like a read."""
     return may_be_read(sql_of(piece, statements))
+
+
+def may_run_here(parse: bytes, *, reads: bool) -> bool:
+    """Whether a statement can be more than prepared at the edge. reads: answers may be kept."""
+    sql = parse[parse.find(0, 5) + 1 :].partition(b"\0")[0]
+    return may_be_fact(sql) or control_of(sql) is not None or (reads and may_be_read(sql))
 
 
 def sql_of(piece: Piece, statements: Statements) -> bytes:

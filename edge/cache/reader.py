@@ -26,11 +26,13 @@ from edge.control import reads_committed
 from edge.memos import Settings
 from protos.link.link_pb2 import Verdict
 from protos.link.settings import KEEP
+from protos.pg.parsers import error_fields
 
 Compose = Callable[[Answer], bytes | None]
 """Puts what stands in front of the rows of an answer together; None if something is missing."""
 
 MAX_REQUEST_BYTES: Final = 64 << 10
+_UNREACHABLE: Final = frozenset({"08001", "08006", "53300", "57P01", "57P03"})
 
 
 class Reader:
@@ -270,13 +272,15 @@ class Reader:
         if self._flight is not None and not self.is_waiting:
             self._answers.flights.land(self._flight, None, in_vain=True)
 
-    def last_resort(self) -> tuple[bytes, Answer] | None:
-        """What a client may get whose read came to nothing because its origin cannot be reached.
+    def last_resort(self, error: bytes) -> tuple[bytes, Answer] | None:
+        """What a client may get whose read came to nothing because its origin cannot be reached, as this error says.
 
         The answer, and what stands in front of its rows.
         """
         answers, flight, compose = self._answers, self._flight, self._compose
         if flight is None or compose is None or not answers.policy.stale_if_unreachable_s:
+            return None
+        if error_fields(error).get("C") not in _UNREACHABLE:
             return None
         answer = answers.find(flight.key)
         if answer is None or not answers.is_last_resort(answer, answers.clock()) or not self._has_room(answer):

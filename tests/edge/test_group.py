@@ -7,7 +7,7 @@ import pytest
 from edge.cache.unsent import Share, Unsent
 from edge.control import Held, Outcome
 from edge.early import NOTHING, Description, Early
-from edge.group import Group
+from edge.group import MAX_BYTES, OVERHEAD_BYTES, Group
 from edge.memory import Memory
 from edge.statements import Statements
 from protos.pg.framer import MAX_WHOLE_BYTES, Piece
@@ -171,3 +171,10 @@ def test_nothing_is_prepared_here_where_that_is_switched_off(messages: tuple[byt
     scene.early.allow(begin=True, prepare=False, remember=True)
     assert scene.replies(*messages) is None
     assert scene.replies(parse(b"", b"begin"), bind(b"", b""), execute(), sync()) is not None
+
+
+def test_a_group_without_end_has_to_cross() -> None:
+    scene = Scene()
+    messages = (parse(b"", SQL), describe_statement(b"")) * (MAX_BYTES // OVERHEAD_BYTES // 2)
+    assert scene.replies(*messages[:100], sync())
+    assert scene.replies(*messages, sync()) is None

@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.early import Early
+from edge.cache.unsent import MAX_OF_CLIENT
+from edge.early import NOTHING, Early
+from edge.looked_at import WHOLE
 from edge.meaning import statement_of
 from edge.memos import Settings
 from edge.session import Session
 from protos.errors import RemoteProtocolError
 from protos.link.settings import FACT, SETTLING
 from protos.pg import messages
-from protos.pg.framer import MAX_WHOLE_BYTES
+from protos.pg.framer import FRONTEND_LIMITS, MAX_WHOLE_BYTES, Framer
 from protos.pg.messages import (
     bind,
     close_statement,
@@ -454,6 +456,75 @@ def test_a_begin_is_held_while_it_is_not_known_what_the_session_has_set() -> Non
     assert session.feed(query(b"select 1"))
     assert session.opening is not None
     assert session.opening.opening == (b"BEGIN",)
+
+
+def settling(early: Early) -> Session:
+    """A session of which it is not known yet what it has set."""
+    session = Session(SETTINGS, early)
+    session.feed(query(b"select set_config('a.b', 'c', false)"))
+    session.answered(1, IDLE | SETTLING)
+    return session
+
+
+def tags(request: bytes) -> list[int]:
+    return [piece.tag for piece in Framer(FRONTEND_LIMITS, WHOLE).feed(request)]
+
+
+def extended(sql: bytes, name: bytes = b"") -> bytes:
+    return parse(name, sql) + bind(b"", name) + execute()
+
+
+def test_so_is_one_of_the_extended_protocol() -> None:
+    session = settling(Early(begin=True, prepare=True))
+    groups = (
+        parse(b"s", b"begin") + describe_statement(b"s") + sync(), bind(b"", b"s") + execute() + sync(),
+        extended(b"savepoint s1") + sync(), close_statement(b"s") + sync(), extended(b"rollback") + sync(),
+        extended(b"begin isolation level serializable")[:-1],
+    )  # fmt: skip
+    for group in groups:
+        assert session.feed(group) == b""
+    assert session.status == IDLE
+    session.state_known(Settings((), b"another", b"another"), is_pinned=False)
+    assert session.feed(execute()[-1:] + sync()) == b"", "it may come while a group is gathered"
+    assert session.status == INTRANS
+    assert session.feed(query(b"select 1"))
+    assert session.opening is not None
+    assert session.opening.opening == (b"BEGIN", b"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        extended(b"select version()") + sync(),
+        extended(b"show onetrip.cache") + sync(),
+        parse(b"s", b"select version()") + describe_statement(b"s") + sync(),
+        extended(b"begin") + extended(b"select version()") + sync(),
+        parse(b"", b"begin", [23]) + bind(b"", b"", [b"1"]) + execute() + sync(),
+        extended(b"commit") + sync(),
+    ],
+    ids=["fact", "switch", "description", "more than begin", "types", "nothing to end"],
+)
+def test_groups_that_may_hang_on_what_the_session_has_set_cross_meanwhile(request_: bytes) -> None:
+    early = Early(begin=True, prepare=True, remember=True)
+    known = Session(SETTINGS, early).statements.meaning_of(parse(b"s", b"select version()"))
+    early.learn(known.name, NOTHING)
+    session = settling(early)
+    sent = session.feed(request_)
+    assert tags(sent) == tags(request_)
+    assert session.here.held is None
+    assert not session.here.to_client
+
+
+def test_nothing_begins_here_meanwhile_where_that_is_switched_off() -> None:
+    for request_ in (query(b"begin"), extended(b"begin") + sync()):
+        assert settling(Early(prepare=True)).feed(request_)
+
+
+def test_nor_for_a_client_that_takes_nothing() -> None:
+    for request_ in (query(b"begin"), extended(b"begin") + sync()):
+        session = settling(Early(begin=True))
+        session.here.reader.unsent.pending_bytes = lambda: MAX_OF_CLIENT + 1
+        assert session.feed(request_)
 
 
 @pytest.mark.parametrize("sql", [b"set a.b = 1", b"select version()", b"deallocate all", b"set onetrip.cache = off"])

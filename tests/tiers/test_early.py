@@ -525,18 +525,22 @@ async def test_ddl_makes_the_edge_forget_before_its_answer(side: PoolSide, origi
         assert rows(await driver.ask(query(sql))) == []
 
 
+@pytest.mark.parametrize("is_extended", [False, True], ids=["simple", "extended"])
 @beside
-async def test_a_transaction_begins_at_the_edge_though_a_setting_is_new(side: PoolSide, origin: Origin) -> None:
+async def test_a_transaction_begins_at_the_edge_though_a_setting_is_new(
+    side: PoolSide, origin: Origin, *, is_extended: bool
+) -> None:
+    begin, commit = ((extended if is_extended else query)(sql) for sql in (b"begin", b"commit"))
     async with two_tiers(side, origin) as tiers:
         await warm(tiers)
         for number in range(2):
             driver = await tiers.connect()
             _, crossed = await asked(tiers, driver, query(b"set app.new = 'x'"))
             assert any("data" in kinds for _, kinds in crossed) == (number == 0)
-            _, crossed = await asked(tiers, driver, query(b"begin"))
+            _, crossed = await asked(tiers, driver, begin)
             assert not any("data" in kinds for _, kinds in crossed)
             assert rows(await driver.ask(query(b"select current_setting('app.new')"))) == [[b"x"]]
-            assert await driver.ask(query(b"commit")) == [command_complete("COMMIT"), IDLE]
+            assert (await driver.ask(commit))[-2:] == [command_complete("COMMIT"), IDLE]
 
 
 # --- what can be switched off ---
