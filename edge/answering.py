@@ -103,6 +103,12 @@ class Answering:
         group, self._group = self._group, None
         return [] if group is None else group.pieces
 
+    def say_last(self) -> None:
+        """The session ends in the middle of a group: what of that is answered is said."""
+        group, self._group = self._group, None
+        if group is not None:
+            self._settle_here(group, is_synced=False)
+
     def last_resort(self, error: bytes) -> bool:
         """Whether a read whose origin cannot be reached, as this error says, is answered with what there is of it."""
         found = self.reader.last_resort(error)

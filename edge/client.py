@@ -314,7 +314,7 @@ class Client:
         log.info(
             "session ended", peer=self.peer, configuration=self.entry.name, sqlstate=error.sqlstate, why=str(error)
         )
-        self.connection.write(service_error(error, "FATAL"))
+        self._outlet.give(service_error(error, "FATAL"))
         self._leave(Reason.LOST)
 
     def _leave(self, reason: "Reason") -> None:

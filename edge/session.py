@@ -132,13 +132,12 @@ class Session:
         Raises RemoteProtocolError for garbage and StatementMemoryError; either ends the session. While something is
         owed to it that is its `violation`, and ends it later: what came before is done, as by PostgreSQL.
         """
-        framer = self._framer
         here = self.here
         if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
             return b""
-        framer.whole = WHOLE if self.owed or self.has_unsynced else WHOLE_BETWEEN
+        self._framer.whole = WHOLE if self.owed or self.has_unsynced else WHOLE_BETWEEN
         try:
-            pieces = framer.feed(data)
+            pieces = self._framer.feed(data)
         except FramingError as error:
             pieces, self.violation = error.pieces, error
         if self.here.is_waiting:
@@ -164,7 +163,8 @@ class Session:
             self._take_all(pieces, out)
         except ServiceError as error:
             self.violation = error
-        if self.violation is not None and not (self.owed or self.here.is_waiting):
+        if self.violation is not None and not (self.owed or self.here.is_waiting or self.terminated):
+            self.here.say_last()
             raise self.violation
         if self.here.reader.tally.to_client:
             self.here.to_client += self.here.reader.tally.take_words()

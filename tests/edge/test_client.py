@@ -10,7 +10,7 @@ from edge.limits import LINGER_S, WRITE_TIMEOUT_S
 from edge.passage import MAX_BACKLOG_BYTES
 from protos.errors import DrainingError
 from protos.link.lane import INITIAL_CREDIT_BYTES
-from protos.link.link_pb2 import GoAway, Reason, Withdraw
+from protos.link.link_pb2 import Early, GoAway, Reason, Withdraw
 from protos.link.settings import SETTLING
 from protos.pg import messages
 from protos.pg.messages import (
@@ -732,6 +732,31 @@ def test_garbage_ends_its_own_session_only(stage: Stage, driver: Driver, pool: P
     assert pool.channels[0].reason == Reason.LOST
     assert len(stage.edge.clients) == 1
     ask(other, pool)
+
+
+def test_what_came_before_the_garbage_is_answered(stage: Stage) -> None:
+    """PostgreSQL answers it, too, and says why it ends behind that."""
+    pool = stage.up(configuration(early=Early(begin=True, prepare=True)))
+    begun = parse(b"", b"begin") + bind(b"", b"") + execute()
+    for request, answer in (
+        (query(b"begin"), "CZ"),
+        (query(b"begin") + query(b"savepoint s1") + query(b"rollback"), "CZCZCZ"),
+        (begun + sync(), "12CZ"),
+        (query(b"show onetrip.cache") + begun, "TDCZ12C"),
+    ):
+        driver = stage.connect()
+        driver.send(request + b"!" * 2000)
+        assert driver.tags() == answer + "E"
+        assert driver.is_closed
+    assert pool.channels == []
+
+
+def test_nothing_is_read_behind_a_terminate(driver: Driver, pool: PlayedPool) -> None:
+    with capture_logs() as logs:
+        driver.send(query(b"show onetrip.cache") + terminate() + b"!" * 2000)
+    assert driver.tags() == "TDCZ"
+    assert driver.is_closed
+    assert logs == []
 
 
 def test_two_gigabytes_announced_are_neither_awaited_nor_sent_on(driver: Driver, pool: PlayedPool) -> None:
