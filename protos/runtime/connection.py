@@ -290,6 +290,7 @@ class Connection:
             self.close()
         else:
             self._watch(self._events & ~WRITE)
+            self.receiver.drained()
 
     def _drop_output(self) -> None:
         self._outgoing = None

@@ -6,9 +6,11 @@ from typing import Final
 import pytest
 
 from edge.cache.store import Kept, Store
-from edge.cache.unsent import Long
+from edge.cache.unsent import MAX_OF_CLIENT, Long
 from edge.client import Client
 from edge.outlet import Outlet
+from protos.errors import DrainingError
+from protos.pg.messages import query
 from tests.support.stage import Driver, Stage, configuration, staged
 
 SLICES: Final = (b"a" * 300_000, b"b" * 300_000)
@@ -56,3 +58,42 @@ def test_what_the_client_has_not_taken_is_counted(stage: Stage) -> None:
     driver.hang_up()
     store.unsent.tick()
     assert store.unsent.bytes == 0
+
+
+SHOW: Final = query(b"set onetrip.cache = off") + query(b"show onetrip.cache") + query(b"set onetrip.cache = on")
+SHOWN: Final = "CZTDCZCZ"
+TIMES: Final = 9_000
+READ_BYTES: Final = 1 << 16  # what an edge reads at once
+
+
+def test_who_takes_nothing_of_what_is_answered_here_is_not_read_either(stage: Stage) -> None:
+    driver, client, _, _ = connected(stage)
+    driver.send(SHOW * TIMES)
+    assert driver.unsent_bytes > READ_BYTES
+    assert client.connection.is_paused
+    assert MAX_OF_CLIENT < client.connection.pending_bytes < MAX_OF_CLIENT + 3 * READ_BYTES
+    assert driver.tags() == SHOWN * TIMES
+    assert driver.unsent_bytes == 0
+    assert not client.connection.is_paused
+    driver.send(SHOW)
+    assert driver.tags() == SHOWN
+    assert not stage.pool.channels
+
+
+def test_it_is_noticed_that_such_a_client_has_gone(stage: Stage) -> None:
+    driver, client, _, store = connected(stage)
+    driver.send(SHOW * TIMES)
+    driver.hang_up()
+    assert client.connection.is_closed
+    assert not stage.edge.clients
+    stage.pass_time(0.0)
+    assert store.unsent.bytes == 0
+
+
+def test_a_client_that_is_to_end_meanwhile_is_told_so_behind_its_answers(stage: Stage) -> None:
+    driver, client, _, _ = connected(stage)
+    driver.send(SHOW * TIMES)
+    client.end_when_quiet(DrainingError())
+    received = driver.messages()
+    assert received[-1][:1] == b"E"
+    assert len(received) > 1000

@@ -346,6 +346,20 @@ async def test_whoever_never_takes_the_rest_is_not_waited_for(monkeypatch: pytes
 
 
 @on_host
+async def test_the_owner_hears_that_nothing_is_pending_any_more_on_a_broken_connection() -> None:
+    """It may have paused until then, and would not notice the end."""
+    with pumping() as pump:
+        owner, connection, peer = connected(pump)
+        connection.pause()
+        connection.write(b"x" * 8_000_000)
+        reset(peer)
+        await until(lambda: owner.drains)
+        assert connection.pending_bytes == 0
+        connection.resume()
+        await until(lambda: owner.ends)
+
+
+@on_host
 async def test_a_last_word_is_read_by_a_peer_that_is_still_talking() -> None:
     with pumping() as pump:
         owner, connection, peer = connected(pump)
