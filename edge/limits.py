@@ -3,7 +3,7 @@
 - a handshake that stalls is closed after the handshake timeout;
 - a client that waits for a pool node (at connect, or with a statement in hand) gets 57P03 after the wait timeout;
 - a client that takes nothing of its answer for WRITE_TIMEOUT_S is dropped: it holds an origin connection (rules 2);
-- a connection that has been finished is closed after LINGER_S, whatever its peer has not taken by then.
+- a connection that has been finished is closed when its peer has taken nothing of the rest for LINGER_S.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ class Limits:
         self._handshakes: Deadlines[Newcomer] = Deadlines(handshake_timeout_s)
         self._waiting: Deadlines[Newcomer] = Deadlines(wait_timeout_s or AT_ONCE_S)
         self._holding: Deadlines[Client] = Deadlines(wait_timeout_s or AT_ONCE_S)
-        self._lingering: Deadlines[Connection] = Deadlines(LINGER_S)
+        self._lingering: dict[Connection, float] = {}  # since when
 
     def start_handshake(self, newcomer: Newcomer, now: float) -> None:
         self._handshakes.arm(newcomer, now)
@@ -55,7 +55,12 @@ class Limits:
 
     def linger(self, connection: Connection, now: float) -> None:
         """The connection is finished, and its peer has not taken everything yet."""
-        self._lingering.arm(connection, now)
+        self._lingering[connection] = now
+
+    @property
+    def is_anyone_lingering(self) -> bool:
+        """Whether something still goes out on a connection that is finished."""
+        return any(connection.pending_bytes for connection in self._lingering)
 
     def waiting(self) -> list[Newcomer | Client]:
         """Everyone who wants to hear that a pool node is linked."""
@@ -68,8 +73,11 @@ class Limits:
             newcomer.end(_no_pool_node())
         for client in self._holding.expired(now):
             client.refuse_held(_no_pool_node())
-        for connection in self._lingering.expired(now):
-            connection.close()
+        for connection, since in list(self._lingering.items()):
+            if now - max(since, connection.blocked_at) >= LINGER_S:
+                connection.close()
+            if not connection.pending_bytes:
+                del self._lingering[connection]
 
 
 def _no_pool_node() -> NotReadyError:

@@ -2,7 +2,8 @@
 
 trio owns the lifecycle: the uplinks and the janitor are tasks, and shutting down is leaving their nursery. The clients
 are driven by the pump (see protos/runtime). A drain closes the listeners, ends quiet sessions at once and the others at
-their next transaction boundary; whoever is left after the drain timeout gets FATAL 57P01.
+their next transaction boundary, and lets out what they have not taken of their answers; whoever is left after the drain
+timeout gets FATAL 57P01.
 """
 
 import asyncio
@@ -53,6 +54,7 @@ from protos.runtime.pump import Pump
 
 JANITOR_PERIOD_S: Final = 0.25
 REFUSING_ROOM: Final = 64  # clients beyond the bound that are still told why they are refused
+DRAIN_PERIOD_S: Final = 0.02
 GOODBYE_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
@@ -248,15 +250,16 @@ class Edge:
                 client.tick(now)
 
     async def drain(self, timeout_s: float) -> None:
-        """Let transactions finish, at most timeout_s, then end what is left."""
+        """Let transactions finish and answers go out, at most timeout_s, then end what is left."""
         self._is_draining = True
         for newcomer in list(self.newcomers):
             newcomer.end(DrainingError())
         for client in list(self.clients):
             client.end_when_quiet(DrainingError())
         with trio.move_on_after(timeout_s):
-            while self.clients:  # noqa: ASYNC110 - sessions end in the pump's callbacks, which know no trio event
-                await trio.sleep(0.02)
+            # Polled, for sessions end in the pump's callbacks, which know no trio event.
+            while self.clients or self.limits.is_anyone_lingering:  # noqa: ASYNC110
+                await trio.sleep(DRAIN_PERIOD_S)
         for client in list(self.clients):
             client.end(DrainingError())
 

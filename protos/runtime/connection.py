@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from protos.runtime.pump import READ, WRITE, Pump
 from protos.runtime.tls import TlsLayer
 
-FINISH_S: Final = 60.0  # for a peer to take what was pending when its connection was finished
+FINISH_S: Final = 60.0  # for a peer to take something of what was pending when its connection was finished
 LINGER_S: Final = 1.0
 _READ_BYTES: Final = 1 << 16  # one read a turn and socket: a fast sender takes turns with the others
 
@@ -132,13 +132,21 @@ class Connection:
             self._say_goodbye()
         if self.pending_bytes:
             self._watch(WRITE)
-            self._pump.later(FINISH_S, self.close)
+            self._pump.later(FINISH_S, self._close_if_stuck)
         else:
             self._finish()
 
     def _say_goodbye(self) -> None:
         if self.tls is not None and self.tls.is_established:
             self._write_raw(self.tls.say_goodbye())
+
+    def _close_if_stuck(self) -> None:
+        """Close, unless the peer still takes what is pending."""
+        left_s = self.blocked_at + FINISH_S - time.monotonic()
+        if self.pending_bytes and left_s > 0:
+            self._pump.later(left_s, self._close_if_stuck)
+        else:
+            self.close()
 
     def _finish(self) -> None:
         """All has gone out."""

@@ -1,6 +1,7 @@
 """Who waits for what, and how long: the limits themselves; what follows from them is with those whom they concern."""
 
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -87,13 +88,46 @@ def test_a_client_that_holds_a_statement_waits_too(stage: Stage) -> None:
     assert limits.waiting() == []
 
 
-def test_a_finished_connection_is_closed_in_the_end(stage: Stage, newcomer: Newcomer) -> None:
-    limits = Limits(handshake_timeout_s=5.0, wait_timeout_s=15.0)
+@pytest.fixture
+def lingering(stage: Stage, newcomer: Newcomer) -> Iterator[tuple[Connection, socket.socket]]:
+    """A finished connection whose peer has not taken everything, and the peer."""
     ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
     connection = Connection(stage.pump, theirs, newcomer)
-    limits.linger(connection, NOW)
-    limits.tick(NOW + LINGER_S - 1)
-    assert not connection.is_closed
-    limits.tick(NOW + LINGER_S)
-    assert connection.is_closed
+    connection.write(bytes(4_000_000))
+    connection.finish()
+    connection.blocked_at = NOW
+    yield connection, ours
     ours.close()
+
+
+def test_a_finished_connection_whose_peer_takes_nothing_is_closed(
+    lingering: tuple[Connection, socket.socket],
+) -> None:
+    limits = Limits(handshake_timeout_s=5.0, wait_timeout_s=15.0)
+    connection, _ = lingering
+    limits.linger(connection, NOW + 5)
+    limits.tick(NOW + 5 + LINGER_S - 1)
+    assert not connection.is_closed
+    assert limits.is_anyone_lingering
+    limits.tick(NOW + 5 + LINGER_S)
+    assert connection.is_closed
+    assert not limits.is_anyone_lingering
+
+
+def test_one_whose_peer_takes_something_now_and_then_is_not(
+    stage: Stage, lingering: tuple[Connection, socket.socket]
+) -> None:
+    limits = Limits(handshake_timeout_s=5.0, wait_timeout_s=15.0)
+    connection, peer = lingering
+    limits.linger(connection, NOW)
+    for seconds in range(20, 100, 20):
+        assert peer.recv(500_000)
+        stage.pump.turn()
+        connection.blocked_at = NOW + seconds  # which is when it has taken that
+        limits.tick(NOW + seconds + 19)
+        assert not connection.is_closed
+    while connection.pending_bytes:
+        assert peer.recv(500_000)
+        stage.pump.turn()
+    assert not limits.is_anyone_lingering

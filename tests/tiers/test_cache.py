@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import psycopg
 import pytest
+import trio
 
 from edge.cache.answers import Answers
 from edge.cache.collecting import MAX_ANSWER_BYTES, SLICE_BYTES
@@ -88,6 +89,41 @@ async def test_what_there_is_no_room_to_collect_passes_and_is_not_kept(side: Poo
         for _ in range(2):
             assert await length(second, read(10, 200_000)) > 2_000_000
         assert (answers.hits, len(answers)) == (1, 2), "there is room again"
+
+
+@beside
+async def test_a_drain_lets_out_what_is_being_taken(side: PoolSide, lines: Origin) -> None:
+    async with two_tiers(side, lines, caching=CACHES) as tiers:
+        answers = await caches(tiers)
+        reader, plain = await tiers.connect(), await tiers.connect()
+        whole = await length(reader, read(4))
+        await reader.send(read(4))
+        await until(lambda: answers.hits == 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tiers.edge.drain, 20.0)
+            assert [message[:1] for message in await plain.until_closed()] == [b"E"]
+            for _ in range(8):
+                assert await reader._receive()
+                await trio.sleep(0.02)
+            assert nursery.child_tasks, "the drain waits for it"
+            received = await reader.until_closed()
+        assert sum(len(message) for message in received if message[:1] == b"D") == whole
+        assert [message[:1] for message in received[-2:]] == [b"Z", b"E"]
+        assert b"57P01" in received[-1]
+
+
+@beside
+async def test_a_drain_waits_no_longer_than_it_may_for_who_takes_nothing(side: PoolSide, lines: Origin) -> None:
+    async with two_tiers(side, lines, caching=CACHES) as tiers:
+        answers = await caches(tiers)
+        stuck = await tiers.connect()
+        await length(stuck, read(4))
+        await stuck.send(read(4))
+        await until(lambda: answers.hits == 1)
+        began = trio.current_time()
+        await tiers.edge.drain(0.3)
+        assert 0.3 <= trio.current_time() - began < 2
+        assert not tiers.edge.clients
 
 
 @beside

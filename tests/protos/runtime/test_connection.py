@@ -346,6 +346,23 @@ async def test_whoever_never_takes_the_rest_is_not_waited_for(monkeypatch: pytes
 
 
 @on_host
+async def test_whoever_takes_some_of_the_rest_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FINISH_S", 0.1)
+    with pumping() as pump:
+        _, connection, peer = connected(pump)
+        for sock, option in ((connection._socket, socket.SO_SNDBUF), (peer, socket.SO_RCVBUF)):
+            sock.setsockopt(socket.SOL_SOCKET, option, 50_000)
+        connection.write_slices([b"x" * 100_000] * 20)
+        connection.finish()
+        taken = 0
+        while data := peer.recv(100_000):
+            taken += len(data)
+            await asyncio.sleep(0.01)
+        assert taken == 2_000_000
+        peer.close()
+
+
+@on_host
 async def test_the_owner_hears_that_nothing_is_pending_any_more_on_a_broken_connection() -> None:
     """It may have paused until then, and would not notice the end."""
     with pumping() as pump:
