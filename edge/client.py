@@ -184,8 +184,7 @@ class Client:
         """What the client sent has not left this edge, and will not."""
         self._held = []
         self.connection.resume()
-        self._outlet.give(self._session.refuse(service_error(error, "ERROR")))
-        self._hold_from_now()
+        self.refused(service_error(error, "ERROR"))
 
     # --- the uplink's side ---
 

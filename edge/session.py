@@ -133,6 +133,8 @@ class Session:
         owed to it that is its `violation`, and ends it later: what came before is done, as by PostgreSQL.
         """
         here = self.here
+        if self.violation is not None:
+            return self._feed([], [])  # what came before the fault has been taken
         if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
             return b""
         self._framer.whole = WHOLE if self.owed or self.has_unsynced else WHOLE_BETWEEN
@@ -140,7 +142,7 @@ class Session:
             pieces = self._framer.feed(data)
         except FramingError as error:
             pieces, self.violation = error.pieces, error
-        if self.here.is_waiting:
+        if here.is_waiting:
             self._deferred += pieces
             return b""
         return self._feed(pieces, [])
@@ -231,8 +233,7 @@ class Session:
         if self.has_unsynced:
             answer += response
             self._is_skipping = True
-        self.owed = 0
-        self.has_unsynced = False
+        self.owed, self.has_unsynced = 0, False
         self.opening = None
         self.learning.stop()
         self.here.interrupt()
@@ -299,8 +300,7 @@ class Session:
     def _take_query(self, piece: bytes, *, whole: bool) -> bytes:
         """A simple query ends the group of extended messages before it, as a Sync does."""
         self.owed += 1
-        self.has_unsynced = False
-        self._is_dropping = False
+        self.has_unsynced = self._is_dropping = False
         self.statements.queried(piece, whole=whole)
         return piece
 

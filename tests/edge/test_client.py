@@ -751,6 +751,26 @@ def test_what_came_before_the_garbage_is_answered(stage: Stage) -> None:
     assert pool.channels == []
 
 
+def test_what_came_before_the_garbage_runs_once(stage: Stage, driver: Driver, pool: PlayedPool) -> None:
+    """Its client is not read any more, but what makes room for others may read it again."""
+    stage.down()
+    driver.send(query(b"insert") + b"!" * 200_000)
+    pool = stage.up()
+    assert pool.channel.take() == query(b"insert")
+    pool.answer(done("INSERT 0 1"))
+    assert driver.tags() == "CZE"
+    assert driver.is_closed
+
+
+def test_who_has_waited_in_vain_hears_of_the_garbage_behind_it(stage: Stage, driver: Driver, pool: PlayedPool) -> None:
+    stage.down()
+    driver.send(query(b"insert") + b"!" * 2000)
+    stage.pass_time(16)
+    assert driver.tags() == "EZE"
+    assert driver.is_closed
+    assert not stage.edge.clients
+
+
 def test_nothing_is_read_behind_a_terminate(driver: Driver, pool: PlayedPool) -> None:
     with capture_logs() as logs:
         driver.send(query(b"show onetrip.cache") + terminate() + b"!" * 2000)
