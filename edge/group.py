@@ -46,7 +46,8 @@ from protos.pg.tags import Frontend
 _NO_TYPES: Final = b"\0\0"
 _NO_PARAMETERS: Final = b"\0\0\0\0"  # no formats of parameters, and no parameters
 _STATEMENT: Final = ord("S")
-# Of the messages of one group. What is longer crosses, for nothing of it is answered before it ends.
+# Of the messages of one group, and of what describes statements in its answer. What is longer crosses, for nothing of
+# it is said before its end.
 MAX_BYTES: Final = 256 << 10
 OVERHEAD_BYTES: Final = 300  # of one message, beside its own
 
@@ -226,6 +227,7 @@ class Group:
         if description is None:
             return False
         self.told.append((name, description))
+        self._bytes += len(description)
         self.replies += (description.parameters, description.rows)
         return True
 

@@ -178,3 +178,11 @@ def test_a_group_without_end_has_to_cross() -> None:
     messages = (parse(b"", SQL), describe_statement(b"")) * (MAX_BYTES // OVERHEAD_BYTES // 2)
     assert scene.replies(*messages[:100], sync())
     assert scene.replies(*messages, sync()) is None
+
+
+def test_an_answer_without_end_has_to_cross() -> None:
+    scene = Scene()
+    wide = Description(KNOWN.parameters, row_description(["int4"] * 1600))
+    scene.early.learn(scene.statements.meaning_of(parse(b"", SQL)).name, wide)
+    assert scene.replies(*[describe_statement(b"old")] * 3, sync())
+    assert scene.replies(*[describe_statement(b"old")] * 100, sync()) is None
