@@ -347,18 +347,18 @@ async def test_whoever_never_takes_the_rest_is_not_waited_for(monkeypatch: pytes
 
 @on_host
 async def test_whoever_takes_some_of_the_rest_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FINISH_S", 0.1)
+    monkeypatch.setattr(module, "FINISH_S", 0.2)
     with pumping() as pump:
         _, connection, peer = connected(pump)
         for sock, option in ((connection._socket, socket.SO_SNDBUF), (peer, socket.SO_RCVBUF)):
             sock.setsockopt(socket.SOL_SOCKET, option, 50_000)
-        connection.write_slices([b"x" * 100_000] * 20)
+        connection.write_slices([b"x" * 100_000] * 40)
         connection.finish()
         taken = 0
         while data := peer.recv(100_000):
             taken += len(data)
             await asyncio.sleep(0.01)
-        assert taken == 2_000_000
+        assert taken == 4_000_000
         peer.close()
 
 
