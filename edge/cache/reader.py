@@ -227,8 +227,6 @@ class Reader:
 
     def answered(self, settled: int, status: int) -> None:
         """Something has been answered, perhaps the request."""
-        if self.switches.uncommitted is not None:
-            self.switches.answered(status & 0xFF)
         flight = self._flight
         if flight is None or self.is_waiting:
             return
