@@ -13,7 +13,7 @@ from typing import Final
 from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
 from edge.cache.shortcuts import request_of
-from edge.cache.switch import may_be_switch, resets_all
+from edge.cache.switch import may_be_switch
 from edge.cache.unsent import Long
 from edge.control import Control, Held, Outcome, Verb, control_of, described, outcome_of, reply_to, tell_switches
 from edge.early import NOTHING, Early
@@ -21,7 +21,7 @@ from edge.group import Group
 from edge.memory import Memory
 from edge.memos import Memo, Settings
 from edge.statements import Statements
-from edge.whole import begins_read, may_run_here
+from edge.whole import begins_read, may_run_here, sql_of
 from protos.errors import QueryCancelledError
 from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.framer import Piece
@@ -194,8 +194,7 @@ class Answering:
                 self._serve(answer)
                 return True
         if self._answer_with(self._known(sql, is_idle=is_idle)):
-            if resets_all(piece.data):
-                self.reader.switches.reset(in_transaction=not is_idle)
+            self.reader.switches.ran_here(sql, in_transaction=not is_idle)
             return True
         if may_read and may_be_read(sql) and self.reader.expect(sql, sql, piece.data, _no_head):
             self._wait(piece)
@@ -296,6 +295,8 @@ class Answering:
             group.replies[group.executed_at] = reply_to(group.outcome, self.reader.switches)
         if group.memo is not None:
             self._adopt(group.memo)
+            (sql,) = [sql_of(piece, statements) for piece in group.pieces if piece.tag == Frontend.BIND]
+            self.reader.switches.ran_here(sql, in_transaction=self.status != TransactionStatus.IDLE)
         if group.kept is not None and group.answer is not None:
             self._give(group.answer, group.kept)
         else:

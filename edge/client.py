@@ -75,9 +75,10 @@ class Client:
 
     def cancel(self) -> bool:
         """The client asks to cancel; whether that was all: it waited for somebody else's answer."""
-        is_waiting = self._session.here.is_waiting
-        if is_waiting:
+        if is_waiting := self._session.here.is_waiting:
             self._go_on(self._session.cancel)
+        else:
+            self._session.here.reader.cancelled()
         return is_waiting
 
     def _go_on(self, step: Callable[[], bytes]) -> None:
@@ -320,7 +321,7 @@ class Client:
         """Give back everything; it may be called more than once."""
         self._held = []
         self._passage.close(reason)
-        self._session.here.reader.interrupt()
+        self._session.here.reader.left()
         self._edge.forget(self)
         self.connection.finish(linger=reason != Reason.TERMINATED)
         self._outlet.leave()

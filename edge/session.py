@@ -30,7 +30,6 @@ from typing import Final
 from edge.answering import Answering
 from edge.cache.answers import Answers
 from edge.cache.store import Store
-from edge.cache.switch import resets_all
 from edge.control import Held
 from edge.early import Early
 from edge.learning import Learning
@@ -229,6 +228,7 @@ class Session:
             self.here.held, self._opened = Held(opening, has_failed=True), None
             self.here.status = TransactionStatus.INERROR
         self._may_have_begun = False
+        self.here.reader.switches.refused(self.status)
         answer = ((b"" if is_answered else response) + ready_for_query(self.status)) * self.owed
         if self.has_unsynced:
             answer += response
@@ -266,10 +266,8 @@ class Session:
         self.is_at_end = piece.whole and piece.tag in ENDS
         switches = self.here.reader.switches
         was_at_rest = self._framer.whole is WHOLE_BETWEEN  # else an answer may be on its way to the client
-        if piece.tag in _TEXTS and resets_all(piece.data):
-            switches.reset(in_transaction=self.status != TransactionStatus.IDLE, is_heard=was_at_rest)
-        if switches.uncommitted is not None and piece.tag != Frontend.PARSE:
-            switches.uncommitted.sent(sql_of(piece, self.statements))
+        if not switches.are_as_at_start and piece.tag != Frontend.PARSE:
+            switches.crosses(piece.tag, sql_of(piece, self.statements), self.owed, is_heard=was_at_rest)
         if piece.tag in _QUERIES:
             self.here.reader.tally.crossed(
                 self.status, is_alone=was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE)

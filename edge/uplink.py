@@ -53,6 +53,7 @@ class Uplink:
         self.on_changed: Callable[[str], None] = lambda name: None
         self.on_vouched: Callable[[], None] = lambda: None
         self.on_ddl: Callable[[Ddl], None] = lambda ddl: None
+        self.on_serves: Callable[[str], None] = lambda name: None
         self.voucher = Voucher()
         """Until when this pool node vouches for what is kept here."""
         self._hello = hello
@@ -293,7 +294,9 @@ class Uplink:
     def _on_configuration(self, frame: Frame) -> None:
         pushed = frame.configuration
         self._directory.put(pushed)
-        self._names.add(pushed.name)
+        if pushed.name not in self._names:
+            self._names.add(pushed.name)
+            self.on_serves(pushed.name)
         self._apply(pushed.name, pushed.version)
         if not self._is_up:
             self._awaited -= 1

@@ -57,7 +57,7 @@ class Knowledge:
         self._read_at = 0.0  # when the catalogue was read last; 0.0 if nothing that is kept hangs on it
         self._is_loading = False
         self._for_names: list[Callable[[bool], None]] | None = None  # who waits for the first reading of names
-        self._is_told = False  # whether it was DDL through us that the next one shows
+        self._has_run_ddl = False  # which the next one shows, with whatever else was done meanwhile
         self._shape = ""  # of the catalogue that was known last
         self._last: Catalog | None = None  # what was read last, whether or not it holds
 
@@ -108,9 +108,12 @@ class Knowledge:
             self._tenant.names.take_over(other._tenant.names)
 
     def ddl_seen(self) -> None:
-        """DDL was run through us, or may have been."""
+        """DDL was run through us, or may have been.
+
+        What is read next is news again: what it shows may be more than that, and others may have read before it.
+        """
         self.drop_catalog()
-        self._is_told = True
+        self._has_run_ddl = True
         self.changed_meaning()
 
     def others_ddl_seen(self) -> None:
@@ -119,8 +122,9 @@ class Knowledge:
         What is read next is no news then.
         """
         self.drop_catalog()
-        self.cache.forget_all()
-        self._shape = ""
+        if not self._has_run_ddl:
+            self.cache.forget_all()
+            self._shape = ""
         self._tell_meaning()
 
     def changed_meaning(self) -> None:
@@ -238,8 +242,8 @@ class Knowledge:
         if self.judge.catalog is not catalog:  # else what the judge remembers stays
             self.judge.catalog = catalog
         if is_other or (self._shape and self._shape != catalog.shape):
-            (self._tell_meaning if self._is_told else self.changed_meaning)()
-        self._shape, self._is_told = catalog.shape, False
+            self.changed_meaning()
+        self._shape, self._has_run_ddl = catalog.shape, False
 
     def compare(self, origin: Origin) -> None:
         """A new connection that reports other values: ALTER ROLE or ALTER DATABASE has changed the base (rules 6)."""

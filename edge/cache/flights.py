@@ -8,11 +8,16 @@ at all, they wait for the verdict only, which comes ahead of the answer.
 If nothing comes of it, it depends on why:
 
     it may not be shared    its verdict says no, it is an error, it is too long: everybody goes their own way
-    it was in vain          its leader is gone or too slow, it was refused, something was written meanwhile: one of
-                            those who waited leads again and the others follow, once; who has waited in vain twice,
-                            or for MAX_WAIT_S in all, goes their own way
+    it was in vain          its leader is too slow, it was refused, something was written meanwhile: one of those who
+                            waited leads again and the others follow, once; who has waited in vain twice goes their
+                            own way
+    it was abandoned        its leader is gone, or has cancelled it, which says nothing of the read: one of those who
+                            waited leads again and the others follow, however often that happens
+
+Nobody waits for more than MAX_WAIT_S in all.
 """
 
+import enum
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -25,11 +30,19 @@ if TYPE_CHECKING:
 MAX_WAIT_S: Final = 10.0  # a client's own limits hold only for what has crossed
 
 
+class End(enum.Enum):
+    """How a flight ends that brings no answer for all."""
+
+    NOT_SHARED = enum.auto()
+    IN_VAIN = enum.auto()
+    ABANDONED = enum.auto()
+
+
 class Follower(Protocol):
     """Who waits for a flight."""
 
-    def landed(self, answer: "Answer | None", *, in_vain: bool) -> None:
-        """It is over; None: nothing has come of it, which another flight may be spared if it was in vain."""
+    def landed(self, answer: "Answer | None", end: End) -> None:
+        """It is over; None: nothing has come of it, and that is how it ended."""
 
 
 class Flight:
@@ -72,14 +85,14 @@ class Flights:
         flight = self.by_key.get(key)
         return flight if flight is not None and flight.may_be_joined else None
 
-    def land(self, flight: Flight, answer: "Answer | None", *, in_vain: bool = False) -> None:
+    def land(self, flight: Flight, answer: "Answer | None", end: End = End.NOT_SHARED) -> None:
         """It is over, and those who wait for it are told."""
         if self.by_key.get(flight.key) is flight:
             del self.by_key[flight.key]
         self._under_way.pop(flight, None)
         followers, flight.followers = flight.followers, []
         for follower in followers:
-            follower.landed(answer, in_vain=in_vain)
+            follower.landed(answer, end)
 
     def expire(self, now: float) -> None:
         """Nobody waits any longer for what has taken too long."""

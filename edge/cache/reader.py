@@ -16,7 +16,7 @@ from typing import Final
 
 from edge.cache.answers import Answer, Answers, Asked
 from edge.cache.collecting import Collecting
-from edge.cache.flights import MAX_WAIT_S, Flight
+from edge.cache.flights import MAX_WAIT_S, End, Flight
 from edge.cache.parts import fits, parts_of
 from edge.cache.shortcuts import Shortcut
 from edge.cache.switch import Switches
@@ -44,8 +44,9 @@ class Reader:
         "_compose",
         "_ends_at",
         "_flight",
-        "_has_followed_again",
+        "_is_cancelled",
         "_result",
+        "_waited_in_vain",
         "_wanted",
         "asks",
         "is_waiting",
@@ -74,9 +75,10 @@ class Reader:
         self.on_landed: Callable[[], None] = lambda: None
         """Called when it need not wait any more."""
         self._flight: Flight | None = None  # led, or waited for
+        self._is_cancelled = False  # its client has said so of what it leads
         self._compose: Compose | None = None
         self._wanted: tuple[Hashable, Hashable, bytes] | None = None  # what it waits for
-        self._has_followed_again = False  # the first that it has waited for was in vain
+        self._waited_in_vain = False  # for the first
         self._ends_at: float | None = None  # until when those wait who have waited with it
         self._collecting = Collecting(answers.store)
 
@@ -177,7 +179,7 @@ class Reader:
         if flight is not None:
             flight.followers.append(self)
             self._flight, self._wanted = flight, (key, statement, renewal)
-            self.is_waiting, self._has_followed_again = True, False
+            self.is_waiting, self._waited_in_vain = True, False
             return True
         self.lead(key, statement, renewal)
         return False
@@ -229,16 +231,16 @@ class Reader:
 
     def answered(self, settled: int, status: int) -> None:
         """Something has been answered, perhaps the request."""
-        if self.switches.uncommitted is not None:
-            self.switches.answered(status & 0xFF)
         flight = self._flight
         if flight is None or self.is_waiting:
             return
-        answer, in_vain = None, False
+        answer = None
+        end = End.ABANDONED if self._is_cancelled else End.NOT_SHARED
         if settled == 1 and status & KEEP and self._collecting.is_on and flight.verdict is not None:
             answer = self._kept(flight, self._collecting.take(), flight.verdict)
-            in_vain = not self._answers.is_good(flight.asked.number, flight.verdict.tables)
-        self._land(answer, in_vain=in_vain)
+            if not self._answers.is_good(flight.asked.number, flight.verdict.tables):
+                end = End.IN_VAIN
+        self._land(answer, end)
 
     def _kept(self, flight: Flight, slices: list[bytes], verdict: Verdict) -> Answer | None:
         parts = parts_of(slices, is_query=flight.asked.renewal[:1] == b"Q")
@@ -247,7 +249,15 @@ class Reader:
         answer = Answer(self._answers, flight.key, flight.asked, verdict, parts)
         return answer if self._answers.keep(answer) else None
 
-    def interrupt(self) -> None:
+    def cancelled(self) -> None:
+        """Its client has asked to cancel what has crossed."""
+        self._is_cancelled = self._flight is not None
+
+    def left(self) -> None:
+        """Its client is gone."""
+        self.interrupt(End.ABANDONED)
+
+    def interrupt(self, end: End = End.IN_VAIN) -> None:
         """Something else has crossed, or nothing will come of it."""
         self.asks = False
         self.tally.is_counted = False
@@ -259,18 +269,18 @@ class Reader:
                 flight.followers.remove(self)
             self._flight, self.is_waiting = None, False
         else:
-            self._land(None, in_vain=True)
+            self._land(None, end)
 
-    def _land(self, answer: Answer | None, *, in_vain: bool = False) -> None:
-        flight, self._flight = self._flight, None
+    def _land(self, answer: Answer | None, end: End = End.NOT_SHARED) -> None:
+        flight, self._flight, self._is_cancelled = self._flight, None, False
         self._collecting.drop()
         if flight is not None:
-            self._answers.flights.land(flight, answer, in_vain=in_vain)
+            self._answers.flights.land(flight, answer, end)
 
     def let_go(self) -> None:
         """Those who wait for what this one has asked for need not; it takes too long to pass on."""
         if self._flight is not None and not self.is_waiting:
-            self._answers.flights.land(self._flight, None, in_vain=True)
+            self._answers.flights.land(self._flight, None, End.IN_VAIN)
 
     def last_resort(self, error: bytes) -> tuple[bytes, Answer] | None:
         """What a client may get whose read came to nothing because its origin cannot be reached, as this error says.
@@ -293,25 +303,27 @@ class Reader:
 
     # --- waiting ---
 
-    def landed(self, answer: Answer | None, *, in_vain: bool) -> None:
+    def landed(self, answer: Answer | None, end: End) -> None:
         """The flight is over that it has waited for."""
         answers, flight = self._answers, self._flight
         is_vouched = answers.clock() < answers.vouched_until
-        if answer is None and in_vain and is_vouched and not self._has_followed_again and self._follow_again():
+        if answer is None and is_vouched and self._follow_again(end):
             return
         if answer is not None and answers.is_good(answer.number, answer.tables):
             is_in_time = answers.clock() < min(answers.vouched_until, answer.stale_until)
             self._result = answer if is_in_time and self._has_room(answer) else None
-        self._ends_at = None if flight is None or not in_vain else flight.ends_at
+        self._ends_at = None if flight is None or end is End.NOT_SHARED else flight.ends_at
         self._flight, self.is_waiting = None, False
         self.on_landed()
 
-    def _follow_again(self) -> bool:
+    def _follow_again(self, end: End) -> bool:
         """Whether one of those who have waited with it leads again, so that it can wait for that."""
+        if end is End.NOT_SHARED or (end is End.IN_VAIN and self._waited_in_vain):
+            return False
         flight = None if self._wanted is None else self._answers.flights.joinable(self._wanted[0])
         if flight is None:
             return False
-        self._flight, self._has_followed_again = flight, True
+        self._flight, self._waited_in_vain = flight, self._waited_in_vain or end is End.IN_VAIN
         flight.followers.append(self)
         return True
 

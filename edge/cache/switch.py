@@ -16,10 +16,10 @@ from typing import Final
 
 import attrs
 
-from edge.cache.uncommitted import Said, Uncommitted
+from edge.cache.uncommitted import Said, Uncommitted, resets_all
 from protos.errors import InvalidParameterError
 from protos.pg.messages import row_description
-from protos.pg.tags import TransactionStatus
+from protos.pg.tags import Frontend
 
 CACHE: Final = "onetrip.cache"
 STATUS: Final = "onetrip.cache_status"
@@ -40,11 +40,7 @@ _SHOW: Final = re.compile(
     rf"{_BLANK}*show{_BLANK}+(onetrip\.cache(?:_status)?){_BLANK}*;?{_BLANK}*", re.IGNORECASE | re.ASCII
 )
 _MAX_BYTES: Final = 250  # of a message with such a statement
-# A Query or Parse of one of the two.
-_RESETS_ALL: Final = re.compile(
-    rb"(?:Q.{4}|P.{4}[^\0]*\0)[ \t\n\r\f;]*(?:reset|discard)[ \t\n\r\f]+all[ \t\n\r\f;]*\0",
-    re.IGNORECASE | re.DOTALL,
-)
+_ASKS: Final = frozenset({Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC})  # a ReadyForQuery answers them
 
 
 @attrs.frozen
@@ -75,31 +71,29 @@ class Switch:
 class Switches:
     """How one session has them."""
 
-    __slots__ = ("_at_start", "_said", "is_off", "reports", "uncommitted")
+    __slots__ = ("_at_start", "_said", "are_as_at_start", "is_off", "reports", "uncommitted")
 
     def __init__(self) -> None:
         self._at_start: Mapping[str, bool] = DEFAULTS
-        self._said = Said(DEFAULTS, DEFAULTS)
+        self.uncommitted: Uncommitted | None = None
+        """Its transaction has said something."""
         self.is_off = False
         """It wants no answer from here."""
         self.reports = False
         """It wants to know what has come of each query."""
-        self.uncommitted: Uncommitted | None = None
-        """Its transaction has said something."""
+        self.are_as_at_start = True
+        """Nothing was said, and nothing of what crosses can change that."""
+        self._say(Said(DEFAULTS, DEFAULTS))
 
     def begin(self, switches: "Iterable[Switch]") -> None:
         """What is said at startup."""
         self._at_start = {**DEFAULTS, **{one.name: one.value for one in switches if one.value is not None}}
-        self.reset()
+        self._say(Said(self._at_start, self._at_start))
 
-    def reset(self, *, in_transaction: bool = False, is_heard: bool = True) -> None:
-        """All is as it was at startup.
-
-        is_heard: the answers that come next begin with a message. Where they may not, the end of the transaction cannot
-        be heard from here on, so it counts at once.
-        """
-        may_follow = is_heard or self.uncommitted is not None
-        self._change(self._at_start, in_transaction=in_transaction and may_follow)
+    def ran_here(self, sql: bytes, *, in_transaction: bool) -> None:
+        """This was answered here; it may have reset all."""
+        if not self.are_as_at_start and resets_all(sql):
+            self._change(self._at_start, in_transaction=in_transaction)
 
     def turn(self, switch: Switch, *, in_transaction: bool = False) -> None:
         """The session says something of the cache."""
@@ -110,45 +104,58 @@ class Switches:
     def _change(self, values: Mapping[str, bool], *, in_transaction: bool, is_local: bool = False) -> None:
         said = self._said
         if in_transaction and self.uncommitted is None:
-            self.uncommitted = Uncommitted(said)
-        self._say(Said({**said.now, **values}, said.then if is_local else {**said.then, **values}))
+            self.uncommitted = Uncommitted(said, self._at_start)
+        said = Said({**said.now, **values}, said.then if is_local else {**said.then, **values})
+        if self.uncommitted is not None:
+            self.uncommitted.said = said
+        self._say(said)
 
     def _say(self, said: Said) -> None:
         self._said = said
         self.is_off, self.reports = not said.now[CACHE], said.now[STATUS]
+        self.are_as_at_start = self.uncommitted is None and said.now == said.then == self._at_start
 
-    # --- the transaction that has said something ---
+    # --- what crosses, where something was said ---
+
+    def crosses(self, tag: int, sql: bytes, owed: int, *, is_heard: bool) -> None:
+        """A message goes to the origin; owed: how many requests are not answered then, its own among them.
+
+        sql: what it runs. is_heard: the answers that come next begin with a message. Where they may not, what comes of
+        a statement that resets all cannot be heard, so it counts at once.
+        """
+        asks = tag in _ASKS
+        if self.uncommitted is None and resets_all(sql):
+            if not is_heard:
+                self._say(Said(self._at_start, self._at_start))
+                return
+            self.uncommitted = Uncommitted(self._said, self._at_start, owed - asks)
+        if self.uncommitted is not None:
+            self.uncommitted.sent(sql)
+            if asks:
+                self.uncommitted.asked()
 
     def heard(self, data: bytes) -> None:
         """Bytes of answers of the origin."""
         if self.uncommitted is not None:
-            for tag in self.uncommitted.heard(data):
-                self.completed(tag)
-
-    def answered(self, status: int) -> None:
-        """The transaction status is this."""
-        if self.uncommitted is None:
-            return
-        if status == TransactionStatus.IDLE:
-            self._end(self.uncommitted.before)
-        elif status == TransactionStatus.INERROR:
-            self.uncommitted.failed()
+            self.uncommitted.heard(data)
+            self._follow(self.uncommitted)
 
     def completed(self, tag: bytes) -> None:
-        """Something was done."""
-        if self.uncommitted is None:
-            return
-        said = self.uncommitted.completed(tag, self._said)
-        if said is not None:
-            self._say(said)
-        elif tag == b"ROLLBACK":
-            self._end(self.uncommitted.before)
-        else:
-            self._end(Said(self._said.then, self._said.then))
+        """Something was done, in a transaction that is held here."""
+        if self.uncommitted is not None:
+            self.uncommitted.completed(tag)
+            self._follow(self.uncommitted)
 
-    def _end(self, said: Said) -> None:
-        self.uncommitted = None
-        self._say(said)
+    def refused(self, status: int) -> None:
+        """What has crossed was not done; the transaction status is this."""
+        if self.uncommitted is not None:
+            self.uncommitted.refused(status)
+            self._follow(self.uncommitted)
+
+    def _follow(self, uncommitted: Uncommitted) -> None:
+        if uncommitted.is_over:
+            self.uncommitted = None
+        self._say(uncommitted.said)
 
     def value_of(self, name: str) -> bytes:
         """What SHOW says of one."""
@@ -159,11 +166,6 @@ class Switches:
 def may_be_switch(message: bytes) -> bool:
     """Whether a message may have such a statement in it."""
     return len(message) <= _MAX_BYTES and b"onetrip.cache" in message.lower()
-
-
-def resets_all(message: bytes) -> bool:
-    """Whether a message has all settings lead back to those at startup."""
-    return _RESETS_ALL.match(message) is not None
 
 
 def switch_of(sql: bytes) -> Switch | None:

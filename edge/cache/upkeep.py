@@ -1,9 +1,9 @@
 """What keeps an edge's answers good and its pool nodes informed, beside its clients' queries.
 
 After each pong, Group and lost link it is worked out anew until when each configuration is vouched for. None is while
-one pool node has seen DDL and another one that serves it may judge by an older catalogue: that one is told, and says
-when it does not (`Ddl`). What it published before that, by the older catalogue, is here then, and what was kept before
-that is dropped.
+one pool node has seen DDL and another one that serves it may judge by an older catalogue (`lag`): that one is told, and
+says when it does not (`Ddl`). What it published before that, by the older catalogue, is here then, and what was kept
+before that is dropped.
 
 Every REPORT_S the pool node that a configuration's queries go to hears what has come of them (`Statuses`).
 """
@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from edge.cache.lag import Lag
 from edge.cache.vouching import vouched_until
 from edge.directory import Directory
 from edge.uplink import Uplink
-from protos.link.ddl import KnownDdl
 from protos.link.link_pb2 import Ddl, Frame, Invalidate, Statuses
 from protos.runtime.clock import seconds
 
@@ -32,14 +32,15 @@ class Upkeep:
         self._route = route
         self._reported: dict[str, tuple[Uplink, int, Statuses]] = {}
         self._due = 0.0
-        self._ddl = KnownDdl()
+        self._lag = Lag(uplinks)
         for uplink in uplinks:
             uplink.on_vouched = self.vouch
+            uplink.on_serves = partial(self._lag.serves, uplink)
             uplink.on_ddl = partial(self._ddl_said, uplink)
 
     def vouch(self) -> None:
         """A pool node has said something, or is gone."""
-        lagging = self._lagging()
+        now = seconds()
         names = [uplink.names for uplink in self._uplinks]
         until: dict[tuple[bool, ...], tuple[float, float]] = {}  # by which of them serve a configuration
         for entry in self._directory:
@@ -48,7 +49,7 @@ class Upkeep:
                 until[serving] = self._until(serving)
             answers = entry.answers
             answers.vouched_until, answers.reachable_until = until[serving]
-            if entry.name in lagging:
+            if self._lag.is_behind(entry.name, now):
                 answers.vouched_until = 0.0
 
     def _until(self, serving: Sequence[bool]) -> tuple[float, float]:
@@ -59,34 +60,20 @@ class Upkeep:
 
     # --- DDL ---
 
-    def _lagging(self) -> set[str]:
-        """The configurations of which some pool node may not have heard of DDL that another one has seen."""
-        return {
-            name
-            for name, node, number in self._ddl.recent(seconds())
-            for uplink in self._uplinks
-            if uplink.voucher.node and name in uplink.names and uplink.voucher.ddl.number(name, node) < number
-        }
-
     def _ddl_said(self, uplink: Uplink, ddl: Ddl) -> None:
         """A pool node judges by no older catalogue than this."""
-        now = seconds()
-        is_news = bool(self._ddl.take(ddl, now))
-        for name in uplink.voucher.ddl.take(ddl, now):
+        names, others = self._lag.said(uplink, ddl, seconds())
+        for name in names:
             self._directory.invalidate(Invalidate(configuration=name, meaning=True))
-        if is_news:
-            self._pass_on(ddl)
+        for other in others:
+            other.tell(Frame(ddl=ddl))
         self.vouch()
-
-    def _pass_on(self, ddl: Ddl) -> None:
-        for uplink in self._uplinks:
-            if not (uplink.voucher.ddl.knows(ddl) or uplink.names.isdisjoint(ddl.configurations)):
-                uplink.tell(Frame(ddl=ddl))
 
     def came_up(self) -> None:
         """A pool node may not have heard of what the others have said: it is linked, or has one configuration more."""
-        for ddl in self._ddl.told(seconds()):
-            self._pass_on(ddl)
+        for uplink in self._uplinks:
+            for ddl in self._lag.to_tell(uplink, seconds()):
+                uplink.tell(Frame(ddl=ddl))
 
     # --- time ---
 

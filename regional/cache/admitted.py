@@ -59,6 +59,13 @@ SETTINGS: Final = (
 #: Extensions whose stable functions depend on settings only.
 STABLE_EXTENSIONS: Final = ("pg_trgm",)
 
+#: Those settings, and what they are where nobody has set them.
+EXTENSION_SETTINGS: Final = {
+    "pg_trgm.similarity_threshold": "0.3",
+    "pg_trgm.strict_word_similarity_threshold": "0.5",
+    "pg_trgm.word_similarity_threshold": "0.6",
+}
+
 #: Volatile functions of extensions that change no table.
 WRITELESS_EXTENSIONS: Final = (
     "amcheck", "pageinspect", "pg_buffercache", "pg_freespacemap", "pg_prewarm", "pg_stat_statements", "pg_visibility",

@@ -43,7 +43,14 @@ from regional.builtins import (
     REVIEWED_VOLATILE,
     TRUSTED_EXTENSIONS,
 )
-from regional.cache.admitted import SETTINGS, STABLE, STABLE_EXTENSIONS, WRITELESS, WRITELESS_EXTENSIONS
+from regional.cache.admitted import (
+    EXTENSION_SETTINGS,
+    SETTINGS,
+    STABLE,
+    STABLE_EXTENSIONS,
+    WRITELESS,
+    WRITELESS_EXTENSIONS,
+)
 from regional.cache.reach_parts import DEFAULTS, RELATIONS, REPLACED, SHAPE, TREES, TYPES, USES, VIEWS
 from regional.catalog_query import HEAD
 from regional.snapshot import snapshot_query
@@ -109,7 +116,13 @@ SELECT 'v' AS kind, concat_ws(' ', pg_postmaster_start_time()::timestamptz(6) AT
 FROM pg_database d WHERE d.datname = current_database()
 UNION ALL SELECT 's', '', concat_ws(' ', count(*), sum(hash)), 0, 0, '' FROM shape_of
 UNION ALL SELECT 'e', '', (SELECT string_agg(s.name || '=' || s.reset_val, ' ' ORDER BY s.name COLLATE "C")
-                          FROM pg_settings s WHERE s.name = ANY ({settings})), 0, 0,
+                          FROM pg_settings s WHERE s.name = ANY ({settings}))
+                         || (SELECT string_agg(concat(' ', s.name, '=', CASE s.value WHEN '' THEN s.otherwise
+                                      ELSE coalesce(substring(s.value FROM '^[0-9]*[.]?[0-9]+$')::float8::text, s.value)
+                                    END), '' ORDER BY s.name COLLATE "C")
+                             FROM (SELECT name, otherwise, coalesce(current_setting(name, true), '')
+                                   FROM (VALUES {extension_settings}) AS v(name, otherwise)) s(name, otherwise, value)),
+                         0, 0,
   (SELECT concat(sum(hashtextextended(concat_ws(' ', s.role, s.database, s.setting), 0)))
    FROM (SELECT setrole, setdatabase, unnest(setconfig) FROM pg_db_role_setting) s(role, database, setting)
    WHERE s.role IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
@@ -180,10 +193,15 @@ _LISTS: Final = {
     "writeless_extensions": _names((*WRITELESS_EXTENSIONS, *TRUSTED_EXTENSIONS, *REVIEWED_EXTENSIONS)),
     "max_body": str(MAX_BODY),
     "settings": _names(SETTINGS),
+    "extension_settings": ", ".join(f"('{name}', '{value}')" for name, value in EXTENSION_SETTINGS.items()),
 }
+
+# pg_settings has those only where the extension is loaded. Elsewhere they are texts, as they were written.
+_BASE: Final = "".join(f"SET LOCAL {name} TO DEFAULT;\n" for name in EXTENSION_SETTINGS)
 
 _PARTS: Final = "".join(
     (
+        _BASE,
         HEAD,
         _FUNCTIONS.format(**_LISTS),
         TREES,

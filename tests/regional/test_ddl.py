@@ -132,6 +132,45 @@ async def test_ddl_that_a_catalogue_shows_is_told_too(side: PoolSide, origin: Or
 
 
 @beside
+async def test_ddl_past_us_is_told_also_where_our_own_comes_before_it(
+    side: PoolSide, origin: Origin, shop: Oids
+) -> None:
+    """The other one has read between the two; it would be up to 30 seconds until it does so again."""
+    edge = await ready(side, origin)
+    async with another(side) as other:
+        there = await ready(other, origin)
+        client = there.client()
+        await client.ask(query(b"create table shop.fresh (id int)"))
+        tell(edge, said(there)[0])
+        await until(lambda: said(edge))
+        await side.cached()
+        with origin.connect() as connection:
+            connection.execute(TRIGGER)
+        assert len(said(there)) == 1
+        await other.cached()
+        await until(lambda: len(said(there)) == 2)
+        tell(edge, said(there)[1])
+        await until(lambda: len(said(edge)) == 2)
+        assert side.tenant.knowledge.cache.reach is None
+        await side.cached()
+        await other.cached()
+        assert (len(said(edge)), len(said(there))) == (2, 2), "that is all"
+
+
+@beside
+async def test_our_own_ddl_is_news_also_where_others_have_run_some_meanwhile(
+    side: PoolSide, origin: Origin, shop: Oids
+) -> None:
+    edge = await ready(side, origin)
+    await edge.client().ask(query(TRIGGER))
+    tell(edge, ddl())
+    await until(lambda: len(said(edge)) == 2)
+    await side.cached()
+    await until(lambda: len(said(edge)) == 3)
+    assert said(edge)[2].number == said(edge)[0].number + 1
+
+
+@beside
 async def test_configurations_with_one_database_go_together(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin)
     for name, database in (("beside", DATABASE), ("elsewhere", "another")):

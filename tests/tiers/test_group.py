@@ -73,7 +73,7 @@ async def test_a_view_that_reads_another_table_is_not_kept_by_its_old_meaning(
         other = link.side.edges[0].client()
         await other.ask(query(b"create or replace view shop.total as select count(*) as count from shop.log"))
         await until(lambda: not group.answers.kept)
-        for each in group.links:
+        for each in (*group.links, *group.links):  # what the one reads that has run it, the other one reads again
             await until(lambda: group.is_vouched_for)
             await each.side.cached()
         await is_hit(group, reader, 0, view)

@@ -31,6 +31,7 @@ READ: Final = query(b"select v from t")
 WHOLE: Final = parse(b"", b"select v from t") + bind(b"", b"", []) + describe_portal(b"") + execute() + sync()
 BOUND: Final = bind(b"", b"s", []) + describe_portal(b"") + execute() + sync()
 ANSWER: Final = row(b"1") + ready()
+CANCELLED: Final = error_response({"S": "ERROR", "C": "57014", "M": "cancelled"})
 REFUSAL: Final = error_response({"S": "ERROR", "C": "53300", "M": "no connection came free"})
 
 
@@ -129,16 +130,43 @@ def test_of_those_who_have_waited_in_vain_one_leads_again(cache: Cached, outcome
     assert took(cache) == [b"", b"", b""]
 
 
-@pytest.mark.parametrize("outcome", VAIN)
-def test_nobody_waits_for_a_third(cache: Cached, outcome: str) -> None:
+@pytest.mark.parametrize("outcome", ["refused", "closed", "invalidated"])
+def test_who_has_waited_in_vain_twice_goes_their_own_way(cache: Cached, outcome: str) -> None:
     leader, followers = led(cache, followers=3)
     come_to_nothing(cache, leader, outcome)
     assert took(cache) == [READ, b"", b""]
-    followers[0].hang_up()
+    cache.invalidate(TABLE)
+    cache.answer(row(b"1"), channel=cache.pool.channels[1])
     assert took(cache) == [b"", READ, READ]
     for number in (2, 3):
         cache.pool.answer(row(b"2") + ready(), channel=cache.pool.channels[number])
         assert followers[number - 1].read() == row(b"2") + ready()
+
+
+@pytest.mark.parametrize("how", ["hangs up", "cancels"])
+def test_as_long_as_anyone_waits_there_is_one_request(cache: Cached, how: str) -> None:
+    """Rules 20, however many of those who ask for all are gone."""
+    leader, followers = led(cache, followers=4)
+    gone = [leader, *followers[:2]]
+    for number, driver in enumerate(gone):
+        if how == "hangs up":
+            driver.hang_up()
+        else:
+            cancel(cache, number)
+            cache.pool.answer(CANCELLED + ready(), channel=cache.pool.channels[number])
+            assert driver.read() == CANCELLED + ready()
+        assert [channel.take() == READ for channel in cache.pool.channels[1:]] == [at == number for at in range(4)]
+    assert cache.pool.channels[3].asks
+    cache.answer(row(b"2"), channel=cache.pool.channels[3])
+    assert [follower.read() for follower in followers[2:]] == [row(b"2") + ready()] * 2
+    assert took(cache) == [b""] * 4
+
+
+def test_an_answer_that_comes_in_spite_of_a_cancel_is_for_all(cache: Cached) -> None:
+    leader, (follower,) = led(cache, followers=1)
+    cancel(cache, 0)
+    cache.answer(row(b"1"), channel=cache.pool.channels[0])
+    assert leader.read() == follower.read() == ANSWER
 
 
 def test_who_joins_the_second_may_wait_for_a_third(cache: Cached) -> None:

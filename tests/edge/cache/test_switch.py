@@ -10,13 +10,12 @@ from edge.cache.switch import (
     Switch,
     Switches,
     bad_switch_in,
-    may_be_switch,
-    resets_all,
     switch_of,
     switches_in,
     without_switches,
 )
 from protos.link.link_pb2 import Early
+from protos.link.settings import FACT, SETTLING
 from protos.pg.messages import (
     bind,
     bind_complete,
@@ -26,6 +25,7 @@ from protos.pg.messages import (
     describe_statement,
     error_fields,
     execute,
+    no_data,
     parameter_description,
     parse,
     parse_complete,
@@ -33,6 +33,7 @@ from protos.pg.messages import (
     row_description,
     sync,
 )
+from tests.edge.cache.test_uncommitted import ASYNCPG_RESET
 from tests.support.cached import Cached, cached, notices, row
 from tests.support.stage import FAILED, IDLE, IN_TRANSACTION, Driver, configuration, done, ready, staged
 
@@ -73,17 +74,6 @@ def test_settings_at_startup_are_told_apart() -> None:
     assert bad_switch_in(pairs[:2]) is None
 
 
-@pytest.mark.parametrize("message", [query(b"Discard  ALL;"), parse(b"s", b"reset all")], ids=str)
-def test_what_resets_all_is_seen(message: bytes) -> None:
-    assert resets_all(message)
-
-
-@pytest.mark.parametrize("message", [query(b"reset allx"), parse(b"reset all", b"x")], ids=str)
-def test_what_does_not_is_not(message: bytes) -> None:
-    assert not resets_all(message)
-    assert not may_be_switch(message)
-
-
 def test_a_reset_leads_back_to_the_startup() -> None:
     switches = Switches()
     switches.begin([Switch(CACHE, value=False)])
@@ -93,7 +83,7 @@ def test_a_reset_leads_back_to_the_startup() -> None:
     assert (switches.value_of(CACHE), switches.value_of(STATUS)) == (b"on", b"on")
     switches.turn(Switch(CACHE, tag="RESET"))
     assert (switches.value_of(CACHE), switches.value_of(STATUS)) == (b"off", b"on")
-    switches.reset()
+    switches.ran_here(b"reset all", in_transaction=False)
     assert (switches.value_of(CACHE), switches.value_of(STATUS)) == (b"off", b"off")
 
 
@@ -186,13 +176,31 @@ def test_startup_says_it_too(cache: Cached) -> None:
     assert cache.stage.refusal(parameters={"options": "-c onetrip.cache=maybe"})["C"] == "22023"
 
 
-@pytest.mark.parametrize("sql", [b"discard all", b"RESET ALL"])
-def test_what_resets_all_resets_the_switches(cache: Cached, driver: Driver, sql: bytes) -> None:
+@pytest.mark.parametrize(("sql", "tag"), [(b"discard all", "DISCARD ALL"), (b"RESET ALL", "RESET")])
+def test_what_resets_all_resets_the_switches(cache: Cached, driver: Driver, sql: bytes, tag: str) -> None:
     driver.send(query(b"set onetrip.cache = off"))
     driver.read()
     driver.send(query(sql))
-    cache.pool.answer(done("RESET"))
+    cache.pool.answer(done(tag))
     driver.read()
+    driver.send(query(b"show onetrip.cache"))
+    assert data_row([b"on"]) in driver.read()
+
+
+@pytest.mark.parametrize("is_extended", [True, False])
+def test_so_it_does_where_it_is_answered_here(cache: Cached, driver: Driver, *, is_extended: bool) -> None:
+    request = extended(b"reset all") if is_extended else query(ASYNCPG_RESET)
+    driver.send(request)
+    reply = b"".join((parse_complete(), bind_complete(), no_data())) if is_extended else b""
+    cache.pool.answer(reply + done("RESET"), status=IDLE | FACT | SETTLING)
+    cache.pool.state({})
+    driver.read()
+    cache.pool.channel.take()
+    driver.send(query(b"set onetrip.cache = off"))
+    driver.read()
+    driver.send(request)
+    assert driver.tags().endswith("CZ")
+    assert not cache.pool.channel.take(), "it is answered here"
     driver.send(query(b"show onetrip.cache"))
     assert data_row([b"on"]) in driver.read()
 

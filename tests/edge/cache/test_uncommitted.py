@@ -1,12 +1,18 @@
 """What a transaction says of the cache goes with it as PostgreSQL's own settings do."""
 
+import os
+import socket
 from collections.abc import Iterator
 from typing import Final
 
+import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from edge.cache.uncommitted import Said, Uncommitted
-from protos.link.link_pb2 import Configuration, Early
+from edge.cache.uncommitted import resets_all
+from protos.link.link_pb2 import Configuration, Early, Reason
+from protos.pg.framer import BACKEND_LIMITS, FRONTEND_LIMITS, Framer
 from protos.pg.messages import (
     bind,
     bind_complete,
@@ -19,8 +25,10 @@ from protos.pg.messages import (
     query,
     sync,
 )
+from protos.pg.tags import Backend as Tag
 from tests.support.cached import Cached, cached, caching
-from tests.support.stage import FAILED, IDLE, IN_TRANSACTION, Driver, ready
+from tests.support.cluster import Origin
+from tests.support.stage import FAILED, IDLE, IN_TRANSACTION, Driver, PlayedPool, ready
 
 OFF: Final = b"set onetrip.cache = off"
 ERROR: Final = error_response({"S": "ERROR", "C": "23505", "M": "twice"})
@@ -107,7 +115,7 @@ def test_a_reset_is_taken_back_too(cache: Cached, driver: Driver, sql: bytes) ->
     assert value(driver) == b"off"
 
 
-@pytest.mark.parametrize("reset", [query(b"reset all"), parse(b"", b"discard all")])
+@pytest.mark.parametrize("reset", [query(b"reset all"), parse(b"", b"reset all") + bind(b"", b"", []) + execute()])
 def test_a_reset_behind_an_answer_in_the_middle_counts_at_once(cache: Cached, driver: Driver, reset: bytes) -> None:
     """What comes next of that answer begins no message; taken for one, it would be garbage and end the whole link."""
     driver.send(query(OFF))
@@ -219,10 +227,213 @@ def test_in_a_chain_each_transaction_is_for_itself(cache: Cached, driver: Driver
     assert value(driver) == b"off"
 
 
-def test_what_stands_behind_an_error_is_not_done() -> None:
-    before = Said({"a": True}, {"a": True})
-    uncommitted = Uncommitted(before)
-    uncommitted.sent(b"savepoint s")
-    uncommitted.failed()
-    uncommitted.sent(b"rollback to s")
-    assert uncommitted.completed(b"ROLLBACK", Said({"a": False}, {"a": False})) == before
+def answered(cache: Cached, driver: Driver, *replies: tuple[bytes, int]) -> None:
+    """Of what has crossed, all at once."""
+    data = b"".join(reply + ready(status) for reply, status in replies)
+    cache.pool.channel.take()
+    cache.pool.answer(data, settled=len(replies), status=replies[-1][1])
+    driver.read()
+
+
+def test_a_rollback_to_a_savepoint_that_was_sent_before_an_error_came_back_is_done(
+    cache: Cached, driver: Driver
+) -> None:
+    begin(cache, driver)
+    run(cache, driver, b"savepoint s", "SAVEPOINT")
+    driver.send(query(b"insert") + query(b"rollback to s"))
+    answered(cache, driver, (ERROR, FAILED), (command_complete("ROLLBACK"), IN_TRANSACTION))
+    assert value(driver) == b"off"
+    run(cache, driver, b"commit", "COMMIT", IDLE)
+    assert value(driver) == b"off"
+
+
+def test_what_stands_behind_an_error_in_one_request_is_not_done(cache: Cached, driver: Driver) -> None:
+    begin(cache, driver)
+    run(cache, driver, b"savepoint s", "SAVEPOINT")
+    driver.send(query(b"set onetrip.cache = on"))
+    driver.read()
+    group = parse(b"", b"insert") + bind(b"", b"", []) + execute() + parse(b"", b"savepoint s") + bind(b"", b"", [])
+    driver.send(group + execute() + sync() + query(b"rollback to s"))
+    answered(cache, driver, (ERROR, FAILED), (command_complete("ROLLBACK"), IN_TRANSACTION))
+    assert value(driver) == b"off", "it is the earlier one"
+
+
+def test_what_resets_all_counts_when_it_is_done(cache: Cached, driver: Driver) -> None:
+    begin(cache, driver)
+    driver.send(query(b"savepoint s") + query(b"reset all"))
+    answered(
+        cache, driver, (command_complete("SAVEPOINT"), IN_TRANSACTION), (command_complete("RESET"), IN_TRANSACTION)
+    )
+    assert value(driver) == b"on"
+    run(cache, driver, b"rollback to s", "ROLLBACK")
+    assert value(driver) == b"off"
+    driver.send(query(b"insert") + query(b"reset all"))
+    answered(cache, driver, (ERROR, FAILED), (ERROR, FAILED))
+    run(cache, driver, b"rollback to s", "ROLLBACK")
+    assert value(driver) == b"off"
+    run(cache, driver, b"commit", "COMMIT", IDLE)
+    assert value(driver) == b"off"
+
+
+@pytest.mark.parametrize(("reply", "after"), [(command_complete("RESET"), b"on"), (ERROR, b"off")])
+def test_so_it_does_outside_of_a_transaction(cache: Cached, driver: Driver, reply: bytes, after: bytes) -> None:
+    driver.send(query(OFF))
+    driver.read()
+    driver.send(query(b"select pg_sleep(1)") + query(b"reset all"))
+    answered(cache, driver, (command_complete("SELECT 1"), IDLE), (reply, IDLE))
+    assert value(driver) == after
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_what_is_refused_is_not_done(*, is_held: bool) -> None:
+    with cached(caching_with_begin()) as cache:
+        driver = cache.stage.connect()
+        driver.send((query(b"begin") if is_held else b"") + query(OFF))
+        driver.read()
+        driver.send(query(b"rollback to s" if is_held else b"reset all"))
+        cache.pool.close(Reason.REFUSED, ERROR)
+        driver.read()
+        if is_held:
+            driver.send(query(b"rollback"))
+            driver.read()
+        assert value(driver) == (b"on" if is_held else b"off")
+
+
+ASYNCPG_RESET: Final = b"SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;"
+
+
+@pytest.mark.parametrize(
+    ("sql", "resets"),
+    [
+        (b" Discard  ALL;", True),
+        (ASYNCPG_RESET, True),
+        (b"reset a; reset all", True),
+        (b"reset allx", False),
+        (b"select 1 -- ; reset all", False),
+        (b"select '; reset all ;'", False),
+        (b"select $$; reset all ;$$", False),
+        (b"discard plans", False),
+        (b"reset all" + b" " * 200, False),
+    ],
+)
+def test_what_resets_all_is_seen(sql: bytes, *, resets: bool) -> None:
+    assert resets_all(sql) == resets
+
+
+# --- the same as PostgreSQL ---
+
+
+STATEMENTS: Final = (
+    b"begin", b"savepoint a", b"savepoint b", b"rollback to a", b"rollback to b", b"release a", b"select 1/0",
+    b"commit", b"rollback", b"commit and chain", b"rollback and chain", b"reset all",
+)  # fmt: skip
+SCRIPTS: Final = (b"savepoint a; rollback to b", b"commit; reset all", b"select; reset all; savepoint a", ASYNCPG_RESET)
+SWITCHES: Final = (OFF, b"set onetrip.cache = on", b"set local onetrip.cache = off", b"reset onetrip.cache")
+
+
+def group_of(statements: list[bytes]) -> bytes:
+    return b"".join(parse(b"", sql) + bind(b"", b"", []) + execute() for sql in statements) + sync()
+
+
+requests: Final = st.one_of(
+    st.sampled_from(STATEMENTS[1:7]).map(query),
+    st.sampled_from(STATEMENTS + SCRIPTS).map(query),
+    st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=3).map(group_of),
+)
+batches: Final = st.lists(requests, min_size=1, max_size=3)
+switches: Final = st.sampled_from(SWITCHES)
+steps: Final = st.one_of(switches, batches)
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> list[bytes | list[bytes]]:
+    """What a client says: one of the switches, or requests in a row. Mostly there are savepoints to go back to."""
+    begun = [[query(sql)] for sql in draw(st.sampled_from([(), STATEMENTS[:2], STATEMENTS[:3]]))]
+    opening = [step for one in begun for step in (one, draw(switches))]
+    return opening + draw(st.lists(steps, min_size=1, max_size=6))
+
+
+class Backend:
+    """A connection to PostgreSQL, by its bytes."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        self._connection = connection
+        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
+        self._socket.setblocking(True)
+        self.status = IDLE
+
+    def ask(self, data: bytes) -> tuple[bytes, int]:
+        """The answer, and to how many requests it is."""
+        asked = sum(
+            piece.tag in (ord("Q"), ord("S"))
+            for piece in Framer(FRONTEND_LIMITS, frozenset(FRONTEND_LIMITS)).feed(data)
+        )
+        self._socket.sendall(data)
+        framer, reply, settled = Framer(BACKEND_LIMITS, frozenset({Tag.READY_FOR_QUERY})), b"", 0
+        while settled < asked:
+            received = self._socket.recv(1 << 16)
+            reply += received
+            for piece in framer.feed(received):
+                if piece.tag:
+                    settled, self.status = settled + 1, piece.data[5]
+        return reply, settled
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def backends(origin: Origin) -> Iterator[tuple[Backend, Backend]]:
+    """One behind the edge, and one that gets all that the client says."""
+    url = origin.url(sslmode="disable")
+    with psycopg.connect(url) as behind, psycopg.connect(url, options="-c onetrip.cache=on") as beside:
+        both = Backend(behind), Backend(beside)
+        yield both
+        for one in both:
+            one.close()
+
+
+def pass_on(pool: PlayedPool, backend: Backend) -> None:
+    """What has crossed is done, and answered."""
+    for frame in pool.heard:
+        if frame.HasField("begin"):
+            for statement in frame.begin.statements:
+                backend.ask(query(statement))
+            assert not frame.begin.failed
+    pool.heard.clear()
+    data = pool.channel.take() if pool.channels else b""
+    if data:
+        reply, settled = backend.ask(data)
+        pool.answer(reply, settled=settled, status=backend.status)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("is_held", [True, False])
+def test_what_is_said_goes_as_a_setting_of_postgresql(backends: tuple[Backend, Backend], *, is_held: bool) -> None:
+    """What the edge says of the cache is what PostgreSQL says of a parameter, whatever the transaction has come to."""
+    behind, beside = backends
+    with cached(caching_with_begin() if is_held else caching()) as cache:
+
+        @settings(max_examples=30)
+        @given(sessions())
+        def check(said: list[bytes | list[bytes]]) -> None:
+            for one in backends:
+                one.ask(query(b"rollback") + query(b"reset all"))
+            driver = cache.stage.connect()
+            for step in said:
+                if isinstance(step, list):
+                    request = b"".join(step)
+                elif beside.status == FAILED or (step.startswith(b"set local") and beside.status == IDLE):
+                    continue  # it would cross, and be refused
+                else:
+                    request = query(step)
+                driver.send(request)
+                pass_on(cache.pool, behind)
+                driver.read()
+                beside.ask(request)
+                if beside.status != FAILED:
+                    shown, _ = beside.ask(query(b"show onetrip.cache"))
+                    assert data_row([value(driver)]) in shown, said
+            driver.hang_up()
+
+        check()

@@ -18,16 +18,8 @@ def test_it_is_news_once_for_each_configuration() -> None:
     assert known.take(seen(1, "app", node="b"), 0.0) == ["app"], "another pool node counts for itself"
     assert known.take(seen(3, "app"), 0.0) == ["app"]
     assert known.take(seen(2, "app"), 0.0) == [], "what is older is in it"
-    assert [known.number("app", node) for node in "abc"] == [3, 1, 0]
-
-
-def test_who_knows_all_of_it_knows_it() -> None:
-    known = KnownDdl()
-    known.take(seen(2, "app"), 0.0)
-    assert known.knows(seen(2, "app"))
-    assert known.knows(seen(1, "app"))
-    assert not known.knows(seen(3, "app"))
-    assert not known.knows(seen(2, "app", "other"))
+    assert [known.last("app", node)[0] for node in "abc"] == [3, 1, 0]
+    assert set(known.nodes("app")) == {"a", "b"}
 
 
 def test_what_is_old_concerns_nobody_but_is_no_news() -> None:
@@ -57,3 +49,4 @@ def test_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1, 6):
         known.take(seen(number, f"app{number}"), 0.0)
     assert {name for name, _, _ in known.recent(0.0)} == {"app3", "app4", "app5"}
+    assert [list(known.nodes(f"app{number}")) for number in (2, 3)] == [[], ["a"]]

@@ -44,7 +44,7 @@ async def test_ddl_that_went_another_way_is_noticed(side: PoolSide, origin: Orig
 
 
 @beside
-async def test_after_ddl_of_its_own_nothing_is_known_and_what_is_read_then_is_no_news(
+async def test_after_ddl_nothing_is_known_and_what_is_read_after_that_of_others_is_no_news(
     side: PoolSide, origin: Origin, shop: Oids
 ) -> None:
     edge = side.serve(origin)
@@ -57,7 +57,12 @@ async def test_after_ddl_of_its_own_nothing_is_known_and_what_is_read_then_is_no
     assert cache.reach is None
     assert not cache.writings
     assert cache.classifier.reading(b"select 1 from shop.orders").why == "catalogue unknown"
+    edge.heard.clear()
+    await known(side)
+    await until(lambda: any(frame.invalidate.meaning for frame in edge.heard))  # it may show more than our own
     side.tenant.knowledge.others_ddl_seen()
+    with origin.connect() as connection:
+        connection.execute("create table shop.theirs (id int)")
     await side.quiet()
     edge.heard.clear()
     await known(side)

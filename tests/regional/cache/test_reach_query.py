@@ -146,6 +146,27 @@ def test_a_type_of_an_extension_is_as_good_as_its_functions(made: Make, origin: 
     assert Classifier(reach).writing(b"select set_limit(0.5), lower(a) from t") == NOTHING
 
 
+def test_a_setting_of_pg_trgm_counts_and_is_the_same_where_it_is_not_loaded(empty: str, origin: Origin) -> None:
+    """Else each connection would show a catalogue of its own. What a session has set for itself is no matter."""
+    with origin.connect("postgres") as connection:
+        if not connection.execute("select from pg_available_extensions where name = 'pg_trgm'").fetchall():
+            pytest.skip("PostgreSQL's contrib modules are not installed")
+
+    def digest(options: str, sql: bytes) -> str:
+        url = origin.url(origin.superuser, database=empty)
+        with psycopg.connect(url, options=options, autocommit=True) as connection:
+            connection.execute(sql)
+            return read_reach(connection).digest
+
+    name = "pg_trgm.similarity_threshold"
+    own, loaded = f"set {name} = 0.9".encode(), b"load 'pg_trgm'"
+    default = digest("", b"")
+    assert default == digest("", own) == digest("", loaded) == digest("", loaded + b";" + own)
+    changed = digest(f"-c {name}=0.50", b"")
+    assert changed == digest(f"-c {name}=0.50", loaded) != default
+    assert digest(f"-c {name}=often", b"") not in (default, changed), "a value that it would not take does no harm"
+
+
 @pytest.mark.parametrize(
     ("script", "is_replaced"),
     [
