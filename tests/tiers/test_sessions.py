@@ -19,6 +19,7 @@ from protos.pg.messages import (
     terminate,
 )
 from protos.pg.startup import cancel_request
+from tests.edge.test_session import CUT_OFF
 from tests.support.beside import PoolSide, active, beside, until
 from tests.support.cluster import Origin
 from tests.support.two_tiers import READY, Driver, TwoTiers, rows, tags, two_tiers, warm
@@ -443,3 +444,21 @@ async def test_garbage_ends_its_own_session_and_no_other(side: PoolSide, origin:
             *_, last = await driver.until_closed()
             assert (fields([last])["S"], fields([last])["C"]) == ("FATAL", "08P01")
         assert tags(await other.ask(query(b"commit"))) == "CZ"
+
+
+@beside
+async def test_a_message_that_ends_in_a_string_fails_as_postgresql_says_and_costs_no_connection(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        connected = set(side.tenant.pool.all())
+        for message in CUT_OFF:
+            for first in (b"", query(b"select 1"), parse(b"", b"select 1")):
+                number = 2 + first.startswith(b"Q") + message.startswith(b"Q")
+                answer = await driver.ask(first, message, sync(), query(b"select 2"), number=number)
+                error = fields(answer)
+                assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid string in message")
+                assert rows(answer)[-1] == [b"2"]
+        assert set(side.tenant.pool.all()) == connected
