@@ -2,6 +2,8 @@
 
 - a handshake that stalls is closed after the handshake timeout;
 - a client that waits for a pool node (at connect, or with a statement in hand) gets 57P03 after the wait timeout;
+- a client that has broken the protocol has BROKEN_S for the answers to what came before; some may never come, for the
+  origin may be waiting for a Sync, or for the rest of a COPY;
 - a client that takes nothing of its answer for WRITE_TIMEOUT_S is dropped: it holds an origin connection (rules 2);
 - a connection that has been finished is closed after LINGER_S, whatever its peer has not taken by then.
 """
@@ -10,12 +12,13 @@ from typing import Final
 
 from edge.client import Client
 from edge.newcomer import Newcomer
-from protos.errors import NotReadyError
+from protos.errors import NotReadyError, ServiceError
 from protos.runtime.connection import Connection
 from protos.runtime.deadlines import Deadlines
 
 WRITE_TIMEOUT_S: Final = 300.0  # as long as a transaction may be idle
 LINGER_S: Final = 30.0
+BROKEN_S: Final = 10.0
 AT_ONCE_S: Final = 0.001  # a wait timeout of 0: whoever cannot be served now is refused at the next tick
 
 
@@ -27,6 +30,8 @@ class Limits:
         self._waiting: Deadlines[Newcomer] = Deadlines(wait_timeout_s or AT_ONCE_S)
         self._holding: Deadlines[Client] = Deadlines(wait_timeout_s or AT_ONCE_S)
         self._lingering: Deadlines[Connection] = Deadlines(LINGER_S)
+        self._broken: Deadlines[Client] = Deadlines(BROKEN_S)
+        self._broken_by: dict[Client, ServiceError] = {}
 
     def start_handshake(self, newcomer: Newcomer, now: float) -> None:
         self._handshakes.arm(newcomer, now)
@@ -53,6 +58,22 @@ class Limits:
     def stop_holding(self, client: Client) -> None:
         self._holding.disarm(client)
 
+    def has_broken(self, client: Client, error: ServiceError, now: float) -> None:
+        """The client's session ends with this error once all is answered that it has said before."""
+        if client not in self._broken:
+            self._broken.arm(client, now)
+            self._broken_by[client] = error
+
+    @property
+    def broken(self) -> int:
+        """How many clients have broken the protocol, and wait for answers."""
+        return len(self._broken)
+
+    def forget_client(self, client: Client) -> None:
+        self.stop_holding(client)
+        self._broken.disarm(client)
+        self._broken_by.pop(client, None)
+
     def linger(self, connection: Connection, now: float) -> None:
         """The connection is finished, and its peer has not taken everything yet."""
         self._lingering.arm(connection, now)
@@ -68,6 +89,8 @@ class Limits:
             newcomer.end(_no_pool_node())
         for client in self._holding.expired(now):
             client.refuse_held(_no_pool_node())
+        for client in self._broken.expired(now):
+            client.end(self._broken_by[client])
         for connection in self._lingering.expired(now):
             connection.close()
 

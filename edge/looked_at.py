@@ -4,8 +4,9 @@ While a request is going on, CopyData and the rest of oversized messages pass th
 a COPY means nothing (it has failed, and its client goes on sending): PostgreSQL ignores it, and we must not borrow a
 connection for it. So CopyData is looked at then, and a run is the rest of one message.
 
-A message that ends in the middle of a string is refused by PostgreSQL in its place, and the session goes on. In the
-place of one whose strings are looked for here or at the pool node goes a message of ours that is refused alike.
+A message that ends in the middle of a string, or a Query that goes on behind its own, is refused by PostgreSQL in its
+place, and the session goes on. Strings are looked for here and at the pool node, so a message of ours that is refused
+alike goes in the place of such a one.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +33,9 @@ def sound(piece: Piece) -> Piece:
     is_sound = _CHECKS.get(piece.tag)
     if is_sound is None or not piece.whole or is_sound(piece.data):
         return piece
-    return _BAD_QUERY if piece.tag == Frontend.QUERY else _BAD_CLOSE
+    if piece.tag != Frontend.QUERY:
+        return _ENDS_IN_NAME
+    return _ENDS_IN_SQL if piece.data.find(0, 5) < 0 else _GOES_ON
 
 
 def _has_two_strings(message: bytes) -> bool:
@@ -45,13 +48,14 @@ def _names_its_target(message: bytes) -> bool:
     return message[5:6] != b"S" or message.find(0, 6) >= 0
 
 
-_BAD_QUERY: Final = Piece(Frontend.QUERY, b"Q\0\0\0\5-", whole=True)
-_BAD_CLOSE: Final = Piece(Frontend.CLOSE, b"C\0\0\0\5P", whole=True)
+_ENDS_IN_SQL: Final = Piece(Frontend.QUERY, b"Q\0\0\0\5-", whole=True)
+_GOES_ON: Final = Piece(Frontend.QUERY, b"Q\0\0\0\6\0\0", whole=True)
+_ENDS_IN_NAME: Final = Piece(Frontend.CLOSE, b"C\0\0\0\5P", whole=True)
 _CHECKS: Final[Mapping[int, Callable[[bytes], bool]]] = {
     Frontend.BIND: _has_two_strings,
     Frontend.CLOSE: _names_its_target,
     Frontend.DESCRIBE: _names_its_target,
     Frontend.EXECUTE: lambda message: message.find(0, 5) >= 0,
     Frontend.PARSE: _has_two_strings,
-    Frontend.QUERY: lambda message: message[-1] == 0,
+    Frontend.QUERY: lambda message: message.find(0, 5) == len(message) - 1,
 }

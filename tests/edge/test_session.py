@@ -433,6 +433,14 @@ def test_a_message_that_ends_in_a_string_is_refused_in_its_place_and_the_session
     assert Session(SETTINGS, Early(begin=True, prepare=True)).feed(message) in (refused, b"")
 
 
+GOES_ON: Final = b"Q\0\0\0\x19prepare q as select\0\0"
+
+
+def test_a_query_that_goes_on_behind_its_text_is_refused_likewise() -> None:
+    session = Session(SETTINGS)
+    assert session.feed(GOES_ON + query(b"select 2")) == b"Q\0\0\0\6\0\0" + query(b"select 2")
+
+
 @given(st.binary(min_size=1, max_size=200))
 def test_garbage_raises_only_the_protocol_error(data: bytes) -> None:
     session = Session(SETTINGS)
