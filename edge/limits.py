@@ -26,12 +26,12 @@ class Limits:
     """Who is waiting for what, since when."""
 
     def __init__(self, *, handshake_timeout_s: float, wait_timeout_s: float) -> None:
+        self._broken: Deadlines[Client] = Deadlines(BROKEN_S)
+        self._broken_by: dict[Client, ServiceError] = {}
         self._handshakes: Deadlines[Newcomer] = Deadlines(handshake_timeout_s)
         self._waiting: Deadlines[Newcomer] = Deadlines(wait_timeout_s or AT_ONCE_S)
         self._holding: Deadlines[Client] = Deadlines(wait_timeout_s or AT_ONCE_S)
         self._lingering: Deadlines[Connection] = Deadlines(LINGER_S)
-        self._broken: Deadlines[Client] = Deadlines(BROKEN_S)
-        self._broken_by: dict[Client, ServiceError] = {}
 
     def start_handshake(self, newcomer: Newcomer, now: float) -> None:
         self._handshakes.arm(newcomer, now)
@@ -83,14 +83,14 @@ class Limits:
         return [*self._waiting, *self._holding]
 
     def tick(self, now: float) -> None:
+        for client in self._broken.expired(now):
+            client.end(self._broken_by[client])
         for newcomer in self._handshakes.expired(now):
             newcomer.timed_out()
         for newcomer in self._waiting.expired(now):
             newcomer.end(_no_pool_node())
         for client in self._holding.expired(now):
             client.refuse_held(_no_pool_node())
-        for client in self._broken.expired(now):
-            client.end(self._broken_by[client])
         for connection in self._lingering.expired(now):
             connection.close()
 
