@@ -108,6 +108,8 @@ class Client:
             self._answered_here()
         if session.here.reader.renews is not None:
             self._edge.renew(self.entry, session.here.reader, self._opening())
+        if session.violation is not None:
+            self._edge.limits.has_broken(self, session.violation, monotonic())
         if session.here.is_waiting or session.violation is not None:
             self.connection.pause()
         if session.terminated:
@@ -264,12 +266,11 @@ class Client:
             if self._ending is not None:
                 self._end_if_quiet()
             return
-        unknown = bool(session.owed or session.has_unsynced)
         self.end(
             ConnectionLostError(
                 f"link lost with {session.owed} answers owed",
                 detail="It is unknown whether the last statements have taken effect."
-                if unknown
+                if session.owed or session.has_unsynced
                 else "The transaction that was open has been rolled back.",
                 hint="Connect again; before repeating anything that writes, look whether it has happened.",
             )

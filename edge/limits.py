@@ -2,6 +2,8 @@
 
 - a handshake that stalls is closed after the handshake timeout;
 - a client that waits for a pool node (at connect, or with a statement in hand) gets 57P03 after the wait timeout;
+- a client that has broken the protocol has BROKEN_S for the answers to what came before; some may never come, for the
+  origin may be waiting for a Sync, or for the rest of a COPY;
 - a client that takes nothing of its answer for WRITE_TIMEOUT_S is dropped: it holds an origin connection (rules 2);
 - a connection that has been finished is closed when its peer has taken nothing of the rest for LINGER_S.
 """
@@ -10,12 +12,13 @@ from typing import Final
 
 from edge.client import Client
 from edge.newcomer import Newcomer
-from protos.errors import NotReadyError
+from protos.errors import NotReadyError, ServiceError
 from protos.runtime.connection import Connection
 from protos.runtime.deadlines import Deadlines
 
 WRITE_TIMEOUT_S: Final = 300.0  # as long as a transaction may be idle
 LINGER_S: Final = 30.0
+BROKEN_S: Final = 10.0
 AT_ONCE_S: Final = 0.001  # a wait timeout of 0: whoever cannot be served now is refused at the next tick
 
 
@@ -23,6 +26,8 @@ class Limits:
     """Who is waiting for what, since when."""
 
     def __init__(self, *, handshake_timeout_s: float, wait_timeout_s: float) -> None:
+        self._broken: Deadlines[Client] = Deadlines(BROKEN_S)
+        self._broken_by: dict[Client, ServiceError] = {}
         self._handshakes: Deadlines[Newcomer] = Deadlines(handshake_timeout_s)
         self._waiting: Deadlines[Newcomer] = Deadlines(wait_timeout_s or AT_ONCE_S)
         self._holding: Deadlines[Client] = Deadlines(wait_timeout_s or AT_ONCE_S)
@@ -53,6 +58,22 @@ class Limits:
     def stop_holding(self, client: Client) -> None:
         self._holding.disarm(client)
 
+    def has_broken(self, client: Client, error: ServiceError, now: float) -> None:
+        """The client's session ends with this error once all is answered that it has said before."""
+        if client not in self._broken:
+            self._broken.arm(client, now)
+            self._broken_by[client] = error
+
+    @property
+    def broken(self) -> int:
+        """How many clients have broken the protocol, and wait for answers."""
+        return len(self._broken)
+
+    def forget_client(self, client: Client) -> None:
+        self.stop_holding(client)
+        self._broken.disarm(client)
+        self._broken_by.pop(client, None)
+
     def linger(self, connection: Connection, now: float) -> None:
         """The connection is finished, and its peer has not taken everything yet."""
         self._lingering[connection] = now
@@ -67,6 +88,8 @@ class Limits:
         return [*self._waiting, *self._holding]
 
     def tick(self, now: float) -> None:
+        for client in self._broken.expired(now):
+            client.end(self._broken_by[client])
         for newcomer in self._handshakes.expired(now):
             newcomer.timed_out()
         for newcomer in self._waiting.expired(now):

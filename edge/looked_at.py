@@ -3,10 +3,16 @@
 While a request is going on, CopyData and the rest of oversized messages pass through. Between requests what belongs to
 a COPY means nothing (it has failed, and its client goes on sending): PostgreSQL ignores it, and we must not borrow a
 connection for it. So CopyData is looked at then, and a run is the rest of one message.
+
+A message that ends in the middle of a string, or a Query that goes on behind its own, is refused by PostgreSQL in its
+place, and the session goes on. Strings are looked for here and at the pool node, so a message of ours that is refused
+alike goes in the place of such a one.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from protos.pg.framer import Piece
 from protos.pg.tags import Frontend
 
 WHOLE: Final = frozenset({
@@ -20,3 +26,36 @@ ENDS: Final = frozenset({
     Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
 })  # fmt: skip
 """What ends a request."""
+
+
+def sound(piece: Piece) -> Piece:
+    """The message, or one in its place whose strings nobody looks for."""
+    is_sound = _CHECKS.get(piece.tag)
+    if is_sound is None or not piece.whole or is_sound(piece.data):
+        return piece
+    if piece.tag != Frontend.QUERY:
+        return _ENDS_IN_NAME
+    return _ENDS_IN_SQL if piece.data.find(0, 5) < 0 else _GOES_ON
+
+
+def _has_two_strings(message: bytes) -> bool:
+    end = message.find(0, 5)
+    return end >= 0 and message.find(0, end + 1) >= 0
+
+
+def _names_its_target(message: bytes) -> bool:
+    """A Describe or Close; it may be one of a portal, which passes as it is."""
+    return message[5:6] != b"S" or message.find(0, 6) >= 0
+
+
+_ENDS_IN_SQL: Final = Piece(Frontend.QUERY, b"Q\0\0\0\5-", whole=True)
+_GOES_ON: Final = Piece(Frontend.QUERY, b"Q\0\0\0\6\0\0", whole=True)
+_ENDS_IN_NAME: Final = Piece(Frontend.CLOSE, b"C\0\0\0\5P", whole=True)
+_CHECKS: Final[Mapping[int, Callable[[bytes], bool]]] = {
+    Frontend.BIND: _has_two_strings,
+    Frontend.CLOSE: _names_its_target,
+    Frontend.DESCRIBE: _names_its_target,
+    Frontend.EXECUTE: lambda message: message.find(0, 5) >= 0,
+    Frontend.PARSE: _has_two_strings,
+    Frontend.QUERY: lambda message: message.find(0, 5) == len(message) - 1,
+}

@@ -136,7 +136,7 @@ class Edge:
             self.clients.discard(client)
             self.directory.clients[client.entry.name] -= 1
             self._cancel_keys.pop(client.process_id, None)
-            self.limits.stop_holding(client)
+            self.limits.forget_client(client)
 
     def route(self, configuration: str) -> Uplink | None:
         """The link for this configuration's statements: the first pool node, in the operator's order, that has it."""

@@ -33,7 +33,7 @@ from edge.cache.store import Store
 from edge.control import Held
 from edge.early import Early
 from edge.learning import Learning
-from edge.looked_at import ENDS, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN
+from edge.looked_at import ENDS, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN, sound
 from edge.memos import Settings
 from edge.statements import Statements
 from edge.whole import sql_of
@@ -173,7 +173,7 @@ class Session:
 
     def _take_all(self, pieces: list[Piece], out: list[bytes]) -> None:
         here = self.here
-        for index, piece in enumerate(pieces, 1):
+        for index, piece in enumerate(map(sound, pieces), 1):
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
                 self._skip(piece.tag)
             elif here.is_gathering or self._is_at_rest:

@@ -88,7 +88,7 @@ class Channel:
 
     def refer(self, text: bytes) -> None:
         """The next bytes refer to this statement."""
-        self._requests.refer(text, is_idle=self.origin is None)
+        self._requests.refer(text, is_holding=self.origin is not None and self.origin.is_verifying)
 
     def deliver(self, data: bytes) -> None:
         """Bytes of the client."""
@@ -248,7 +248,6 @@ class Channel:
 
     def lease_goes_on(self) -> None:
         """The pipeline is idle."""
-        self._requests.request_ended()
         if self.is_blocked:
             self._unblock()
         self._consume()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from protos.link.link_pb2 import Reason
 from protos.pg.framer import Piece
-from protos.pg.messages import copy_fail
+from protos.pg.messages import copy_fail, sync
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.exchange import Exchange
 from regional.requests import Requests
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CLEAN_UP_S: Final = 10.0  # for the statement of a lost client to end, and its rollback
 
+_SYNC: Final = Piece(Frontend.SYNC, sync(), whole=True)
 _GIVE_UP_COPY: Final = Piece(Frontend.COPY_FAIL, copy_fail("the client has left"), whole=True)
 
 
@@ -36,7 +37,8 @@ def leave_lease(origin: "Origin", requests: Requests, reason: "Reason") -> bool:
             requests.drop()
         return False
     requests.drop()
-    if not has_terminated and origin.pipeline.owed and not origin.pipeline.in_copy_in:
+    pipeline = origin.pipeline
+    if not has_terminated and pipeline.owed and not (pipeline.in_copy_in or pipeline.is_skipping):
         origin.tenant.cancel(origin)
     return True
 
@@ -53,6 +55,9 @@ def clean_up(channel: "Channel", origin: "Origin", *, has_terminated: bool) -> N
     elif pipeline.in_copy_in and not pipeline.has_unsynced:
         # It waits for data that will not come, and would see a cancel only when some comes.
         origin.forward([_GIVE_UP_COPY], {})
+    elif pipeline.is_skipping and not pipeline.in_copy_in:
+        # After an error nothing runs up to a Sync, which will not come; nor do the queries that are owed meanwhile.
+        origin.forward([_SYNC], {})
     elif pipeline.in_copy_in or (pipeline.has_unsynced and not pipeline.owed):
         # An Execute without its Sync must not commit, and no message of ours could make it roll back and stay in step
         # for certain.

@@ -18,13 +18,13 @@ _WHOLE: Final = frozenset({
 class Requests:
     """Of one session. True while something waits."""
 
-    __slots__ = ("_framer", "_texts", "_texts_are_old", "_waiting")
+    __slots__ = ("_framer", "_has_come", "_texts", "_waiting")
 
     def __init__(self) -> None:
         self._framer = Framer(FRONTEND_LIMITS, _WHOLE)
         self._waiting: deque[list[Piece]] = deque()
-        self._texts: dict[bytes, bytes] = {}  # statements that the latest request refers to
-        self._texts_are_old = False
+        self._texts: dict[bytes, bytes] = {}  # statements that the latest bytes refer to
+        self._has_come = False  # bytes have, since a statement was named
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -34,19 +34,20 @@ class Requests:
         """The Parse messages that the latest request refers to, by shared name."""
         return self._texts
 
-    def refer(self, text: bytes, *, is_idle: bool) -> None:
-        """The next bytes refer to this statement; is_idle: no connection is at work for the session."""
-        if self._texts_are_old and is_idle and not self._waiting and self._framer.is_at_boundary:
-            self._texts.clear()
-            self._texts_are_old = False
-        self._texts[text[5 : text.index(0, 5)]] = text
+    def refer(self, text: bytes, *, is_holding: bool) -> None:
+        """The next bytes refer to this statement; is_holding: the connection at work holds messages back.
 
-    def request_ended(self) -> None:
-        """What it referred to may go. Not at once: the rest of it may still be on its way, in chunks."""
-        self._texts_are_old = True
+        What is sent on a channel stays in order. So the bytes that referred to what was named before are all here by
+        now, and it may go when none of them waits: a transaction may name statements without end.
+        """
+        if self._has_come and not is_holding and not self._waiting and self._framer.is_at_boundary:
+            self._texts.clear()
+        self._has_come = False
+        self._texts[text[5 : text.index(0, 5)]] = text
 
     def feed(self, data: bytes) -> list[Piece]:
         """Take bytes of the client. Raises RemoteProtocolError."""
+        self._has_come = True
         return self._framer.feed(data)
 
     def hold(self, pieces: list[Piece]) -> bool:

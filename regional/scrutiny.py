@@ -176,7 +176,7 @@ class Scrutiny:
             instead = self._judge_parse(text, piece, pipeline)
             if instead is not piece:
                 return instead
-            self.telling.used.add(name)
+            self.telling.uses(name)
         plain.use(name, prepared, pipeline, out)
         if self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)

@@ -6,26 +6,29 @@ behind its client's back. What a transaction sees of its own DDL, or under its o
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from protos.pg.framer import Piece
 from protos.pg.messages import describe_statement
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 from regional.meaning import Meaning
-from regional.prepared import Prepared, name_in
+from regional.prepared import MAX_STATEMENTS, Prepared, name_in
+
+# Names that are remembered of one lease, before those are forgotten that the connection has no more.
+MAX_NAMES: Final = 2 * MAX_STATEMENTS
 
 
 class Telling:
     """Of one connection."""
 
-    __slots__ = ("_awaited", "_meaning", "_on_other", "_prepared", "on_described", "used")
+    __slots__ = ("_awaited", "_meaning", "_on_other", "_prepared", "_used", "on_described")
 
     def __init__(self, meaning: Meaning, prepared: Prepared, on_other: Callable[[bytes, bytes], None]) -> None:
         """on_other hears how a statement is described now, if some session was told otherwise; empty: nobody knows."""
         self.on_described: Callable[[bytes, bytes], object] = lambda name, description: None
         """Called with how a statement is described now, which the edge of this lease may not know."""
-        self.used: set[bytes] = set()
-        """The shared statements that this lease has used."""
+        self._used: set[bytes] = set()  # the shared statements that this lease has used
         self._awaited: set[bytes] = set()  # what we have described for the edge
         self._meaning = meaning
         self._on_other = on_other
@@ -33,10 +36,14 @@ class Telling:
 
     def begin(self) -> None:
         """A lease begins."""
-        if self.used:
-            self.used = set()
+        if self._used:
+            self._used = set()
         if self._awaited:
             self._awaited = set()
+
+    def uses(self, name: bytes) -> None:
+        """A message of this lease is about this shared statement."""
+        self._used = self._noted(self._used, name)
 
     def parse(
         self, piece: Piece, pipeline: Pipeline, out: list[bytes], *, is_private: bool, answers_early: bool
@@ -58,7 +65,7 @@ class Telling:
             return None
         if not describes:
             return piece
-        self._awaited.add(name)
+        self._awaited = self._noted(self._awaited, name)
         pipeline.sent(Frontend.PARSE)
         prepared.describe(name, pipeline)
         pipeline.inject(Frontend.DESCRIBE)
@@ -80,6 +87,13 @@ class Telling:
     def outdated(self) -> None:
         """One of the statements used has another result now than when it was parsed here."""
         copies = self._prepared.copies
-        for name in self.used:
+        for name in self._used:
             if copies.is_current(name):
                 self._on_other(name, b"")
+
+    def _noted(self, names: set[bytes], name: bytes) -> set[bytes]:
+        """These names with one more. Of a statement that is not here any more nothing will be told."""
+        if len(names) >= MAX_NAMES:
+            names = {one for one in names if one in self._prepared}
+        names.add(name)
+        return names

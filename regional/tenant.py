@@ -296,7 +296,7 @@ class Tenant:
                 origin.lost("its client left, and it could not be cleaned up in time")
             return
         pipeline = origin.pipeline
-        is_asked = pipeline.owed or origin.is_verifying
+        is_asked = (pipeline.owed and not pipeline.is_skipping) or origin.is_verifying
         if is_asked:
             self._tick_query(origin, channel, now)
         if origin.kept and pipeline.is_idle:

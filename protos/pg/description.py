@@ -17,13 +17,29 @@ NAME_BYTES: Final = len(PREFIX) + 32
 DIGEST_BYTES: Final = 16
 """Of its hexadecimal digits."""
 
+_FIRST_COLUMN: Final = 7
+_COLUMN_BYTES: Final = 18  # behind its name
+_PLACE_BYTES: Final = 6  # of which the first
 _QUALIFIED_BYTES: Final = NAME_BYTES + 1 + DIGEST_BYTES
 _ROWS: Final = frozenset({Backend.ROW_DESCRIPTION, Backend.NO_DATA})
 
 
 def digest_of(parameters: bytes, rows: bytes) -> bytes:
-    """The digest of a description, given its two messages whole, as PostgreSQL sent them for a Describe S."""
-    return blake2b(parameters + rows, digest_size=DIGEST_BYTES // 2).hexdigest().encode()
+    """The digest of a description, given its two messages whole, as PostgreSQL sent them for a Describe S.
+
+    Which table a column is of does not count: a prepared statement runs on, too, where another table has come to the
+    place of one (equalTupleDescs in src/backend/access/common/tupdesc.c), and no later execution is told otherwise.
+    """
+    return blake2b(parameters + _without_places(rows), digest_size=DIGEST_BYTES // 2).hexdigest().encode()
+
+
+def _without_places(rows: bytes) -> bytes:
+    """A RowDescription without the table and number of each column."""
+    parts, start = [rows[:_FIRST_COLUMN]], _FIRST_COLUMN
+    while (end := rows.find(0, start) + 1) > 0:
+        parts += rows[start:end], rows[end + _PLACE_BYTES : end + _COLUMN_BYTES]
+        start = end + _COLUMN_BYTES
+    return b"".join(parts)
 
 
 def qualified(name: bytes, digest: bytes) -> bytes:

@@ -418,6 +418,31 @@ def test_garbage_ends_the_session_in_postgresql_s_words(data: bytes, message: st
     assert session.violation.public_message == message
 
 
+CUT_OFF: Final = [
+    b"Q\0\0\0\4", b"Q\0\0\0\x0abegin2", b"P\0\0\0\4", b"P\0\0\0\6a\0", b"P\0\0\0\5\0", b"P\0\0\0\x0fa\0execute q",
+    b"B\0\0\0\4", b"B\0\0\0\5\0", b"D\0\0\0\5S", b"C\0\0\0\6Sa", b"E\0\0\0\4",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", CUT_OFF)
+def test_a_message_that_ends_in_a_string_is_refused_in_its_place_and_the_session_goes_on(message: bytes) -> None:
+    session = Session(SETTINGS, Early(begin=True, prepare=True))
+    sent = session.feed(query(b"select 1") + message + sync() + query(b"select 2"))
+    refused = b"Q\0\0\0\5-" if message[:1] == b"Q" else b"C\0\0\0\5P"
+    assert sent == query(b"select 1") + refused + sync() + query(b"select 2")
+    assert session.violation is None
+    assert not session.statements
+    assert Session(SETTINGS, Early(begin=True, prepare=True)).feed(message) in (refused, b"")
+
+
+GOES_ON: Final = b"Q\0\0\0\x19prepare q as select\0\0"
+
+
+def test_a_query_that_goes_on_behind_its_text_is_refused_likewise() -> None:
+    session = Session(SETTINGS)
+    assert session.feed(GOES_ON + query(b"select 2")) == b"Q\0\0\0\6\0\0" + query(b"select 2")
+
+
 @given(st.binary(min_size=1, max_size=200))
 def test_garbage_raises_only_the_protocol_error(data: bytes) -> None:
     session = Session(SETTINGS)

@@ -16,26 +16,47 @@ def test_what_waits_is_taken_in_order_and_once() -> None:
     assert not requests
 
 
+ONE, TWO, THREE = parse(b"one", b"select 1"), parse(b"two", b"select 2"), parse(b"three", b"select 3")
+
+
 def test_statements_are_forgotten_when_the_next_request_names_its_own() -> None:
     requests = Requests()
-    one, two = parse(b"one", b"select 1"), parse(b"two", b"select 2")
-    requests.refer(one, is_idle=True)
-    assert requests.texts == {b"one": one}
-    requests.request_ended()
-    requests.refer(two, is_idle=False)
-    assert requests.texts == {b"one": one, b"two": two}, "its connection is at work"
-    requests.refer(two, is_idle=True)
-    assert requests.texts == {b"two": two}
+    requests.refer(ONE, is_holding=False)
+    requests.refer(TWO, is_holding=False)
+    assert requests.texts == {b"one": ONE, b"two": TWO}
+    requests.feed(bind(b"", b"one") + bind(b"", b"two") + sync())
+    assert requests.texts == {b"one": ONE, b"two": TWO}, "the origin is yet to be told of them"
+    requests.refer(THREE, is_holding=False)
+    assert requests.texts == {b"three": THREE}
+
+
+def test_a_request_without_end_remembers_no_more_than_it_is_about_to_use() -> None:
+    """A transaction, say."""
+    requests = Requests()
+    for number in range(100):
+        requests.refer(parse(b"s%d" % number, b"select 1"), is_holding=False)
+        requests.feed(bind(b"", b"s%d" % number) + sync())
+        assert list(requests.texts) == [b"s%d" % number]
+
+
+def test_statements_stay_while_messages_wait_that_are_about_them() -> None:
+    requests = Requests()
+    requests.refer(ONE, is_holding=False)
+    requests.hold(requests.feed(bind(b"", b"one")))
+    requests.refer(TWO, is_holding=False)
+    assert requests.texts == {b"one": ONE, b"two": TWO}
+    requests.take()
+    requests.feed(bind(b"", b"two"))
+    requests.refer(THREE, is_holding=True)
+    assert requests.texts == {b"one": ONE, b"two": TWO, b"three": THREE}, "the connection holds them back"
 
 
 def test_statements_stay_while_the_rest_of_their_request_is_on_its_way() -> None:
     requests = Requests()
-    one = parse(b"one", b"select 1")
-    requests.refer(one, is_idle=True)
+    requests.refer(ONE, is_holding=False)
     message = bind(b"", b"one", [b"x" * 100])
     requests.feed(message[:20])
-    requests.request_ended()
-    requests.refer(parse(b"two", b""), is_idle=True)
+    requests.refer(TWO, is_holding=False)
     assert b"one" in requests.texts
 
 

@@ -114,6 +114,23 @@ async def test_what_is_otherwise_gets_0a000_and_nothing_runs(side: PoolSide, ori
     assert answer.tags == "EZTDCZEZ"
 
 
+@pytest.mark.parametrize(
+    "change", ["alter table told rename to told_before; alter table told_next rename to told", "drop table told"]
+)
+@beside
+async def test_another_table_in_the_place_of_the_one_that_it_was_told_of_is_as_good(
+    side: PoolSide, origin: Origin, direct: Direct, change: str
+) -> None:
+    """As in PostgreSQL, for a session that never asks how its statement is described now."""
+    direct.execute("drop table if exists told_next, told_before; create table told_next (a int)")
+    direct.execute("insert into told_next values (3); grant all on told_next to public")
+    client = await told_alone(side, side.serve(origin))
+    direct.execute(f"begin; {change}; alter table if exists told_next rename to told; commit")
+    for _ in range(2):
+        answer = await client.ask(BIND, *RUN)
+        assert (answer.tags, answer.rows) == ("2DCZ", [[b"3"]])
+
+
 @beside
 async def test_the_edges_are_told_how_it_is_described_now(side: PoolSide, origin: Origin, direct: Direct) -> None:
     edge = side.serve(origin, early=Early(begin=False, prepare=False))

@@ -1,11 +1,13 @@
 """Rules 1 to 3 and what a session is promised, through both tiers: what the client reads, and what the database did."""
 
+import time
 from typing import Final
 
 import msgspec
 import pytest
 import trio
 
+from edge.limits import BROKEN_S
 from protos.pg.messages import (
     bind,
     copy_data,
@@ -19,6 +21,7 @@ from protos.pg.messages import (
     terminate,
 )
 from protos.pg.startup import cancel_request
+from tests.edge.test_session import CUT_OFF, GOES_ON
 from tests.support.beside import PoolSide, active, beside, until
 from tests.support.cluster import Origin
 from tests.support.two_tiers import READY, Driver, TwoTiers, rows, tags, two_tiers, warm
@@ -443,3 +446,83 @@ async def test_garbage_ends_its_own_session_and_no_other(side: PoolSide, origin:
             *_, last = await driver.until_closed()
             assert (fields([last])["S"], fields([last])["C"]) == ("FATAL", "08P01")
         assert tags(await other.ask(query(b"commit"))) == "CZ"
+
+
+@beside
+async def test_a_message_that_ends_in_a_string_fails_as_postgresql_says_and_costs_no_connection(
+    side: PoolSide, origin: Origin
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        driver = await tiers.connect()
+        connected = set(side.tenant.pool.all())
+        for message in CUT_OFF:
+            for first in (b"", query(b"select 1"), parse(b"", b"select 1")):
+                number = 2 + first.startswith(b"Q") + message.startswith(b"Q")
+                answer = await driver.ask(first, message, sync(), query(b"select 2"), number=number)
+                error = fields(answer)
+                assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid string in message")
+                assert rows(answer)[-1] == [b"2"]
+        error = fields(await driver.ask(GOES_ON))
+        assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid message format")
+        assert set(side.tenant.pool.all()) == connected
+
+
+# --- the origin skips what comes up to a Sync ---
+
+SKIPPED: Final = execute(b"nothing") + query(b"select 'skipped'")
+
+
+def is_skipping(side: PoolSide) -> bool:
+    return any(origin.pipeline.is_skipping for origin in side.tenant.pool.leased)
+
+
+@pytest.mark.parametrize("begun", [b"", query(b"begin; select 1")])
+@pytest.mark.parametrize("last", [b"", terminate()])
+@beside
+async def test_a_client_that_leaves_while_the_origin_skips_gives_its_connection_back(
+    side: PoolSide, origin: Origin, last: bytes, begun: bytes
+) -> None:
+    async with two_tiers(side, origin) as tiers:
+        await warm(tiers)
+        connected, driver = set(side.tenant.pool.all()), await tiers.connect()
+        await driver.send(begun, SKIPPED)
+        await until(lambda: is_skipping(side))
+        await driver.send(last)
+        driver.hang_up()
+        await until(lambda: not side.tenant.is_busy, timeout_s=2)
+        await side.quiet()
+        assert set(side.tenant.pool.all()) == connected
+        await answers(await tiers.connect())
+
+
+@beside
+async def test_garbage_behind_what_is_never_answered_ends_its_session_in_time(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        await driver.send(SKIPPED)
+        await until(lambda: is_skipping(side))
+        await driver.send(b"!\0\0\0\4")
+        await until(lambda: tiers.edge.limits.broken)
+        tiers.edge.tick(time.monotonic() + BROKEN_S - 1)
+        assert tiers.edge.clients
+        tiers.edge.tick(time.monotonic() + BROKEN_S)
+        error = fields([(await driver.until_closed())[-1]])
+        assert (error["S"], error["C"]) == ("FATAL", "08P01")
+        await until(lambda: not side.tenant.is_busy, timeout_s=2)
+
+
+@beside
+async def test_who_waits_while_the_origin_skips_is_idle_in_a_transaction(side: PoolSide, origin: Origin) -> None:
+    """No query is running that could be over its limit."""
+    async with two_tiers(side, origin, query_timeout_s=60.0, idle_in_transaction_timeout_s=300.0) as tiers:
+        driver = await tiers.connect()
+        await driver.send(SKIPPED)
+        await until(lambda: is_skipping(side))
+        side.tick(later_s=200)
+        assert not any(origin.cancelling for origin in side.tenant.pool.leased)
+        assert tags(await driver.ask(sync())) == "EZ"
+        await driver.send(SKIPPED)
+        await until(lambda: is_skipping(side))
+        side.tick(later_s=301)
+        assert fields([(await driver.until_closed())[-1]])["C"] == "25P03"

@@ -1,5 +1,7 @@
 """A name with a digest splits into what it was made of; a description into its two messages."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,20 @@ def test_any_other_name_is_whole(name: bytes) -> None:
     assert description.split_name(name) == (name, b"")
 
 
-def test_each_byte_of_a_description_counts() -> None:
+def placed(table: int, number: int, kind: int = 25) -> bytes:
+    """The description of two columns, of which the second is such a one."""
+    column = struct.pack(">IHIHiH", table, number, kind, 65535, -1, 0)
+    body = struct.pack(">H", 2) + b"a\0" + struct.pack(">IHIHiH", 16500, 1, 23, 4, -1, 0) + b"b\0" + column
+    return b"T" + struct.pack(">I", len(body) + 4) + body
+
+
+def test_which_table_a_column_is_of_does_not_count() -> None:
+    digest = description.digest_of(PARAMETERS, placed(16500, 2))
+    assert digest == description.digest_of(PARAMETERS, placed(16600, 3))
+    assert digest != description.digest_of(PARAMETERS, placed(16500, 2, 1043))
+
+
+def test_all_else_of_a_description_counts() -> None:
     other = messages.row_description(["a", "c"])
     digests = {
         description.digest_of(PARAMETERS, ROWS),
