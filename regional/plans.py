@@ -57,7 +57,7 @@ def may_make_temporary(residue: Residue, *texts: bytes, knows_makers: bool) -> b
 
     knows_makers: functions that it calls may.
     """
-    if not residue & Residue.TEMPORARY:
+    if not residue.leaves_temporary:
         return False
     return knows_makers or residue.makes_catalog_stale or any(map(_speaks, texts))
 

@@ -4,6 +4,7 @@ from itertools import chain
 
 import pytest
 
+from protos.link.link_pb2 import Begin
 from protos.pg.framer import Piece
 from protos.pg.messages import (
     bind,
@@ -340,6 +341,18 @@ async def test_a_transaction_s_modes_may_still_be_set(side: PoolSide, origin: Or
         assert await say(side, client, "queries", [*WRITES, COUNT]) == [b"5"]
         await client.ask(query(b"commit"))
     assert permanent(origin) == 0
+
+
+@pytest.mark.postgres
+@beside
+async def test_the_error_of_a_transaction_that_could_not_be_opened_is_the_client_s(
+    side: PoolSide, origin: Origin
+) -> None:
+    client = await on_used(side, origin)
+    for messages in ((query(CREATE),), (*run(CREATE), sync())):
+        client.edge.begin(client, Begin(statements=[b"begin", b"set local timezone = 'nowhere'"]))
+        assert (await client.ask(*messages)).code == "22023"
+        await ask(side, client, query(b"rollback"))
 
 
 ODD = (
