@@ -69,7 +69,7 @@ def _harvest(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
         holds = pins and bool(harvest.holds)
         if harvest.held.get("temporary objects"):
             origin.plans.kept()
-        if harvest.held.get("LISTEN"):
+        if harvest.held.get("LISTEN") or origin.scrutiny.asked & Residue.LISTENS:
             origin.residue |= Residue.CLOSES  # no UNLISTEN makes it as one that has never listened
         here = harvest.applied_to({}, {}, origin.scrutiny.login)
         has_reset = bool(channel.settings.startup.settings.keys() - here.settings.keys())
