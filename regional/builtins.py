@@ -105,3 +105,5 @@ CLOSING_WORDS: Final = (
 STATEMENT_WORDS: Final = r"(^|[^a-z0-9_])(deallocate|discard|prepare)([^a-z0-9_]|$)"
 #: DDL that adds or changes something. What is only dropped cannot make a statement harmful.
 DDL_WORDS: Final = r"(^|[^a-z0-9_])(create(?![a-z0-9_])(?!\s+(local\s+)?temp)|alter(?![a-z0-9_]))"
+#: What makes a temporary object, or names one.
+TEMPORARY_WORDS: Final = r"(^|[^a-z0-9_])temp(orary)?([^a-z0-9_]|$)|pg_temp"

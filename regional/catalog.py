@@ -56,6 +56,8 @@ class Catalog:
     unqualified: Mapping[str, Relation]
     every: Residue = Residue.CLEAN
     """What any statement may leave: a harmful operator or cast replaces a built-in one."""
+    makes_temporary: bool = True
+    """Whether functions may make temporary objects."""
     is_utf8: bool = False
     """The server's encoding: a text outside ASCII is only read as the server reads it if that is UTF-8."""
     shape: str = ""
@@ -107,6 +109,7 @@ class _Builder:
     relations: dict[tuple[str, str], Relation] = attrs.field(factory=dict)
     every: Residue = Residue.CLEAN
     encoding: str = ""
+    makes_temporary: bool = True
     shape: str = ""
 
     def add(self, row: Sequence[bytes | None]) -> None:
@@ -129,6 +132,7 @@ class _Builder:
                 self.every |= _RESIDUES[first]
             case b"v":
                 self.encoding = text
+                self.makes_temporary = first > 0
             case b"s":
                 self.shape = text
             case _:
@@ -158,6 +162,7 @@ class _Builder:
             qualified=self.relations,
             unqualified=unqualified,
             every=self.every,
+            makes_temporary=self.makes_temporary,
             is_utf8=self.encoding == "UTF8",
             shape=self.shape,
             digest=digest,

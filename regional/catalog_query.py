@@ -14,7 +14,7 @@ The bits are those of `regional/catalog.py`. One row is (kind, schema, name, oid
 - o, t: an operator's or type's name (t with its oid); harm of using it
 - r: a relation; harm of reading it, of writing it
 - x: harm of any statement at all: something replaces what statements use without naming it
-- v: the server's encoding is the name
+- v: the server's encoding is the name; how many functions of the user's speak of temporary objects
 - s: the name is a digest of what statements are described by; temporary objects do not count
 
 Works on PostgreSQL 12 to 18, as any user, with read access to the system catalogues only. Columns that not all of these
@@ -32,9 +32,19 @@ from regional.builtins import (
     REVIEWED_EXTENSIONS,
     REVIEWED_VOLATILE,
     STATEMENT_WORDS,
+    TEMPORARY_WORDS,
     TRUSTED_EXTENSIONS,
 )
 from regional.snapshot import snapshot_query
+
+
+def _names(names: Iterable[str]) -> str:
+    return "'{" + ",".join(names) + "}'::name[]"
+
+
+def _pattern(pattern: str) -> str:
+    return "'" + pattern.replace("'", "''") + "'"
+
 
 #: How the queries of a catalogue begin (`cache/reach_query.py` is the other one).
 # Nobody's operators, names as UTF-8, and no plan that trusts the estimates of recursive parts: one row is thousands. No
@@ -282,24 +292,15 @@ shape(text) AS (
 )
 """
 
-_ROWS: Final = """
+_ROWS: Final = f"""
 SELECT 'f' AS kind, '' AS schema, name::text, 0::oid AS oid, builtin_bits AS read, user_bits AS write FROM function
-UNION ALL SELECT 'o', '', name, 0, bits, 0 FROM operator
+UNION ALL SELECT 'o', '', name, 0, bits, 0 FROM operator UNION ALL SELECT 'x', '', '', 0, bits, 0 FROM replaced
 UNION ALL SELECT 't', '', name, oid, bits, 0 FROM type
 UNION ALL SELECT 'r', schema, name, 0, read_bits, write_bits FROM relation
-UNION ALL SELECT 'x', '', '', 0, bits, 0 FROM replaced
-UNION ALL SELECT 'v', '', current_setting('server_encoding'), 0, 0, 0
+UNION ALL SELECT 'v', '', current_setting('server_encoding'), 0, count(*)::int, 0
+          FROM pg_proc WHERE oid >= 16384 AND prosrc ~* {_pattern(TEMPORARY_WORDS)}
 UNION ALL SELECT 's', '', text, 0, 0, 0 FROM shape
 """
-
-
-def _names(names: Iterable[str]) -> str:
-    """An array constant of names."""
-    return "'{" + ",".join(names) + "}'::name[]"
-
-
-def _pattern(pattern: str) -> str:
-    return "'" + pattern.replace("'", "''") + "'"
 
 
 _PARTS: Final = "".join(

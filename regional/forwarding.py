@@ -27,9 +27,11 @@ def forward(origin: "Origin", pieces: Iterable[Piece], texts: Mapping[bytes, byt
 
 
 def _send(origin: "Origin", pieces: Iterator[Piece], texts: Mapping[bytes, bytes], out: list[bytes]) -> None:
-    scrutiny, watching, pipeline = origin.scrutiny, origin.watching, origin.pipeline
+    scrutiny, watching, pipeline, plans = origin.scrutiny, origin.watching, origin.pipeline, origin.plans
     for piece in pieces:
         tag = piece.tag
+        if plans.is_at_risk:
+            plans.look(piece, texts, pipeline, out, is_utf8=scrutiny.is_utf8)
         if tag in scrutiny.looked_at:
             if watching.is_on:
                 watching.look(piece, texts, pipeline)

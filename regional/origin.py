@@ -28,6 +28,7 @@ from regional import complaints
 from regional.cache.watching import Watching
 from regional.exchange import Exchange
 from regional.forwarding import forward
+from regional.plans import Plans
 from regional.prepared import Prepared
 from regional.profile import Profile
 from regional.relaying import publish, relay
@@ -63,6 +64,7 @@ class Origin:
     pipeline: Pipeline = attrs.field(factory=Pipeline)
     scrutiny: Scrutiny = attrs.field(init=False)
     watching: Watching = attrs.field(init=False)
+    plans: Plans = attrs.field(init=False)
     last_activity: float = 0.0  # when the last message went in either direction
     busy_since: float = 0.0  # since when the oldest answer that is owed has been the next one
     cancelling: int = 0  # cancel requests under way; the connection is not reused until they are settled
@@ -76,6 +78,7 @@ class Origin:
         self.scrutiny = Scrutiny(self.tenant, self.parameters)
         self.scrutiny.telling.on_described = self._described
         self.watching = Watching(self.tenant.knowledge.cache, self.scrutiny)
+        self.plans = Plans(self.tenant.knowledge.judge, self.prepared)
 
     @property
     def prepared(self) -> Prepared:
@@ -106,6 +109,7 @@ class Origin:
         own = channel.settings
         self.scrutiny.begin(own.client_encoding, own.startup.settings, has_own_settings=own.are_ahead_of_edge)
         self.watching.begin(is_on=bool(self.tenant.publishing.audience))
+        self.plans.begin()
 
     def forward(self, pieces: Iterable[Piece], texts: Mapping[bytes, bytes], opening: Begin | None = None) -> None:
         """Send messages of the lease's client; texts are the statements that they refer to.

@@ -71,6 +71,11 @@ class Residue(enum.IntFlag):
         return self.value & _SETTINGS != 0
 
     @property
+    def leaves_temporary(self) -> bool:
+        """Temporary objects may have been made."""
+        return self.value & _TEMPORARY != 0
+
+    @property
     def changes_meaning(self) -> bool:
         """Statements may mean something else on this connection than elsewhere."""
         return self.value & _MEANING != 0
@@ -103,6 +108,7 @@ ASKS: Final = (
 # Plain integers: a connection that comes back is asked these questions, and & between flags costs a microsecond.
 _SETTINGS: Final = int(Residue.SETTINGS)
 _STATEMENTS: Final = int(Residue.STATEMENTS)
+_TEMPORARY: Final = int(Residue.TEMPORARY)
 _CATALOG: Final = int(Residue.CATALOG)
 _CLOSES: Final = int(Residue.CLOSES)
 _ASKS: Final = int(ASKS)

@@ -126,11 +126,13 @@ def harvest_sql(names: Iterable[str], *, pins: bool) -> bytes:
 
 LEFT_SQL: Final = (
     "SELECT pg_catalog.count(*),(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql),"
-    "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql) "
+    "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql),"
+    "pg_catalog.pg_my_temp_schema() "
     "FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid "
     "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
 )
-"""Of this connection, outside a transaction: session advisory locks, statements of SQL's PREPARE, other statements."""
+"""Of this connection, outside a transaction: session advisory locks, statements of SQL's PREPARE, other statements, and
+its temporary schema, 0 for none."""
 
 _IS_SHARED: Final = f"(NOT from_sql AND pg_catalog.left(name,{len(PREFIX)}) OPERATOR(pg_catalog.=) '{PREFIX.decode()}')"
 _DEALLOCATE: Final = (

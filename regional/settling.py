@@ -67,7 +67,9 @@ def _harvest(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:
             tenant.lease_ended(origin)
             return
         holds = pins and bool(harvest.holds)
-        if harvest.held.get("LISTEN"):
+        if harvest.held.get("temporary objects"):
+            origin.plans.kept()
+        if harvest.held.get("LISTEN") or origin.scrutiny.asked & Residue.LISTENS:
             origin.residue |= Residue.CLOSES  # no UNLISTEN makes it as one that has never listened
         here = harvest.applied_to({}, {}, origin.scrutiny.login)
         has_reset = bool(channel.settings.startup.settings.keys() - here.settings.keys())
@@ -144,7 +146,8 @@ def _cleaned(tenant: "Tenant", origin: "Origin", residue: Residue, exchange: Exc
         tenant.discard(origin, f"it could not be cleaned: {why}")
         return
     if residue & Residue.LOCKS and exchange.rows:
-        locks, statements, shared = exchange.rows[0]
+        locks, statements, shared, schema = exchange.rows[0]
+        origin.plans.cleaned(has_schema=schema != b"0")
         if locks != b"0":
             log.warning(
                 "a session advisory lock was held after a transaction, and is released", configuration=_name(tenant)

@@ -98,7 +98,8 @@ class Pipeline:
     @property
     def is_answering_us(self) -> bool:
         """Whether what comes now is said to a message of ours, and to nobody else: see `inject` for the errors."""
-        return not self._blind and bool(self._queue) and self._queue[0] in OURS - ANY_EXTENDED
+        is_ours = not self._blind and bool(self._queue) and self._queue[0] in OURS
+        return is_ours and next(filter(ANY_SYNC_POINT.__contains__, self._queue), 0) in OURS
 
     # What goes to the origin.
 

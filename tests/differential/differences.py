@@ -232,6 +232,12 @@ def _temporary_schema(point: Point) -> Explained | None:
     return (1, 1) if is_notice and of_schema in point.there[0] else None
 
 
+def _hidden_again(point: Point) -> Explained | None:
+    """A function finds the temporary table, which is empty; PostgreSQL goes on with the plan for the one it hides."""
+    is_tally = point.chunk.topic == HIDDEN_AGAIN and any("tally()" in say.sql for say in point.chunk.says)
+    return (1, 1) if is_tally and point.here[0] == data_row([b"0"]) and point.there[0][:1] == b"D" else None
+
+
 REFUSED: Final = "`LISTEN`, session advisory locks and `WITH HOLD` cursors"
 TEMPORARY: Final = "temporary tables that outlive their transaction"
 SQL_PREPARE: Final = "SQL `PREPARE` beside other statements in one query"
@@ -247,6 +253,7 @@ CUSTOM: Final = "a custom parameter that the session has not set"
 PARSED_ANEW: Final = "errors of a named statement that its connection has to parse first"
 PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol, or of a question that the edge has answered"
 TEMPORARY_SCHEMA: Final = "`DROP … IF EXISTS pg_temp.…` in a session without temporary tables"
+HIDDEN_AGAIN: Final = "a temporary table that hides another, in a session that has had temporary objects before"
 PREPARED_HERE: Final = "preparing a known statement while its table is locked"
 CACHED_READS: Final = "reads that are answered from the cache"
 
@@ -264,6 +271,7 @@ ROWS: Final = (
     Row(PORTAL_OF_BEGIN, _portal_of_begin),
     Row(PREPARED_HERE, _prepared_here),
     Row(TEMPORARY_SCHEMA, _temporary_schema),
+    Row(HIDDEN_AGAIN, _hidden_again),
     Row(CACHED_READS, _isolation_after_reads, parts=True),
 )
 NAMES: Final = tuple(row.name for row in ROWS)

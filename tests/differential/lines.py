@@ -15,6 +15,7 @@ from tests.differential.differences import (
     CUSTOM,
     FAILED,
     FORGOTTEN,
+    HIDDEN_AGAIN,
     PARSED_ANEW,
     PORTAL_OF_BEGIN,
     PREPARED_HERE,
@@ -237,12 +238,16 @@ def _made(name: str, sql: str) -> tuple[Say, Say]:
     return close_statement(name), parse(name, sql)
 
 
+HIDES: Final = "create temp table items (id int, word text, n int) on commit drop"
+
 TOPICS: Final = (
     _asked(REFUSED, "listen news", "unlisten news"),
     _asked(REFUSED, "begin", "listen news", "rollback"),
     _asked(REFUSED, "select pg_advisory_lock(7)", "select pg_advisory_unlock_all()"),
     _asked(REFUSED, "declare held cursor with hold for select 1", "close all"),
     _asked(TEMPORARY, "create temp table fleeting (a int)", "drop table fleeting"),
+    _asked(HIDDEN_AGAIN, "create temp table fleeting (a int) on commit drop", "select tally()", "begin", HIDES,
+           "select tally()", "rollback"),
     _asked("", "prepare plan as select 1", "execute plan", "deallocate plan"),
     _asked(SQL_PREPARE, "prepare plan as select 1; select 2", "execute plan", "deallocate plan"),
     _asked(SEQUENCES, "select nextval('numbers')", "select currval('numbers')", "select lastval()"),
@@ -326,6 +331,18 @@ SHOWN: Final = (
             chunk(query("drop table if exists pg_temp.items")),
         ),
         name=TEMPORARY_SCHEMA,
+    ),
+    Conversation(
+        (("application_name", "alone"),),
+        (
+            Neighbour("create temp table t_neighbour (a int) on commit drop"),
+            Neighbour("select tally()"),
+            chunk(query("begin")),
+            chunk(query(HIDES)),
+            chunk(query("select tally()")),
+            chunk(query("rollback")),
+        ),
+        name="a function behind a temporary table",
     ),
     Conversation(
         PARAMETERS[1],

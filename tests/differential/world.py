@@ -29,6 +29,7 @@ create function fail(what text) returns int language plpgsql as $$
   begin raise exception 'it fails: %', what using detail = 'a detail', hint = 'a hint', errcode = 'P0042'; end $$;
 create function pick(name text, value text, is_local bool) returns text language plpgsql as $$
   begin return set_config(name, value, is_local); end $$;
+create function tally() returns bigint language plpgsql as $$ begin return (select count(*) from items); end $$;
 create function styled() returns trigger language plpgsql as $$
   begin perform set_config('datestyle', 'German', true); return new; end $$;
 create trigger styled before insert on watched for each row execute function styled();

@@ -13,6 +13,7 @@ from regional.builtins import (
     REVIEWED_EXTENSIONS,
     REVIEWED_VOLATILE,
     STATEMENT_WORDS,
+    TEMPORARY_WORDS,
     TRUSTED_EXTENSIONS,
 )
 from tests.regional.conftest import Traps
@@ -32,39 +33,48 @@ def test_the_notorious_are_not_reviewed(name: str) -> None:
     assert name not in REVIEWED_VOLATILE
 
 
-# Texts, and which of the patterns find something: closing, statement, DDL.
+# Texts, and which of the patterns find something: closing, statement, DDL, temporary.
 TEXTS = {
-    "perform setseed(0.5)": (True, False, False),
-    "SET LOCAL Seed = 1": (True, False, False),
-    "perform set_config('seed', '0', true)": (True, False, False),
-    "execute 'LOAD ''x'''": (True, False, False),
-    "load 'x'": (True, False, False),
-    "-- load all rows of load_table": (False, False, False),
-    "perform dblink_connect('x')": (True, False, False),
-    "DEALLOCATE all": (False, True, False),
-    "prepared := 1": (False, False, False),
-    "discard temp": (False, True, False),
-    "create table x ()": (False, False, True),
-    "CREATE TEMP TABLE x ()": (False, False, False),
-    "create local temporary table x ()": (False, False, False),
-    "new.created_at := now()": (False, False, False),
-    "execute 'alter' || ' table x'": (False, False, True),
-    "select 1": (False, False, False),
+    "perform setseed(0.5)": (True, False, False, False),
+    "SET LOCAL Seed = 1": (True, False, False, False),
+    "perform set_config('seed', '0', true)": (True, False, False, False),
+    "execute 'LOAD ''x'''": (True, False, False, False),
+    "load 'x'": (True, False, False, False),
+    "-- load all rows of load_table": (False, False, False, False),
+    "perform dblink_connect('x')": (True, False, False, False),
+    "DEALLOCATE all": (False, True, False, False),
+    "prepared := 1": (False, False, False, False),
+    "discard temp": (False, True, False, True),
+    "create table x ()": (False, False, True, False),
+    "CREATE TEMP TABLE x ()": (False, False, False, True),
+    "create local temporary table x ()": (False, False, False, True),
+    "new.created_at := now()": (False, False, False, False),
+    "execute 'alter' || ' table x'": (False, False, True, False),
+    "select 1 into Temporary_ from attempt": (False, False, False, False),
+    "create view PG_TEMP_3.v as select 1": (False, False, True, True),
+    "execute 'create temporary' || ' table x'": (False, False, False, True),
+    "select 1": (False, False, False, False),
 }
 
 
 @pytest.mark.parametrize(("text", "found"), TEXTS.items())
-def test_words_are_found(text: str, found: tuple[bool, bool, bool]) -> None:
-    patterns = CLOSING_WORDS, STATEMENT_WORDS, DDL_WORDS
+def test_words_are_found(text: str, found: tuple[bool, bool, bool, bool]) -> None:
+    patterns = CLOSING_WORDS, STATEMENT_WORDS, DDL_WORDS, TEMPORARY_WORDS
     assert tuple(re.search(words, text, re.IGNORECASE) is not None for words in patterns) == found
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize(("text", "found"), TEXTS.items())
-def test_postgresql_finds_the_same_words(traps: Traps, text: str, found: tuple[bool, bool, bool]) -> None:
+def test_postgresql_finds_the_same_words(traps: Traps, text: str, found: tuple[bool, bool, bool, bool]) -> None:
     with traps.connect() as connection:
         row = connection.execute(
-            "select %(text)s ~* %(closing)s, %(text)s ~* %(statement)s, %(text)s ~* %(ddl)s",
-            {"text": text, "closing": CLOSING_WORDS, "statement": STATEMENT_WORDS, "ddl": DDL_WORDS},
+            "select %(text)s ~* %(closing)s, %(text)s ~* %(statement)s, %(text)s ~* %(ddl)s, %(text)s ~* %(temporary)s",
+            {
+                "text": text,
+                "closing": CLOSING_WORDS,
+                "statement": STATEMENT_WORDS,
+                "ddl": DDL_WORDS,
+                "temporary": TEMPORARY_WORDS,
+            },
         ).fetchone()
     assert row == found

@@ -69,6 +69,11 @@ def test_what_replaces_the_built_in_counts_for_everything() -> None:
     assert _catalog().every is CLEAN
 
 
+def test_functions_that_speak_of_temporary_objects_are_counted() -> None:
+    assert not _catalog().makes_temporary
+    assert Catalog.from_rows([_row("v", "UTF8", 2)]).makes_temporary
+
+
 def test_only_a_server_that_speaks_utf_8_is_read_beyond_ascii() -> None:
     assert _catalog().is_utf8
     assert not Catalog.from_rows([_row("v", "LATIN1")]).is_utf8

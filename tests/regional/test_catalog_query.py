@@ -204,3 +204,9 @@ def test_no_built_in_operator_or_aggregate_stands_on_a_harmful_function(traps: T
             " or oid < 16384 and prokind <> 'f'",
         )
     assert [name for name in called if traps.catalog.functions[name] and name not in traps.catalog.shadowed] == []
+
+
+def test_functions_that_speak_of_temporary_objects_are_found(made: MakeCatalog) -> None:
+    body = "language plpgsql as $$ begin execute 'create {} table t ()'; end $$"
+    assert not made("create procedure attempt() " + body.format("unlogged")).makes_temporary
+    assert made("create function f() returns void " + body.format("Temporary")).makes_temporary

@@ -19,6 +19,7 @@ def test_each_flag_answers_its_question() -> None:
     assert [residue for residue in Residue if residue.closes] == [Residue.CLOSES]
     assert [residue for residue in Residue if residue.statements_lost] == [Residue.STATEMENTS]
     assert [residue for residue in Residue if residue.resets_settings] == [Residue.SETTINGS]
+    assert [residue for residue in Residue if residue.leaves_temporary] == [Residue.TEMPORARY]
     assert [residue for residue in Residue if residue.makes_catalog_stale] == [Residue.CATALOG]
     assert [residue for residue in Residue if not residue.needs_reset] == [Residue.CATALOG, *ASKS, Residue.RELEASES]
     assert [residue for residue in Residue if residue.asks] == list(ASKS)

@@ -408,6 +408,15 @@ async def test_nobody_gets_a_connection_that_has_listened(side: PoolSide, origin
     await other.ask(query(b"rollback prepared 'of a listener'"))
 
 
+@beside
+async def test_nor_one_that_has_listened_within_a_transaction(side: PoolSide, origin: Origin) -> None:
+    one, _ = await pair(side, origin, "pin")
+    process = (await one.ask(query(b"begin; listen news; unlisten news; select pg_backend_pid()"))).value
+    await one.ask(query(b"commit"))
+    await side.quiet()
+    assert (await one.ask(query(b"select pg_backend_pid()"))).value != process
+
+
 @pytest.mark.parametrize("reason", [Reason.TERMINATED, Reason.LOST])
 @beside
 async def test_what_a_pinned_session_held_goes_with_it(side: PoolSide, origin: Origin, reason: Reason) -> None:

@@ -454,6 +454,7 @@ def test_an_error_of_ours_among_the_clients_messages_reaches_the_client() -> Non
     pipeline.inject(P)
     for tag in (B, E, S):
         pipeline.sent(tag)
+    assert not pipeline.is_answering_us
     assert talk(pipeline, ERROR, ready()) == ERROR + ready()
     assert pipeline.failure is None
 
@@ -463,8 +464,12 @@ def test_an_error_that_is_all_ours_is_swallowed_and_remembered(tags: tuple[int, 
     pipeline = Pipeline()
     for tag in tags:
         pipeline.inject(tag)
+    pipeline.sent(Q)
+    assert pipeline.is_answering_us
     assert talk(pipeline, ERROR, ready()) == b""
-    assert (pipeline.failure, pipeline.settled, pipeline.is_idle) == (ERROR, 0, True)
+    assert not pipeline.is_answering_us
+    assert talk(pipeline, ready()) == ready()
+    assert (pipeline.failure, pipeline.settled, pipeline.is_idle) == (ERROR, 1, True)
 
 
 def test_rows_of_ours_are_swallowed_and_notifications_are_not() -> None:

@@ -1,0 +1,215 @@
+"""Plans that a new temporary object makes wrong, on a connection that has had temporary objects before.
+
+PostgreSQL keeps the plans of prepared statements and of what functions run, and takes one for good as long as names are
+looked up in the same schemas. In a session of its own the first temporary object makes a schema, so all plans are made
+anew. A shared connection has that schema from an earlier session, for DISCARD TEMP empties it and leaves it; so a plan
+of that session goes on with the permanent table that a new temporary one hides (plancache.c and namespace.c).
+
+On such a connection DISCARD PLANS is sent in front of what may make a temporary object, and its answer is swallowed.
+What may, is what is not proven clean and is DDL, or speaks of temporary objects; and any of it where the catalogue has
+functions that speak of them.
+
+It is sent as messages of the extended protocol, which leave the client's unnamed statement and portal alone:
+
+- in front of the first message of a group, with a Sync of ours. Behind an Execute of ours in its own group a CALL could
+  not commit, and VACUUM would fail;
+- within a group, right before the Execute, where that stands in a transaction anyway;
+- else, and where it would take the snapshot before a SET TRANSACTION or LOCK of the same text, in front of what runs
+  next.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from protos.pg.description import split_name
+from protos.pg.framer import Piece
+from protos.pg.messages import bind, close_portal, close_statement, execute, parse, sync
+from protos.pg.pipeline import Pipeline
+from protos.pg.tags import Frontend, TransactionStatus
+from regional.builtins import TEMPORARY_WORDS
+from regional.cleanness import Judge
+from regional.grammar import Node
+from regional.grammar import parse as parse_sql
+from regional.plain import PLAIN
+from regional.prepared import Prepared, name_in, statement_named_in
+from regional.residue import Residue
+
+NAME: Final = b"onetrip_plans"
+_DISCARD: Final = (
+    close_statement(NAME),  # of an earlier one that failed
+    parse(NAME, b"DISCARD PLANS"), bind(NAME, NAME), execute(NAME), close_portal(NAME), close_statement(NAME),
+)  # fmt: skip
+
+_speaks: Final = re.compile(TEMPORARY_WORDS.encode(), re.IGNORECASE).search
+_SYNC_POINTS: Final = frozenset({Frontend.QUERY, Frontend.FUNCTION_CALL})
+_PREPARES: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
+_LOOKED_AT: Final = _SYNC_POINTS | _PREPARES | {Frontend.EXECUTE, PLAIN}
+# They take no snapshot, unlike DISCARD PLANS (PlannedStmtRequiresSnapshot of src/backend/tcop/pquery.c).
+_WITHOUT_SNAPSHOT: Final = frozenset({
+    "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt", "LockStmt", "ListenStmt", "NotifyStmt", "UnlistenStmt",
+})  # fmt: skip
+_BEGINS: Final = frozenset({"TRANS_STMT_BEGIN", "TRANS_STMT_START"})
+
+
+def may_make_temporary(residue: Residue, *texts: bytes, knows_makers: bool) -> bool:
+    """Whether a statement may make a temporary object; texts are its own and its arguments.
+
+    knows_makers: functions that it calls may.
+    """
+    if not residue.leaves_temporary:
+        return False
+    return knows_makers or residue.makes_catalog_stale or any(map(_speaks, texts))
+
+
+def _statements(piece: Piece) -> list[Node]:
+    """Those of a simple query, if they can be read."""
+    return (parse_sql(piece.data[5:-1]) or []) if piece.tag == Frontend.QUERY and piece.whole else []
+
+
+class Plans:
+    """Of one origin connection."""
+
+    __slots__ = (
+        "_has_run", "_is_bare", "_is_due", "_is_fresh", "_is_utf8", "_judge", "_knows_makers", "_portals", "_prepared",
+        "_unnamed", "is_at_risk",
+    )  # fmt: skip
+
+    def __init__(self, judge: Judge, prepared: Prepared) -> None:
+        self._judge = judge
+        self._prepared = prepared
+        self._is_utf8 = True
+        self.is_at_risk = False
+        """Whether it has a temporary schema that its session would not have; else nothing is to be done."""
+        self._is_due = False  # plans are to be discarded before anything else runs
+        self._begin()
+
+    def begin(self) -> None:
+        """A lease begins."""
+        if self.is_at_risk:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._is_fresh = False  # nothing has run since they were discarded
+        self._is_bare = True  # nothing but Close since the last sync point
+        self._has_run = False  # an Execute since the last sync point
+        self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
+        self._portals: set[bytes] = set()  # that may make a temporary object
+        self._knows_makers = False  # what nobody could judge may be called in this lease
+
+    def cleaned(self, *, has_schema: bool) -> None:
+        """The connection has been cleaned; has_schema: it had a temporary schema then."""
+        self.is_at_risk = has_schema
+        self._is_due = False
+
+    def kept(self) -> None:
+        """Its session holds temporary objects and keeps it, so a connection of its own would have that schema, too."""
+        self.is_at_risk = self._is_due
+
+    def look(
+        self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes], *, is_utf8: bool
+    ) -> None:
+        """A message of the client's goes out, behind what is put into out.
+
+        texts are the Parse messages that the client's messages refer to, by shared name; is_utf8: so is their encoding.
+        """
+        self._is_utf8 = is_utf8
+        tag = piece.tag
+        if tag == Frontend.SYNC:
+            self._is_bare, self._has_run = True, False
+        elif tag in _LOOKED_AT and not pipeline.in_copy_in and not pipeline.is_skipping:
+            may_make = self._may_make(piece, texts)
+            if tag == PLAIN:
+                self._knows_makers = self._knows_makers or may_make
+                self._is_bare = self._is_bare and piece.whole and not pipeline.has_unsynced
+                return
+            if self._is_due or (may_make and not self._is_fresh):
+                self._discard(piece, pipeline, out)
+            self._went_out(tag)
+
+    def _went_out(self, tag: int) -> None:
+        if tag not in _PREPARES:
+            self._is_fresh = False
+        self._is_bare = tag in _SYNC_POINTS
+        self._has_run = tag == Frontend.EXECUTE or (self._has_run and tag in _PREPARES)
+
+    def _discard(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> None:
+        """Discard plans in front of this message, or as soon as that can be."""
+        is_known = not pipeline.owed
+        is_in_transaction = is_known and pipeline.status == TransactionStatus.INTRANS
+        if is_known and pipeline.status == TransactionStatus.INERROR:
+            # Only a text that ends the transaction first runs anything.
+            self._is_due = self._is_due or any("TransactionStmt" in one for one in _statements(piece))
+            return
+        if piece.tag in _PREPARES:  # in a transaction its Execute is early enough: its modes may still be set
+            can_be = self._is_bare and (self._is_due or not is_in_transaction)
+        else:
+            can_be = (self._is_bare or self._has_run or is_in_transaction) and not self._has_to_wait(piece, pipeline)
+        if can_be:
+            self._send(pipeline, out)
+            self._is_due, self._is_fresh = False, True
+        elif piece.tag not in _PREPARES:
+            self._is_due = True
+
+    def _has_to_wait(self, piece: Piece, pipeline: Pipeline) -> bool:
+        """Whether a text begins with what may have to come before any snapshot of its transaction."""
+        statements = [] if pipeline.is_idle else _statements(piece)
+        if not statements:
+            return False
+        ((kind, node),) = statements[0].items()
+        if len(statements) == 1:  # it makes nothing: plans have been due before
+            return kind in _WITHOUT_SNAPSHOT or kind == "TransactionStmt"
+        begins = kind == "TransactionStmt" and node["kind"] in _BEGINS
+        return not self._is_due and (kind in _WITHOUT_SNAPSHOT or begins)
+
+    def _send(self, pipeline: Pipeline, out: list[bytes]) -> None:
+        self._prepared.expect(pipeline)
+        for message in (*_DISCARD, sync()) if self._is_bare else _DISCARD:
+            pipeline.inject(message[0])
+            out.append(message)
+
+    # --- what may make a temporary object ---
+
+    def _may_make(self, piece: Piece, texts: Mapping[bytes, bytes]) -> bool:
+        tag, data = piece.tag, piece.data
+        if tag == Frontend.EXECUTE:
+            return name_in(data, 5) in self._portals
+        if tag == PLAIN:
+            text = data[len(name_in(data, 1)) + 2 :]
+            return bool(text) and self._of_statement(text)
+        if not piece.whole:
+            self._knows_makers = True
+            return True
+        if tag in _SYNC_POINTS:
+            return self._of_text(data[5:-1], b"", data) if tag == Frontend.QUERY else self._of(Residue.DISCARD, data)
+        if tag != Frontend.PARSE:
+            return self._of_use(piece, texts)
+        if not name_in(data, 5):
+            self._unnamed = data
+        return self._of_statement(data)
+
+    def _of_use(self, piece: Piece, texts: Mapping[bytes, bytes]) -> bool:
+        """Of a Bind or Describe."""
+        data = piece.data
+        if piece.tag == Frontend.DESCRIBE and data[5:6] != b"S":
+            return False
+        name, _ = split_name(statement_named_in(piece))
+        text = (self._prepared.text_of(name) or texts.get(name)) if name else self._unnamed
+        may_make = self._of(Residue.DISCARD, data) if text is None else self._of_statement(text, data)
+        if piece.tag == Frontend.BIND:
+            (self._portals.add if may_make else self._portals.discard)(name_in(data, 5))
+        return may_make
+
+    def _of_statement(self, message: bytes, *more: bytes) -> bool:
+        """Of a Parse message; more: what else may name what is made."""
+        start = message.index(0, 5) + 1
+        end = message.index(0, start)
+        return self._of_text(message[start:end], message[end + 1 :], message, *more)
+
+    def _of_text(self, sql: bytes, types_raw: bytes, *texts: bytes) -> bool:
+        return self._of(self._judge.verdict(sql, types_raw, is_utf8=self._is_utf8), *texts)
+
+    def _of(self, residue: Residue, *texts: bytes) -> bool:
+        catalog = self._judge.catalog
+        knows_makers = self._knows_makers or catalog is None or catalog.makes_temporary
+        return may_make_temporary(residue, *texts, knows_makers=knows_makers)

@@ -1,0 +1,408 @@
+"""No plan of an earlier session goes on with a table that a new temporary one hides."""
+
+from itertools import chain
+
+import pytest
+
+from protos.link.link_pb2 import Begin
+from protos.pg.framer import Piece
+from protos.pg.messages import (
+    bind,
+    close_statement,
+    copy_data,
+    copy_done,
+    describe_statement,
+    execute,
+    flush,
+    parse,
+    query,
+    sync,
+)
+from protos.pg.pipeline import Pipeline
+from protos.pg.tags import Frontend, TransactionStatus
+from regional.catalog import Catalog
+from regional.cleanness import Judge
+from regional.plain import plain_piece
+from regional.plans import Plans, may_make_temporary
+from regional.prepared import Prepared
+from regional.residue import Residue
+from tests.support.beside import Answer, Client, PoolSide, beside, turns, until
+from tests.support.cluster import Origin
+
+CREATE = b"create temp table planned (a int)"
+CALM = b"set transaction isolation level serializable; " + CREATE
+FUNCTION_CALL = b"F\0\0\0\x0e\0\0\x40\0\0\0\0\0\0\0"
+
+
+# --- the decision ---
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (CREATE, True),
+        (b"CREATE LOCAL TEMPORARY TABLE t ON COMMIT DROP AS SELECT 1", True),
+        (b"select 1 into temp t", True),
+        (b"begin; create temp sequence s; commit", True),
+        (b"create view pg_temp.v as select 1", True),
+        (b"create table t ()", True),  # the search_path may begin with pg_temp
+        (b"explain analyze create temp table t as select 1", True),
+        (b"do $$ begin create temp table t (); end $$", True),
+        (b"select run('create temp table t ()')", True),
+        (b"select run('create table t ()')", False),
+        (b"select attempt(), template from contemporary", False),
+        (b"select 'temp'", False),
+        (b"drop table t", True),
+    ],
+)
+def test_what_may_make_a_temporary_object(text: bytes, *, expected: bool) -> None:
+    residue = judge(makers=0).verdict(text)
+    assert may_make_temporary(residue, text, knows_makers=False) == expected
+    assert may_make_temporary(residue, text, knows_makers=True) == bool(residue & Residue.TEMPORARY)
+
+
+# --- where it goes ---
+
+
+def judge(*, makers: int) -> Judge:
+    """With a catalogue that knows so many functions which speak of temporary objects."""
+    return Judge(Catalog.from_rows([[b"v", b"", b"UTF8", b"0", b"%d" % makers, b"0"]]))
+
+
+def at_risk(*, makers: int = 0) -> Plans:
+    plans = Plans(judge(makers=makers), Prepared())
+    plans.cleaned(has_schema=True)
+    return plans
+
+
+def tags(plans: Plans, *messages: bytes | Piece, pipeline: Pipeline | None = None) -> str:
+    """The types of what goes out for the client's messages: ours are small letters."""
+    pipeline = pipeline or Pipeline()
+    letters = ""
+    for message in messages:
+        piece = message if isinstance(message, Piece) else Piece(message[0], message, whole=True)
+        out: list[bytes] = []
+        plans.look(piece, {}, pipeline, out, is_utf8=True)
+        letters += "".join(chr(ours[0]).lower() for ours in out)
+        if piece.tag > 0:
+            pipeline.sent(piece.tag)
+            letters += chr(piece.tag)
+    return letters
+
+
+def in_status(status: int) -> Pipeline:
+    pipeline = Pipeline()
+    pipeline.status = status
+    return pipeline
+
+
+def run(sql: bytes, *values: bytes) -> tuple[bytes, bytes, bytes]:
+    return parse(b"", sql), bind(b"", b"", values), execute()
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([query(CREATE)], "cpbeccsQ"),
+        ([query(CREATE), query(b"select 1")], "cpbeccsQQ"),
+        ([query(b"select 1"), *run(b"select 1"), sync()], "QPBES"),
+        ([query(CALM)], "cpbeccsQ"),
+        ([*run(CREATE), sync()], "cpbeccsPBES"),
+        ([parse(b"", CREATE), sync(), query(b"select 1"), *run(CREATE)], "cpbeccsPSQcpbeccsPBE"),
+        ([close_statement(b"old"), *run(CREATE), sync()], "CcpbeccsPBES"),
+        ([*run(b"select 1"), *run(CREATE), sync()], "PBEPBcpbeccES"),
+        ([*run(CREATE), *run(CREATE), sync()], "cpbeccsPBEPBcpbeccES"),
+        ([parse(b"s", b"select 1"), *run(CREATE), sync(), *run(b"select 1")], "PPBEScpbeccsPBE"),
+        ([parse(b"s", b"select 1"), *run(CREATE), *run(b"select 1"), sync()], "PPBEPBcpbeccES"),
+        ([parse(b"s", b"select 1"), query(CREATE), query(b"select 1")], "PQcpbeccsQ"),
+        ([*run(b"select 1"), query(CREATE)], "PBEcpbeccQ"),
+        ([*run(b"select run($1)", b"create temp table t ()"), sync(), *run(b"select run($1)", b"x")], "PBEScpbeccsPBE"),
+        ([bind(b"", b"not made here"), execute(), sync()], "BES"),
+        ([FUNCTION_CALL], "F"),
+        ([Piece(Frontend.QUERY, query(b"select '" + b"x" * 99)[:50], whole=False)], "cpbeccsQ"),
+    ],
+)
+def test_plans_are_discarded_in_front_of_what_may_make_one(messages: list[bytes | Piece], expected: str) -> None:
+    assert tags(at_risk(), *messages) == expected
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([query(CREATE)], "cpbeccsQ"),
+        ([query(CALM), query(b"select 1"), query(b"select 1")], "QcpbeccsQQ"),
+        ([query(CALM), query(b"show work_mem"), *run(b"select 1"), sync()], "QQcpbeccsPBES"),
+        ([query(CALM), query(CALM)], "QcpbeccsQ"),
+        ([query(CALM), query(b"commit and chain"), query(b"start transaction read only")], "QQQ"),
+        ([query(b"begin isolation level serializable; " + CREATE), query(b"select 1")], "QcpbeccsQ"),
+        ([query(b"commit; " + CREATE), query(b"select 1")], "cpbeccsQQ"),
+        ([*run(CREATE), sync()], "PBcpbeccES"),
+        ([parse(b"", CREATE), describe_statement(b""), sync()], "PDS"),
+        ([*run(b"select 1"), *run(CREATE), sync()], "PBEPBcpbeccES"),
+        ([bind(b"p", b""), *run(CREATE), sync(), execute(b"p")], "BPBcpbeccESE"),
+    ],
+)
+def test_in_a_transaction_nothing_takes_its_snapshot_too_early(messages: list[bytes], expected: str) -> None:
+    assert tags(at_risk(), *messages, pipeline=in_status(TransactionStatus.INTRANS)) == expected
+
+
+def test_a_portal_that_makes_one_may_run_late() -> None:
+    plans, pipeline = at_risk(), in_status(TransactionStatus.INTRANS)
+    assert tags(plans, parse(b"", CREATE), bind(b"p", b""), sync(), pipeline=pipeline) == "PBS"
+    pipeline = in_status(TransactionStatus.INTRANS)
+    assert tags(plans, query(b"select 1"), pipeline=pipeline) == "Q"
+    pipeline = in_status(TransactionStatus.INTRANS)
+    assert tags(plans, execute(b"p"), sync(), pipeline=pipeline) == "cpbeccsES"
+
+
+def test_nothing_goes_out_where_the_origin_would_not_run_it() -> None:
+    plans = at_risk()
+    for text in (CREATE, b"selec temp", b"execute s"):
+        assert tags(plans, query(text), pipeline=in_status(TransactionStatus.INERROR)) == "Q"
+        assert tags(plans, query(b"select 1")) == "Q"
+    assert tags(plans, query(b"rollback; " + CREATE), pipeline=in_status(TransactionStatus.INERROR)) == "Q"
+    assert tags(plans, query(b"rollback"), pipeline=in_status(TransactionStatus.INERROR)) == "Q"
+    assert tags(plans, query(b"select 1")) == "cpbeccsQ"
+    for name in ("is_skipping", "in_copy_in"):
+        pipeline = Pipeline()
+        setattr(pipeline, name, True)
+        assert tags(plans, *run(CREATE), pipeline=pipeline) == "PBE"
+
+
+def test_what_functions_make_is_nobody_s_guess() -> None:
+    for messages in ([query(b"select f()")], [FUNCTION_CALL], [*run(b"select f()"), sync()]):
+        assert tags(at_risk(makers=1), *messages).startswith("cpbeccs")
+        assert "c" not in tags(at_risk(), *messages)
+    assert tags(at_risk(makers=1), query(b"select 1")) == "Q"
+    assert tags(Plans(Judge(), Prepared()), query(b"select f()")) == "cpbeccsQ"  # nothing is known of the catalogue
+
+
+def test_what_was_made_under_a_name_for_sql_may_be_executed_later() -> None:
+    plans = at_risk()
+    makes = plain_piece(b"s", parse(b"onetrip:1", CREATE), is_sql=False, ends=True)
+    reads = plain_piece(b"s", parse(b"onetrip:2", b"select 1"), is_sql=False, ends=True)
+    assert tags(plans, reads, query(b"execute s")) == "Q"
+    assert tags(plans, makes, query(b"execute s"), query(b"execute s")) == "cpbeccsQcpbeccsQ"
+    plans.begin()
+    assert tags(plans, query(b"execute s")) == "Q"
+
+
+def test_the_session_s_own_temporary_objects_are_no_risk() -> None:
+    plans = at_risk()
+    plans.kept()
+    assert not plans.is_at_risk
+    plans.cleaned(has_schema=True)
+    tags(plans, query(CALM), pipeline=in_status(TransactionStatus.INTRANS))
+    plans.kept()
+    assert plans.is_at_risk  # plans are still to be discarded
+    plans.cleaned(has_schema=False)
+    assert not plans.is_at_risk
+
+
+# --- beside a real PostgreSQL ---
+
+SCHEMA = """
+drop table if exists planned cascade;
+create table planned (a int);
+grant all on planned to public;
+create or replace function fill(a int) returns void language plpgsql as $$ begin insert into planned values (a); end $$;
+create or replace procedure fills(a int) language plpgsql as $$ begin insert into planned values (a); end $$;
+"""
+MAKER = """
+create or replace function maker() returns void language plpgsql as $$
+  begin create temp table planned (a int) on commit drop; end $$;
+create or replace procedure commits() language plpgsql as $$ begin commit; end $$;
+"""
+DROP = "drop function if exists maker, fill; drop procedure if exists commits, fills; drop table if exists planned"
+WRITES = (
+    b"select fill(1)",
+    b"call fills(1)",
+    b"do $$ begin perform fill(1); call fills(1); end $$",
+    b"insert into planned values (1)",
+)
+COUNT = b"select count(*) from planned"
+
+
+def permanent(origin: Origin) -> int:
+    with origin.connect(origin.database) as connection:
+        row = connection.execute(COUNT.decode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def on_used(side: PoolSide, origin: Origin, mode: str = "track", *, more: str = "") -> Client:
+    """A session, and one connection that has plans for the table and has had a temporary schema."""
+    with origin.connect(origin.database) as connection:
+        connection.execute(DROP)
+        connection.execute(SCHEMA + more)
+    edge = side.serve(origin, session_state=mode)
+    await side.alone()
+    other = edge.client()
+    await ask(side, other, query(b"create temp table used (a int) on commit drop"))
+    for number, text in enumerate(WRITES):
+        await ask(side, other, query(text))
+        await ask(side, other, parse(b"s%d" % number, text), bind(b"", b"s%d" % number), execute(), sync())
+    await ask(side, other, query(b"delete from planned"))
+    (lease,) = side.tenant.pool.idle
+    assert lease.plans.is_at_risk
+    return edge.client()
+
+
+async def ask(side: PoolSide, client: Client, *messages: bytes) -> Answer:
+    """Ask, and have nobody open a second connection while the first is cleaned."""
+    answer = await client.ask(*messages)
+    await turns()
+    pool = side.tenant.pool
+    await until(lambda: not (pool.resetting or pool.dialing or any(one.is_in_exchange for one in pool.all())))
+    for idle in [one for one in pool.idle if not one.plans.is_at_risk][: pool.size - 1]:
+        side.tenant.discard(idle, "the test wants one")
+    return answer
+
+
+WAYS = ("one text", "queries at once", "queries", "groups", "groups at once", "one group", "named")
+
+
+def said(way: str, texts: list[bytes]) -> list[tuple[bytes, ...]]:
+    """What a client sends at once, one after the other, to run these texts."""
+    groups = [(*run(text), sync()) for text in texts]
+    names = [b"s%d" % number for number in range(len(texts))]
+    ways: dict[str, list[tuple[bytes, ...]]] = {
+        "one text": [(query(b";".join(texts)),)],
+        "queries at once": [tuple(map(query, texts))],
+        "queries": [(query(text),) for text in texts],
+        "groups": list(groups),
+        "groups at once": [tuple(chain(*groups))],
+        "one group": [(*chain(*map(run, texts)), sync())],
+        "named": [
+            *((parse(name, text), sync()) for name, text in zip(names, texts, strict=True)),
+            *((bind(b"", name), execute(), sync()) for name in names),
+        ],
+    }
+    return ways[way]
+
+
+async def say(side: PoolSide, client: Client, way: str, texts: list[bytes]) -> list[bytes | None]:
+    """The last row that comes when texts are run."""
+    answers = [await ask(side, client, *messages) for messages in said(way, texts)]
+    assert not [error for answer in answers for error in answer.errors]
+    return [row for answer in answers for row in answer.rows][-1]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("mode", ["track", "reset", "pin"])
+@beside
+async def test_who_writes_behind_a_temporary_table_writes_to_it(side: PoolSide, origin: Origin, mode: str) -> None:
+    client = await on_used(side, origin, mode)
+    for way in WAYS:
+        texts = [b"begin", CREATE + b" on commit drop", *WRITES, COUNT, b"commit"]
+        if mode == "pin":
+            texts = [CREATE, *WRITES, COUNT]
+        assert await say(side, client, way, texts) == [b"5"], way
+        assert permanent(origin) == 0
+        await ask(side, client, query(b"discard temp"))
+        await ask(side, client, query(b"select fill(2); delete from planned"))  # that is a plan for the permanent one
+        (lease,) = side.tenant.pool.idle
+        assert lease.plans.is_at_risk
+
+
+@pytest.mark.postgres
+@beside
+async def test_what_a_function_makes_hides_as_well(side: PoolSide, origin: Origin) -> None:
+    client = await on_used(side, origin, more=MAKER)
+    assert await say(side, client, "queries", [b"begin", b"select maker()", *WRITES, COUNT, b"commit"]) == [b"5"]
+    assert permanent(origin) == 0
+    for way in WAYS[3:]:
+        await ask(side, client, query(b"select fill(2); delete from planned"))
+        assert await say(side, client, way, [b"begin", b"select maker()", *WRITES, COUNT, b"commit"]) == [b"5"], way
+    assert permanent(origin) == 0
+
+
+@pytest.mark.postgres
+@beside
+async def test_what_cannot_run_behind_another_message_runs(side: PoolSide, origin: Origin) -> None:
+    client = await on_used(side, origin, more=MAKER)
+    for text in (b"call commits()", b"vacuum planned", b"do $$ begin commit; end $$"):
+        for messages in (run(text), (close_statement(b"old"), *run(text)), (parse(b"", b"select 1"), *run(text))):
+            answer = await client.ask(*messages, sync())
+            assert not answer.errors, (text, answer.errors)
+            assert answer.tags.endswith("12CZ")
+
+
+@pytest.mark.postgres
+@beside
+async def test_a_transaction_s_modes_may_still_be_set(side: PoolSide, origin: Origin) -> None:
+    client = await on_used(side, origin)
+    for texts in ([b"set transaction isolation level serializable; " + CREATE + b" on commit drop"],
+                  [b"set transaction isolation level serializable", CREATE + b" on commit drop"]):  # fmt: skip
+        await client.ask(query(b"begin"))
+        for text in texts:
+            assert not (await client.ask(query(text))).errors
+        assert (await client.ask(query(b"show transaction_isolation"))).value == b"serializable"
+        assert await say(side, client, "queries", [*WRITES, COUNT]) == [b"5"]
+        await client.ask(query(b"commit"))
+    assert permanent(origin) == 0
+
+
+@pytest.mark.postgres
+@beside
+async def test_the_error_of_a_transaction_that_could_not_be_opened_is_the_client_s(
+    side: PoolSide, origin: Origin
+) -> None:
+    client = await on_used(side, origin)
+    for messages in ((query(CREATE),), (*run(CREATE), sync())):
+        client.edge.begin(client, Begin(statements=[b"begin", b"set local timezone = 'nowhere'"]))
+        assert (await client.ask(*messages)).code == "22023"
+        await ask(side, client, query(b"rollback"))
+
+
+ODD = (
+    (query(b"select nope; " + CREATE),),
+    (query(b"begin"), query(b"select nope"), query(CREATE), *run(CREATE), sync(), query(b"rollback; " + CREATE)),
+    (*run(b"select nope"), *run(CREATE), sync(), *run(CREATE), sync()),
+    (*run(CREATE), *run(CREATE), *run(COUNT), sync()),
+    (*run(CREATE), flush(), *run(COUNT), sync()),
+    (query(b"begin"), query(CREATE), query(b"copy planned from stdin"), copy_data(b"1\n"), copy_done(), query(COUNT),
+     query(b"rollback")),
+    (query(b"begin read only"), query(CREATE), query(b"select fill(1)"), query(COUNT), query(b"commit")),
+    (parse(b"", CREATE), describe_statement(b""), bind(b"", b""), execute(), execute(), sync()),
+    (query(b""), query(b"-- temp"), query(b"selec temp"), query(b"begin; " + CREATE + b"; select fill(1); rollback")),
+)  # fmt: skip
+
+
+@pytest.mark.postgres
+@beside
+async def test_answers_are_those_of_a_connection_of_one_s_own(side: PoolSide, origin: Origin) -> None:
+    client = await on_used(side, origin)
+    used = await odd_answers(side, client)
+    (lease,) = side.tenant.pool.idle
+    fresh = []
+    for messages in ODD:
+        for idle in list(side.tenant.pool.idle):
+            side.tenant.discard(idle, "the test wants a new one")
+        fresh += await odd_answers(side, client, messages)
+    assert used == fresh
+    assert lease.plans.is_at_risk
+
+
+async def odd_answers(side: PoolSide, client: Client, *groups: tuple[bytes, ...]) -> list[list[bytes]]:
+    answers = []
+    for messages in groups or ODD:
+        answer = await ask(side, client, *messages)
+        answers.append([message.data for message in answer.messages if message.tag != ord("N")])
+        await ask(side, client, query(b"rollback"))
+    return answers
+
+
+@pytest.mark.postgres
+@beside
+async def test_a_connection_that_has_had_no_temporary_object_is_left_alone(side: PoolSide, origin: Origin) -> None:
+    client = side.serve(origin).client()
+    await side.alone()
+    for text, expected in (
+        (b"do $$ begin end $$", False),
+        (b"begin; " + CREATE + b"; rollback", False),
+        (CREATE, True),
+    ):
+        await ask(side, client, query(text))
+        (lease,) = side.tenant.pool.idle
+        assert lease.plans.is_at_risk == expected
