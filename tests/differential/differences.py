@@ -232,6 +232,15 @@ def _temporary_schema(point: Point) -> Explained | None:
     return (1, 1) if is_notice and of_schema in point.there[0] else None
 
 
+def _prepared_statements(point: Point) -> Explained | None:
+    """What is prepared on the connection, for whatever sessions, under its shared names."""
+    if not any("from pg_prepared_statements" in say.sql for say in point.chunk.says):
+        return None
+    if {one[:1] for one in (point.here[0], point.there[0])} <= {b"D", b"C"}:
+        return _up_to_ready(point.here), _up_to_ready(point.there)
+    return None
+
+
 REFUSED: Final = "`LISTEN`, session advisory locks and `WITH HOLD` cursors"
 TEMPORARY: Final = "temporary tables that outlive their transaction"
 SQL_PREPARE: Final = "SQL `PREPARE` beside other statements in one query"
@@ -248,6 +257,7 @@ PARSED_ANEW: Final = "errors of a named statement that its connection has to par
 PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol, or of a question that the edge has answered"
 TEMPORARY_SCHEMA: Final = "`DROP … IF EXISTS pg_temp.…` in a session without temporary tables"
 PREPARED_HERE: Final = "preparing a known statement while its table is locked"
+PREPARED_STATEMENTS: Final = "`pg_prepared_statements`"
 CACHED_READS: Final = "reads that are answered from the cache"
 
 ROWS: Final = (
@@ -264,6 +274,7 @@ ROWS: Final = (
     Row(PORTAL_OF_BEGIN, _portal_of_begin),
     Row(PREPARED_HERE, _prepared_here),
     Row(TEMPORARY_SCHEMA, _temporary_schema),
+    Row(PREPARED_STATEMENTS, _prepared_statements),
     Row(CACHED_READS, _isolation_after_reads, parts=True),
 )
 NAMES: Final = tuple(row.name for row in ROWS)
