@@ -27,7 +27,7 @@ FIRST_USER_OID: Final = 16384
 _column = Struct(">IhIhih")
 _OUR_PLACE: Final = frozenset("FLR")
 # Of processes, transactions, and rows by their place on disk.
-_IDS: Final = re.compile(r"\b(process|transaction|tuple) (?:\d+|\(\d+,\d+\))")
+_IDS: Final = re.compile(r"\b(process|transaction|pivot|tuple) (?:\d+|\(\d+,\d+\))")
 
 
 # --- what is made equal ---

@@ -94,7 +94,9 @@ def test_the_place_in_the_source_code_of_an_error_is_not_compared() -> None:
 
 
 def test_ids_in_the_text_of_an_error_are_not_compared() -> None:
-    texts = [f"process {number} waits for transaction {number}1, tuple ({number},7)" for number in (4, 12)]
+    texts = [
+        f"process {number} waits for transaction {number}1, tuple ({number},7), pivot {number}" for number in (4, 12)
+    ]
     here, there = (normalised(error_response({"C": "40P01", "M": text})) for text in texts)
     assert here == there
 
