@@ -24,7 +24,7 @@ from protos.pg.framer import Piece
 from protos.pg.messages import close_statement, parse, parse_complete, service_error
 from protos.pg.names import FULL, MISSING, PREFIX, USED, with_name
 from protos.pg.pipeline import Pipeline
-from protos.pg.tags import Backend, Frontend, TransactionStatus
+from protos.pg.tags import Frontend, TransactionStatus
 from regional.copies import Copies, Copy
 from regional.meaning import Meaning
 from regional.own_names import OwnNames
@@ -38,6 +38,7 @@ _SETS_LOCALLY: Final = re.compile(
 )
 _USED_TEXT: Final = parse(USED, b"")
 _NO_STATEMENT: Final = b'Mprepared statement "%s" does not exist\0' % MISSING
+_PARSED: Final = parse_complete()
 _FULL: Final = b'Mprepared statement "%s" does not exist\0' % FULL
 _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 
@@ -164,8 +165,8 @@ class Prepared:
             self.copies.described(name, _group(pipeline))
 
     def confirmed(self, done: bytes) -> None:
-        """A ParseComplete or CommandComplete came."""
-        if done[0] == Backend.PARSE_COMPLETE:
+        """A ParseComplete or CommandComplete came; empty if that is kept from the client."""
+        if done.startswith(_PARSED):
             if self._unconfirmed:
                 self._unconfirmed.popleft()
         else:

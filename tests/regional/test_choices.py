@@ -23,7 +23,7 @@ from protos.pg.names import GONE, PREFIX, USED
 from protos.pg.progress import Progress
 from protos.pg.tags import Frontend
 from regional.choices import MAX_CHOICES, Choices
-from regional.plain import plain_piece
+from regional.plain import plain_piece, prepare_piece
 from tests.support.beside import PoolSide, beside
 from tests.support.cluster import Origin
 
@@ -192,7 +192,7 @@ def test_a_parse_whose_name_is_in_use_goes_out_as_one_that_fails() -> None:
         assert parse_of(ready[0].data).name == expected
 
 
-def test_what_an_execute_found_is_there_while_it_is_described_and_no_longer() -> None:
+def test_what_an_execute_found_is_there_while_it_is_parsed_and_no_longer() -> None:
     choices = Choices()
     choices.settled = 1
     for name, statement, behind in ((b"inner", Y, False), (b"outer", Y, False), (b"inner", X, True)):
@@ -201,10 +201,13 @@ def test_what_an_execute_found_is_there_while_it_is_described_and_no_longer() ->
         choices.take(beside)
     choices.take(choice((0, 0, X), name=b"x"))
     piece = Piece(Frontend.DESCRIBE, describe_statement(PREFIX + b"?1"), whole=True)
-    (first, second, message, last), _ = choices.resolve([piece], {X: b"now", Y: b"then"}, takes_none=False)
-    made = [(b"inner", b"then"), (b"outer", b"then"), (b"inner", b"now")]
-    assert [first, second, last] == [plain_piece(name, text, is_sql=False, ends=False) for name, text in made]
-    assert message.data == describe_statement(X)
+    ready, _ = choices.resolve([piece], {X: b"now", Y: b"then"}, takes_none=False)
+    first, second, third = [
+        plain_piece(name, text, is_sql=False, ends=False)
+        for name, text in ((b"inner", b"then"), (b"outer", b"then"), (b"inner", b"now"))
+    ]
+    described = Piece(Frontend.DESCRIBE, describe_statement(X), whole=True)
+    assert ready == [first, second, prepare_piece(X, b"now"), third, described]
 
 
 def test_what_was_found_in_another_case_is_left_as_it_is() -> None:
