@@ -566,7 +566,7 @@ def test_what_a_command_on_its_way_may_have_done_is_said_with_its_conditions() -
         bound(statements, name)
     deallocated, prepared = (frame.choice.options for frame in statements.asides.take_frames())
     at = [[(one.sync_point, one.place, one.failed) for one in option.outcomes] for option in deallocated]
-    assert at == [[(2, 1, False), (1, 0, True)], []]
+    assert at == [[(2, 1, False), (1, 1, True)], []]
     at = [[(one.sync_point, one.place, one.failed) for one in option.outcomes] for option in prepared]
     assert at == [[(2, 1, False), (1, 1, False)], []]
 
