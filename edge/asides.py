@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from edge.conditions import CERTAIN, Conditions
 from edge.meaning import Script, Statement
 from edge.registry import Registry
-from edge.seen import Alternative, Seen
-from protos.link.link_pb2 import Choice, Failed, Frame, Option, Worded
+from edge.seen import Alternative, Step, steps_of
+from protos.link.link_pb2 import Choice, Failed, Frame, Option, Outcome, Worded
 from protos.pg.messages import parse
-from protos.pg.names import GONE, PREFIX, TOKEN, USED
+from protos.pg.names import FULL, GONE, PREFIX, TOKEN, USED
 from protos.pg.sql_statements import Kind
 
 # In flight at once. An error of a message beyond shows the shared name.
@@ -25,6 +26,8 @@ MAX_NESTED: Final = 8
 
 _OURS: Final = re.compile(rb"%s|%s|%s[0-9a-f]{32}" % (USED, GONE, PREFIX))
 _EMPTY: Final = parse(b"", b"")
+# An EXECUTE for whose finds there was no room: no description is better than a wrong one.
+_UNDESCRIBED: Final = Statement(FULL, b"", b"")
 
 
 class Asides:
@@ -64,33 +67,59 @@ class Asides:
         if len(self.uses) < MAX_USES:
             self.uses.append((self._registry.asked, self._registry.place, name))
 
-    def choose(
-        self,
-        name: bytes,
-        number: int | None = None,
-        *,
-        is_run: bool = True,
-        follows: bool = True,
-        seen: Seen | None = None,
-    ) -> Choice:
+    def choose(self, name: bytes, number: int | None = None, *, is_run: bool = True, follows: bool = True) -> Choice:
         """Say beside the message what a name stands for in each case; nothing, for a command about all names.
 
         is_run: else it counts only whether the name stands for anything, which must not fail for what that is.
         follows: and if it runs a command, what that names is wanted in front of it.
-        seen: what it stood for when the statement was parsed that is to be described.
         """
         if is_run and follows:
             self._make_nested(self._within(name))
         if number is None:
-            self._choices = number = self._choices + 1
-        return self._say(Choice(id=number, name=name), is_run=is_run, seen=seen)
+            number = self._next_number()
+        is_about_all = not (name or number)
+        alternatives = [(CERTAIN, None)] if is_about_all else self._registry.alternatives(name)
+        return self._say(Choice(id=number, name=name), alternatives, is_run=is_run)
 
-    def told_of(self, script: Script, use: bytes, seen: Seen | None = None) -> bytes:
-        """What stands for a statement that is a command: what it names is wanted beside it, then it goes by `use`."""
+    def told_of(self, script: Script, use: bytes, parsed: Statement | None = None) -> bytes:
+        """What stands for a statement that is a command: what it names is wanted beside it, then it goes by `use`.
+
+        parsed: it is an EXECUTE that is parsed by this name, so what it has found must be what that is described by.
+        """
         command, _ = script
-        choice = self.choose(command.name, is_run=command.kind is Kind.EXECUTE, seen=seen)
+        inner = [] if parsed is None else list(steps_of(parsed))[:-1]
+        has_changed = self._have_changed(inner)
+        if has_changed:
+            self._make_found(inner)
+        choice = self.choose(command.name, is_run=command.kind is Kind.EXECUTE, follows=not has_changed)
         choice.plain, choice.use = True, use
         return token_of(choice)
+
+    def describe(self, name: bytes) -> bytes:
+        """What stands for a statement that is to be described; an EXECUTE is parsed with what it has found."""
+        alternatives = self._registry.alternatives(name)
+        found = [(conditions, one) for conditions, one in alternatives if one is not None]
+        self._make_found([step for conditions, one in reversed(found) for step in steps_of(one, conditions)])
+        described = [(conditions, None if one is None else _described(one)) for conditions, one in alternatives]
+        return token_of(self._say(Choice(id=self._next_number(), name=name), described))
+
+    def _make_found(self, steps: list[Step]) -> None:
+        """Have names stand for what was found when the statement is parsed, and for what they do now behind that."""
+        for step in steps:
+            choice = self._say(Choice(name=step.name, plain=True), step.alternatives)
+            if step.may_stay:
+                choice.options.add(stays=True)
+        if self._have_changed(steps):
+            for name in dict.fromkeys(step.name for step in steps):
+                self._make_nested([*self._within(name), (name, True)], is_behind=True)
+
+    def _have_changed(self, steps: list[Step]) -> bool:
+        """Whether a name stands for something else now than it did."""
+        return any(step.alternatives != self._registry.alternatives(step.name) for step in steps)
+
+    def _next_number(self) -> int:
+        self._choices += 1
+        return self._choices
 
     def make(self, script: Script) -> None:
         """The message that goes out is a Parse of this command: what it names must be there."""
@@ -99,9 +128,10 @@ class Asides:
             runs = command.kind is Kind.EXECUTE
             self._make_nested([*(self._within(command.name) if runs else ()), (command.name, runs)])
 
-    def _make_nested(self, names: Iterable[tuple[bytes, bool]]) -> None:
+    def _make_nested(self, names: Iterable[tuple[bytes, bool]], *, is_behind: bool = False) -> None:
         for name, runs in names:
-            self._say(Choice(name=name, plain=True), is_run=runs)
+            choice = Choice(name=name, plain=True, behind=is_behind)
+            self._say(choice, self._registry.alternatives(name), is_run=runs)
 
     def _within(self, name: bytes) -> list[tuple[bytes, bool]]:
         """The names in the command that a name may stand for, if it does, and whether it runs them; in theirs, too.
@@ -112,7 +142,7 @@ class Asides:
         waiting = [name]
         while waiting and len(found) < MAX_NESTED:
             outer = waiting.pop()
-            for _, _, statement in self._registry.alternatives(outer):
+            for _, statement in self._registry.alternatives(outer):
                 command = None if statement is None or statement.script is None else statement.script[0]
                 if command is None or command.kind is Kind.FORGET_ALL or command.name == name:
                     continue
@@ -122,24 +152,22 @@ class Asides:
                 found[command.name] = found.pop(command.name, False) or runs
         return list(reversed(found.items()))
 
-    def _say(self, choice: Choice, *, is_run: bool, seen: Seen | None = None) -> Choice:
-        name = choice.name
-        is_about_all = not (name or choice.id)
-        for one in [(0, 0, None)] if is_about_all else self._registry.alternatives(name):
-            choice.options.append(self._option(one, is_run=is_run))
-        for one in () if seen is None else seen.alternatives:
-            choice.found.append(self._option(one, is_run=True))
+    def _say(self, choice: Choice, alternatives: Iterable[Alternative], *, is_run: bool = True) -> Choice:
+        for conditions, statement in alternatives:
+            choice.options.append(self._option(conditions, statement, is_run=is_run))
         frame = Frame(choice=choice)
         self._frames.append(frame)
         return frame.choice
 
-    def _option(self, alternative: Alternative, *, is_run: bool) -> Option:
-        sync_point, place, statement = alternative
+    def _option(self, conditions: Conditions, statement: Statement | None, *, is_run: bool) -> Option:
+        outcomes = [Outcome(sync_point=one.sync_point, place=one.place, failed=not one.happens) for one in conditions]
         if statement is None:
-            return Option(sync_point=sync_point, place=place)
-        statement = statement if is_run else self._registry.meaning_of(_EMPTY)
-        self.need(statement)
-        return Option(sync_point=sync_point, place=place, statement=statement.name, sql=statement.is_sql)
+            return Option(outcomes=outcomes)
+        if not (is_run or statement.is_too_long):
+            statement = self._registry.meaning_of(_EMPTY)
+        if not statement.is_too_long:
+            self.need(statement)
+        return Option(outcomes=outcomes, statement=statement.name, sql=statement.is_sql)
 
     def confirm(self) -> None:
         """The edge knows of a failure."""
@@ -171,6 +199,13 @@ class Asides:
         self._needed = []
         self._frames = []
         self.uses.clear()
+
+
+def _described(statement: Statement) -> Statement:
+    """The statement under the name by which it is described."""
+    if statement.seen is not None:
+        return statement.seen.as_described(statement)
+    return _UNDESCRIBED if statement.is_execute else statement
 
 
 def token_of(choice: Choice) -> bytes:

@@ -195,7 +195,7 @@ class Group:
     def _parse(self, piece: Piece) -> bool:
         name, sql, types = parse_of(piece.data)
         name = cut(name)
-        if name and self._statement(name) is not None:
+        if name and (self._names[name] is not None if name in self._names else self._statements.is_in_use(name)):
             return False
         statement = self._statements.meaning_of(piece.data)
         self.told = [told for told in self.told if told[0] != name]

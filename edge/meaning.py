@@ -19,7 +19,7 @@ from protos.errors import RemoteProtocolError
 from protos.pg.first_look import may_be_fact, may_be_read
 from protos.pg.messages import parse
 from protos.pg.names import PREFIX, with_name
-from protos.pg.sql_statements import FIRST_BYTES, Command, command_of
+from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
 
 if TYPE_CHECKING:
@@ -51,6 +51,15 @@ class Statement:
     """Likewise whether it is kept."""
     seen: "Seen | None" = None
     """What it found when it was parsed, if it is an EXECUTE."""
+
+    @property
+    def is_execute(self) -> bool:
+        return self.script is not None and self.script[0].kind is Kind.EXECUTE
+
+    @property
+    def is_too_long(self) -> bool:
+        """It is over 1 MiB, so it is not kept here, and its name is its own in this lease."""
+        return not self.parse
 
     @property
     def kept_bytes(self) -> int:

@@ -12,22 +12,36 @@ from typing import Final
 
 import attrs
 
+from edge.conditions import (
+    CERTAIN,
+    Condition,
+    Conditions,
+    Knowledge,
+    after_failure,
+    after_settling,
+    expects_success,
+)
 from edge.in_flight import Change, InFlight
 from edge.meaning import Script, Statement, sql_statement_of, statement_of
 from edge.seen import Alternative, Seen
 from protos.errors import StatementMemoryError
 from protos.pg.description import NAME_BYTES
-from protos.pg.sql_statements import Command, Kind
+from protos.pg.sql_statements import Kind
 
 SALT_BYTES: Final = 16
 # Of one name at once, said with every use of it: what bytes of a client cost must not grow with their square.
 MAX_ALTERNATIVES: Final = 100
+# To the description of an EXECUTE of an EXECUTE: what is beyond is not described.
+MAX_STEPS: Final = 8
 
 
 class Registry:
     """Of one session."""
 
-    __slots__ = ("_bytes", "_named", "_salt", "_unsure", "asked", "in_flight", "place", "scope", "settled", "unnamed")
+    __slots__ = (
+        "_bytes", "_named", "_salt", "_unsure", "asked", "in_flight", "place", "scope", "settled", "too_long",
+        "unnamed",
+    )  # fmt: skip
 
     def __init__(self, scope: bytes) -> None:
         self.scope = scope
@@ -37,6 +51,8 @@ class Registry:
         self._bytes = 0
         self.in_flight = InFlight()
         self._unsure: list[Seen] = []  # what hangs on outcomes that are not known yet
+        self.too_long: set[bytes] = set()
+        """Names that a Parse over 1 MiB may have in this lease."""
         self.unnamed: Statement | bytes | None = None
         self.asked = 0
         """Sync points sent on this channel."""
@@ -63,17 +79,6 @@ class Registry:
             statement = self._named[name] = self._renewed(statement)
         return statement
 
-    def executed(self, command: Command, sql: bytes) -> Script:
-        """The command that a command comes to, if all goes well: what an EXECUTE runs may be one, too."""
-        seen: set[bytes] = set()
-        while command.kind is Kind.EXECUTE and command.name not in seen:
-            statement = self.present(command.name)
-            if statement is None or statement.script is None:
-                break
-            seen.add(command.name)
-            command, sql = statement.script
-        return command, sql
-
     def is_in_doubt(self, name: bytes) -> bool:
         """Whether it hangs on the outcome of an earlier group.
 
@@ -87,13 +92,18 @@ class Registry:
         result: list[Alternative] = []
         after: Statement | bytes | None = self._named.get(name) if name else self.unnamed
         changes = self.in_flight.of(name) if self.is_in_doubt(name) else ()
-        if len(changes) > MAX_ALTERNATIVES:
-            raise StatementMemoryError(detail=f"More than {MAX_ALTERNATIVES} changes of one statement wait at once.")
         for change in changes:
-            result.append((change.sync_point, change.place, self._digested(after)))
-            after = change.before_of(name)
-        result.append((0, 0, self._digested(after)))
-        return result
+            conditions = change.conditions
+            if change.sync_point < self.asked:
+                conditions = (Condition(change.sync_point, change.place), *conditions)
+            result.append((conditions, self._digested(after if change.is_expected else change.after)))
+            if not conditions:
+                return result
+            if change.is_expected:
+                after = change.before_of(name)
+        if len(result) > MAX_ALTERNATIVES:
+            raise StatementMemoryError(detail=f"More than {MAX_ALTERNATIVES} changes of one statement wait at once.")
+        return [*result, (CERTAIN, self._digested(after))]
 
     def _digested(self, meaning: Statement | bytes | None) -> Statement | None:
         """The statement, by the present settings."""
@@ -104,6 +114,8 @@ class Registry:
         return meaning if meaning.scope == self.scope else self._renewed(meaning)
 
     def _renewed(self, statement: Statement) -> Statement:
+        if statement.is_too_long:
+            return statement
         renewed = statement_of(statement.parse, self.scope, self.salt, is_sql=statement.is_sql)
         return renewed if statement.seen is None else attrs.evolve(renewed, seen=statement.seen)
 
@@ -126,7 +138,10 @@ class Registry:
         if command.kind is not Kind.EXECUTE:
             return statement
         seen = Seen(self.alternatives(command.name))
-        has_room = self._bytes + len(statement.parse) + seen.kept_bytes <= StatementMemoryError.BOUND
+        has_room = (
+            seen.steps <= MAX_STEPS
+            and self._bytes + len(statement.parse) + seen.kept_bytes <= StatementMemoryError.BOUND
+        )
         if not has_room or (len(self._unsure) >= MAX_ALTERNATIVES and not seen.is_sure):
             return statement
         if not seen.is_sure:
@@ -145,9 +160,24 @@ class Registry:
         self._change(name, statement)
         return statement
 
-    def made_by_sql(self, name: bytes, sql: bytes) -> None:
-        """A PREPARE of this name goes out."""
-        self._change(name, sql_statement_of(sql, self.scope, self.salt))
+    def ran(self, script: Script, conditions: Conditions = CERTAIN) -> None:
+        """A command goes out, and does this if the conditions hold."""
+        command, sql = script
+        name = command.name
+        is_expected = expects_success(conditions)
+        if command.kind is Kind.FORGET_ALL:
+            self._all_gone(conditions, is_expected=is_expected)
+            return
+        is_made = command.kind is Kind.PREPARE
+        if not self.is_in_doubt(name) and (name in self._named) == is_made:
+            return  # PostgreSQL refuses it
+        after = sql_statement_of(sql, self.scope, self.salt) if is_made else None
+        self._change(name, after, conditions, is_expected=is_expected)
+
+    def made_too_long(self, name: bytes, own: bytes) -> None:
+        """A Parse over 1 MiB of this name goes out, under one of its own."""
+        self._change(name, Statement(own, b"", self.scope))
+        self.too_long.add(name)
 
     def made_unnamed(self, meaning: Statement | bytes | None) -> None:
         """A Parse or Close of the unnamed statement goes out."""
@@ -165,17 +195,22 @@ class Registry:
         """A Close or DEALLOCATE of this name goes out."""
         self._change(name, None)
 
-    def all_gone(self) -> None:
-        """A DEALLOCATE ALL goes out."""
-        self.in_flight.note(Change(self.asked, self.place, None, before_all=self._named))
-        self._named, self._bytes = {}, 0
+    def _all_gone(self, conditions: Conditions, *, is_expected: bool) -> None:
+        before_all = self._named if is_expected else {}
+        self.in_flight.note(Change(self.asked, self.place, None, None, before_all, conditions, is_expected=is_expected))
+        if is_expected:
+            self._named, self._bytes = {}, 0
 
-    def _change(self, name: bytes, after: Statement | None) -> None:
-        before = self._named.get(name)
+    def _change(
+        self, name: bytes, after: Statement | None, conditions: Conditions = CERTAIN, *, is_expected: bool = True
+    ) -> None:
         if after is not None and self._bytes + after.kept_bytes > StatementMemoryError.BOUND:
             raise StatementMemoryError.over_bound()
-        self.in_flight.note(Change(self.asked, self.place, name, before))
-        self._set(name, after)
+        if is_expected:
+            self.in_flight.note(Change(self.asked, self.place, name, self._named.get(name), None, conditions))
+            self._set(name, after)
+        else:
+            self.in_flight.note(Change(self.asked, self.place, name, None, None, conditions, after, is_expected=False))
 
     def _set(self, name: bytes, meaning: Statement | None) -> None:
         old = self._named.pop(name, None)
@@ -200,29 +235,53 @@ class Registry:
     def answered(self, settled: int) -> None:
         """So many sync points more are answered."""
         self.settled += settled
-        if self.in_flight.names:
+        if self.in_flight.names or self._unsure:
+            self._learn(after_settling(self.settled))
             self.in_flight.settle(self.settled)
-        if self._unsure:
-            self._settle_seen(self.settled)
 
-    def _settle_seen(self, total: int) -> None:
-        for seen in self._unsure:
-            seen.settle(total)
-        self._unsure = [seen for seen in self._unsure if not seen.is_sure]
+    def lease_is_over(self) -> None:
+        """What was good for that only is gone; what is on its way since is not."""
+        for name in [one for one in self.too_long if one not in self.in_flight.names]:
+            self.too_long.remove(name)
+            statement = self._named.get(name)
+            if statement is not None and statement.is_too_long:
+                self._set(name, None)
 
     def take_back(self, sync_point: int, end: int, place: int) -> None:
         """Of the messages between these sync points, those from the place on have not happened."""
-        for seen in self._unsure:
-            seen.take_back(sync_point, end, place)
         for change, later in self.in_flight.take_back(sync_point, end, place):
-            failed_itself = (change.sync_point, change.place) == (sync_point, place)
-            if change.name is None:
-                for name, statement in (change.before_all or {}).items():
-                    self._restore(name, statement, self.in_flight.after(change, name))
-            elif change.name:
-                self._restore(change.name, change.before, later)
+            has_failed = (change.sync_point, change.place) == (sync_point, place)
+            if change.name == b"" and has_failed:
+                self._restore(b"", None, later)
             else:
-                self._restore(b"", None if failed_itself else change.before, later)
+                self._undo(change, later)
+        self._learn(after_failure(sync_point, end, place))
+
+    def _learn(self, knowledge: Knowledge) -> None:
+        """More is known of what has happened."""
+        if self._unsure:
+            for seen in self._unsure:
+                seen.learn(knowledge)
+            self._unsure = [seen for seen in self._unsure if not seen.is_sure]
+        for change, later in self.in_flight.learn(knowledge):
+            self._undo(change, later)
+        for change in self.in_flight.come_true():
+            self._put_in_row(change)
+
+    def _undo(self, change: Change, later: Change | None) -> None:
+        if change.name is not None:
+            self._restore(change.name, change.before, later)
+            return
+        for name, statement in (change.before_all or {}).items():
+            self._restore(name, statement, self.in_flight.after(change, name))
+
+    def _put_in_row(self, change: Change) -> None:
+        """A change was not expected, and happens: what comes behind it has it before it."""
+        in_flight = self.in_flight
+        for name in {*self._named, *in_flight.all_names()} if change.name is None else {change.name}:
+            later = in_flight.after(change, name)
+            change.replace_before(name, self._named.get(name) if later is None else later.before_of(name))
+            self._restore(name, change.after, later)
 
     def _restore(self, name: bytes, before: Statement | bytes | None, later: Change | None) -> None:
         if later is not None:
@@ -235,7 +294,7 @@ class Registry:
     def channel_lost(self) -> None:
         """Places are counted anew; nothing is on its way."""
         self.in_flight = InFlight()
-        self._settle_seen(self.asked)
+        self._learn(after_settling(self.asked))
         self.asked = self.settled = self.place = 0
 
     def refused(self) -> None:

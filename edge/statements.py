@@ -26,13 +26,14 @@ Names are compared by their first 63 bytes, as PostgreSQL cuts them (rules 12). 
 is streamed; it is good until its lease ends.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from edge.asides import Asides, token_of
+from edge.commands import Commands, Run
+from edge.conditions import CERTAIN
 from edge.meaning import Script, Statement, end_of, renamed, script_of
 from edge.registry import Registry
-from edge.seen import Seen
 from protos.link.link_pb2 import Failed
 from protos.pg.description import qualified
 from protos.pg.framer import Piece
@@ -42,23 +43,20 @@ from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
 
 _FULL: Final = bind(b"", FULL)
-# That run a command, in one transaction. What one beyond does to a name is not noted.
-MAX_PORTALS: Final = 1_000
 
 
 class Statements:
     """The statements of one session."""
 
-    __slots__ = ("_fresh_script", "_portals", "_streamed", "_told", "_unnamed_is_fresh", "asides", "registry")
+    __slots__ = ("_commands", "_fresh_script", "_told", "_unnamed_is_fresh", "asides", "registry")
 
     def __init__(self, scope: bytes) -> None:
         self.registry = Registry(scope)
         self.asides = Asides(self.registry)
         self._unnamed_is_fresh = False
         self._fresh_script: Script | None = None  # what the unnamed statement is, if it is a command
-        self._portals: dict[bytes, Script] = {}  # that run a command; some may be gone by now, at the origin
-        self._streamed: set[bytes] = set()  # over 1 MiB, under their own names
         self._told: dict[bytes, bytes] = {}  # by the client's names, the digests of the descriptions it was told
+        self._commands = Commands(self.registry, self._told)
 
     def __len__(self) -> int:
         return len(self.registry)
@@ -66,8 +64,13 @@ class Statements:
     # --- what is known here ---
 
     def get(self, name: bytes) -> Statement | None:
-        """What this name means now; the empty one means the unnamed statement."""
-        return self.registry.present(cut(name))
+        """What this name means now; the empty one means the unnamed statement. None for one over 1 MiB, too."""
+        statement = self.registry.present(cut(name))
+        return None if statement is None or statement.is_too_long else statement
+
+    def is_in_use(self, name: bytes) -> bool:
+        """Whether a Parse of this name would fail."""
+        return cut(name) in self.registry
 
     def meaning_of(self, parse: bytes) -> Statement:
         """What a Parse message of the session's means."""
@@ -100,7 +103,7 @@ class Statements:
         """
         if command.kind is Kind.DEALLOCATE and command.name not in self.registry:
             return False
-        self._run(command, b"")
+        self._commands.run([(CERTAIN, (command, b""))])
         self.registry.happened_here()
         return True
 
@@ -129,14 +132,15 @@ class Statements:
             command = command_of(message[5:-1])
             if command is not None:
                 self.asides.choose(command.name, number=0, is_run=command.kind is Kind.EXECUTE)
-                self._run(command, message[5:-1])
+                self._commands.run([(CERTAIN, (command, message[5:-1]))])
         registry.next_sync_point()
 
     def answered(self, settled: int, *, is_over: bool = True) -> None:
         """So many sync points more have been answered; is_over: all are, and no transaction is open."""
-        if is_over and self._portals:
-            self._portals.clear()
         self.registry.answered(settled)
+        if is_over:
+            self._commands.portals.clear()
+            self.registry.lease_is_over()
         if self.asides.uses:
             self.asides.settle()
 
@@ -152,7 +156,7 @@ class Statements:
 
     def channel_lost(self) -> None:
         """Nothing is on its way."""
-        self._portals.clear()
+        self._commands.portals.clear()
         self.registry.channel_lost()
         self.asides.clear()
 
@@ -169,7 +173,6 @@ class Statements:
             self._told.pop(name, None)
         if not whole:
             return self._too_long(name, message, end)
-        self._streamed.discard(name)
         return self._named(name, message, end) if registry.has_room(message) else _FULL
 
     def _too_long(self, name: bytes, message: bytes, end: int) -> bytes:
@@ -180,12 +183,11 @@ class Statements:
             self.asides.use(message[5:end])
         if not is_doubtful and name in registry:
             return renamed(message, 5, USED)
-        use = _hidden(name)
+        use = own = _hidden(name)
         if is_doubtful:
             choice = self.asides.choose(name, is_run=False)
             choice.use, use = use, token_of(choice)
-            registry.gone(name)
-        self._streamed.add(name)
+        registry.made_too_long(name, own)
         return renamed(message, 5, use)
 
     def _named(self, name: bytes, message: bytes, end: int) -> bytes:
@@ -217,32 +219,35 @@ class Statements:
             registry.made_unnamed(message if whole else None)
             return message
         self._fresh_script = script_of(message, start)
-        registry.made_unnamed(message if self._fresh_script is None else registry.meaning_of(message))
-        return self._of_script(message, 5, b"", self._fresh_script)[0]
+        statement = None if self._fresh_script is None else registry.meaning_of(message)
+        registry.made_unnamed(message if statement is None else statement)
+        return self._of_script(message, 5, b"", self._fresh_script, statement)[0]
 
     def bind(self, message: bytes) -> bytes:
         """What to send for a Bind, or the beginning of one."""
         start = end_of(message, 5) + 1
-        sent, script = self._renamed(message, start, asks=False)
-        portal = message[5 : start - 1]
-        if script is not None:
-            self._portals[portal] = script
-            if len(self._portals) > MAX_PORTALS:
-                del self._portals[next(iter(self._portals))]
-        elif self._portals:
-            self._portals.pop(portal, None)
+        sent, runs = self._renamed(message, start, asks=False)
+        self._commands.bound(message[5 : start - 1], runs)
         return sent
 
     def describe(self, message: bytes) -> bytes:
         """What to send for a Describe."""
-        return self._renamed(message, 6, asks=True)[0] if message[5:6] == b"S" else message
+        if message[5:6] != b"S":
+            return message
+        registry = self.registry
+        full = message[6 : end_of(message, 6)]
+        name = cut(full)
+        if name or not self._unnamed_is_fresh:
+            statement = registry.present(name)
+            if registry.is_in_doubt(name) or (statement is not None and statement.is_execute):
+                self.asides.use(full)
+                return renamed(message, 6, self.asides.describe(name))
+        return self._renamed(message, 6, asks=True)[0]
 
     def execute(self, message: bytes) -> None:
         """An Execute goes out; it may run a command."""
-        if self._portals:
-            script = self._portals.get(message[5 : end_of(message, 5)])
-            if script is not None:
-                self._run(*script)
+        if self._commands.portals:
+            self._commands.executed(message[5 : end_of(message, 5)])
 
     def close(self, message: bytes) -> bytes:
         """What to send for a Close: the shared statement stays, the client gets its CloseComplete in its place."""
@@ -257,15 +262,12 @@ class Statements:
             return message
         if name in registry or registry.is_in_doubt(name):
             registry.gone(name)
-        elif name in self._streamed:
-            self._streamed.discard(name)
-            return renamed(message, 6, _hidden(name))
-        return renamed(message, 6, MISSING)
+        return renamed(message, 6, _hidden(name) if name in registry.too_long else MISSING)
 
     # --- names ---
 
-    def _renamed(self, message: bytes, start: int, *, asks: bool) -> tuple[bytes, Script | None]:
-        """The message under the name that it goes by; and the command that the statement is, if it is one.
+    def _renamed(self, message: bytes, start: int, *, asks: bool) -> tuple[bytes, Sequence[Run]]:
+        """The message under the name that it goes by; and what runs if the statement is executed.
 
         asks: it wants to be told the description, whatever it has been told before.
         """
@@ -276,53 +278,35 @@ class Statements:
         statement = registry.present(name)
         if registry.is_in_doubt(name):
             self.asides.use(message[start : end_of(message, start)])
-            sent = renamed(message, start, token_of(self.asides.choose(name, follows=not asks)))
-            return sent, None if statement is None else statement.script
-        if statement is None:
-            return renamed(message, start, self._missing(name, message[start : end_of(message, start)])), None
+            return renamed(message, start, token_of(self.asides.choose(name))), self._commands.of(name)
+        if statement is None or statement.is_too_long:
+            return renamed(message, start, self._missing(name, message[start : end_of(message, start)])), ()
         if statement.is_sql:
-            return renamed(message, start, token_of(self.asides.choose(name))), None
+            return renamed(message, start, token_of(self.asides.choose(name))), ()
         self.asides.use(message[start : end_of(message, start)])
-        seen = statement.seen if asks else None
-        if seen is not None:
-            statement = seen.as_described(statement)
         self.asides.need(statement)
         digest = None if asks else self._told.get(name)
         shared = statement.name if digest is None else qualified(statement.name, digest)
-        return self._of_script(message, start, shared, statement.script, seen)
+        return self._of_script(message, start, shared, statement.script)
 
     def _missing(self, name: bytes, full: bytes) -> bytes:
         """By which name a statement goes that we do not have. PostgreSQL's error shows the full one.
 
         A function may have made it, so the name stays what it is, unless it looks like ours.
         """
-        if not name.startswith(PREFIX) or name in self._streamed:
+        if not name.startswith(PREFIX) or name in self.registry.too_long:
             return _hidden(full) if name else MISSING
         self.asides.use(full)
         return GONE
 
     def _of_script(
-        self, message: bytes, start: int, use: bytes, script: Script | None, seen: Seen | None = None
-    ) -> tuple[bytes, Script | None]:
+        self, message: bytes, start: int, use: bytes, script: Script | None, parsed: Statement | None = None
+    ) -> tuple[bytes, Sequence[Run]]:
         """A message about a statement that may be a command; what that names must be there under the client's name."""
+        runs = () if script is None else ((CERTAIN, script),)
         if script is None or script[0].kind is Kind.FORGET_ALL:
-            return (renamed(message, start, use) if use else message), script
-        return renamed(message, start, self.asides.told_of(script, use, seen)), script
-
-    def _run(self, command: Command, sql: bytes) -> None:
-        """A command goes out; it is taken for done."""
-        registry = self.registry
-        command, sql = registry.executed(command, sql)
-        name = command.name
-        is_doubtful = registry.is_in_doubt(name)
-        if command.kind is Kind.FORGET_ALL:
-            self._told.clear()
-            registry.all_gone()
-        elif command.kind is Kind.PREPARE and (is_doubtful or name not in registry):
-            registry.made_by_sql(name, sql)
-        elif command.kind is Kind.DEALLOCATE and (is_doubtful or name in registry):
-            self._told.pop(name, None)
-            registry.gone(name)
+            return (renamed(message, start, use) if use else message), runs
+        return renamed(message, start, self.asides.told_of(script, use, parsed)), runs
 
 
 def _hidden(name: bytes) -> bytes:

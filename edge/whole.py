@@ -148,7 +148,7 @@ class Whole:
 
     def _parse(self, piece: Piece) -> bool:
         name = cut(parse_of(piece.data).name)
-        if self._request or (name and self._statements.get(name) is not None):
+        if self._request or (name and self._statements.is_in_use(name)):
             return False
         self._parsed = name, self._statements.meaning_of(piece.data)
         self.parses.append(piece)

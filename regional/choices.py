@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from protos.errors import RemoteProtocolError
-from protos.link.link_pb2 import Choice, Failed, Frame, Option, Worded
+from protos.link.link_pb2 import Choice, Failed, Frame, Option, Outcome, Worded
 from protos.pg.framer import Piece
 from protos.pg.names import GONE, MISSING, TOKEN, USED
 from protos.pg.progress import Progress
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend
-from regional.plain import plain_piece
+from regional.plain import plain_piece, prepare_piece
 from regional.prepared import renamed_statement, statement_named_in
 from regional.requests import Requests
 
@@ -121,20 +121,21 @@ class Choices:
             if chain is None:
                 ready.append(piece)
                 continue
-            waits = any(self._waits(one.options) or self._waits(one.found) for one in chain)
-            if waits and (ready or not takes_none):
+            if any(self._waits(one.options) for one in chain) and (ready or not takes_none):
                 return ready, pieces[index:]
             self._count -= len(chain)
-            *ahead, choice = chain
-            for one in ahead:
-                option = self._outcome(one.options, one.name)
-                ready += [_made(one.name, option, texts, ends=not choice.id)]
-            ready += self._chosen(choice, piece, texts)
+            *others, choice = chain
+            made = [(one, self._outcome(one.options, one.name)) for one in others]
+            is_query = not choice.id
+            ready += [_made(one.name, it, texts, ends=is_query) for one, it in made if not (one.behind or it.stays)]
+            message = self._chosen(choice, piece, texts)
+            behind = [_made(one.name, it, texts) for one, it in made if one.behind]
+            ready += _described(message, behind, texts) if piece.tag == Frontend.DESCRIBE else [*message, *behind]
         return ready, []
 
     def _waits(self, options: Sequence[Option]) -> bool:
         """Whether it is not known yet which of them counts."""
-        return len(options) > 1 and options[0].sync_point >= self.settled
+        return any(outcome.sync_point >= self.settled for option in options for outcome in option.outcomes)
 
     def _about(self, piece: Piece) -> Chain | None:
         if piece.tag in _NAMING:
@@ -156,7 +157,7 @@ class Choices:
             return [_made(choice.name, option, texts, ends=True), piece]
         del self._by_id[choice.id]
         if choice.plain:
-            return self._beside(choice, option, texts, renamed_statement(piece, choice.use))
+            return [_made(choice.name, option, texts), renamed_statement(piece, choice.use)]
         if piece.tag == Frontend.PARSE:
             return [renamed_statement(piece, USED if option.statement else choice.use)]
         if not option.statement:
@@ -165,32 +166,39 @@ class Choices:
             return [_made(choice.name, option, texts, is_bound=True), renamed_statement(piece, choice.name)]
         return [renamed_statement(piece, option.statement)]
 
-    def _beside(self, choice: Choice, now: Option, texts: Mapping[bytes, bytes], message: Piece) -> list[Piece]:
-        """A message, with what the name stands for; where another was found, with that, and then what it stands for."""
-        made = _made(choice.name, now, texts)
-        found = self._outcome(choice.found, choice.name) if choice.found else now
-        if (found.statement, found.sql) == (now.statement, now.sql):
-            return [made, message]
-        return [_made(choice.name, found, texts), message, made]
-
     def _outcome(self, options: Sequence[Option], name: bytes) -> Option:
-        """The first option whose message has happened."""
-        *possible, certain = options
+        """The first option that counts."""
+        *possible, last = options
         for option in possible:
-            failed = self._failure_of(option)
-            if failed is None:
+            if all(self._has_come(outcome) for outcome in option.outcomes):
                 return option
-            if not name and (failed.sync_point, failed.place) == (option.sync_point, option.place):
+            if not name and any(self._has_failed_itself(outcome) for outcome in option.outcomes):
                 return Option()  # a Parse of the unnamed statement that fails has dropped the one before
-        return certain
+        return last
 
-    def _failure_of(self, option: Option) -> Failed | None:
-        for failed in self._failed:
-            if failed.sync_point <= option.sync_point < failed.end and (
-                option.sync_point > failed.sync_point or option.place >= failed.place
-            ):
-                return failed
-        return None
+    def _has_come(self, outcome: Outcome) -> bool:
+        """Whether a message whose outcome is known has come out so."""
+        return any(_is_of(failed, outcome) for failed in self._failed) is outcome.failed
+
+    def _has_failed_itself(self, outcome: Outcome) -> bool:
+        here = (outcome.sync_point, outcome.place)
+        return any(_is_of(failed, outcome) and (failed.sync_point, failed.place) == here for failed in self._failed)
+
+
+def _is_of(failed: Failed, outcome: Outcome) -> bool:
+    """Whether a message is among those that have failed."""
+    return failed.sync_point <= outcome.sync_point < failed.end and (
+        outcome.sync_point > failed.sync_point or outcome.place >= failed.place
+    )
+
+
+def _described(message: list[Piece], behind: list[Piece], texts: Mapping[bytes, bytes]) -> list[Piece]:
+    """A Describe: it is the Parse that goes by what was found; what PostgreSQL looks up now must be there, too."""
+    if not behind:
+        return message
+    name = statement_named_in(message[-1])
+    text = texts.get(name)
+    return [*message[:-1], *((prepare_piece(name, text),) if text else ()), *behind, message[-1]]
 
 
 def _made(

@@ -15,11 +15,14 @@ from protos.pg.names import PREFIX
 from protos.pg.parsers import renamed
 from protos.pg.pipeline import Pipeline
 from protos.pg.sql_statements import Kind, command_of
+from protos.pg.tags import Frontend
 from regional.prepared import Prepared, name_in
 from regional.residue import Residue
 
 PLAIN: Final = -1
 """The tag of a piece of ours."""
+_SHARED: Final = 4
+_RUNS: Final = frozenset({Frontend.BIND, Frontend.QUERY})
 _PORTAL: Final = PREFIX + b"plain"
 
 
@@ -32,6 +35,11 @@ def plain_piece(name: bytes, text: bytes | None, *, is_sql: bool, ends: bool, is
     return Piece(PLAIN, bytes([is_sql | is_bound << 1]) + name + b"\0" + (text or b""), whole=ends)
 
 
+def prepare_piece(name: bytes, text: bytes) -> Piece:
+    """A piece that has a shared statement parsed, if it is not here, before the pieces behind it go out."""
+    return Piece(PLAIN, bytes([_SHARED]) + name + b"\0" + text, whole=False)
+
+
 def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> None:
     """Make the statement that the piece is about; where there is none, take away one that was made here before."""
     data = piece.data
@@ -39,16 +47,20 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
     text = data[len(name) + 2 :]
     if pipeline.in_copy_in:
         return
+    if data[0] == _SHARED:
+        prepared.need(name, text, pipeline, out, is_private=is_private)
+        return
     ends = piece.whole and not pipeline.has_unsynced  # a Sync of ours would end the client's group
-    if not text and name not in prepared.plain:
+    if not text and name not in prepared.plain.by_name:
         return  # what a function has made stays
     _say(close_statement(name), pipeline, out)
-    prepared.plain[name] = bool(data[0] & 2)
+    prepared.plain.by_name[name] = bool(data[0] & 2)
     if not text:
         pass
     elif data[0] & 1:
         shared = name_in(text, 5)
         prepared.need(shared, text, pipeline, out, is_private=is_private)
+        prepared.plain.gives(name, pipeline)
         for message in (bind(_PORTAL, shared), execute(_PORTAL), close_portal(_PORTAL)):
             _say(message, pipeline, out)
     else:
@@ -64,21 +76,29 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
 
 def use(name: bytes, prepared: Prepared, pipeline: Pipeline, out: list[bytes]) -> None:
     """A Bind or Describe of a client's own name goes out: what was made before, for something else, is not meant."""
-    if prepared.plain.get(name) is False and not pipeline.in_copy_in:
-        _say(close_statement(name), pipeline, out)
-        del prepared.plain[name]
-    elif name in prepared.plain:
-        prepared.plain[name] = False
+    names = prepared.plain.by_name
+    if names.get(name):
+        names[name] = False
+    elif name in names:
+        prepared.plain.frees(name, pipeline, out)
 
 
-def names_kept(residue: Residue, sql: bytes, prepared: Prepared, pipeline: Pipeline) -> Residue:
-    """What a text about statements leaves, without the names that the session keeps: those that SQL says plainly."""
+def names_kept(residue: Residue, sql: bytes, prepared: Prepared, pipeline: Pipeline, piece: Piece) -> Residue:
+    """What a text about statements leaves, without the names that the session keeps: those that SQL says plainly.
+
+    piece: the message that runs it, or is about it.
+    """
     command = command_of(sql)
     if command is None or command.kind is Kind.FORGET_ALL:
         prepared.doubt()
-    elif command.kind is Kind.PREPARE:
-        prepared.names(command.name, pipeline)
+    elif command.kind is Kind.PREPARE and _may_run(piece):
+        prepared.plain.gives(command.name, pipeline)
     return residue if command is None else residue & ~Residue.PREPARES
+
+
+def _may_run(piece: Piece) -> bool:
+    """Whether what this message is about may run without another message that is looked at."""
+    return piece.tag in _RUNS or (piece.tag == Frontend.PARSE and not name_in(piece.data, 5))
 
 
 def _say(message: bytes, pipeline: Pipeline, out: list[bytes]) -> None:

@@ -27,6 +27,7 @@ from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.copies import Copies, Copy
 from regional.meaning import Meaning
+from regional.own_names import OwnNames
 
 MAX_STATEMENTS: Final = 500
 MAX_DOUBTFUL: Final = 100
@@ -37,6 +38,7 @@ _SETS_LOCALLY: Final = re.compile(
 )
 _USED_TEXT: Final = parse(USED, b"")
 _NO_STATEMENT: Final = b'Mprepared statement "%s" does not exist\0' % MISSING
+_PARSED: Final = parse_complete()
 _FULL: Final = b'Mprepared statement "%s" does not exist\0' % FULL
 _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 
@@ -44,19 +46,17 @@ _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 class Prepared:
     """Of one connection."""
 
-    __slots__ = ("_before", "_closing", "_doubtful", "_names", "_naming", "_private", "_unconfirmed", "copies", "plain")
+    __slots__ = ("_before", "_closing", "_doubtful", "_names", "_private", "_unconfirmed", "copies", "plain")
 
     def __init__(self, meaning: Meaning | None = None) -> None:
         self.copies = Copies(meaning or Meaning())
         self._names: dict[bytes, bytes] = {}  # to the Parse message, least recently used first
-        self.plain: dict[bytes, bool] = {}
-        """Names of clients' own that may be here (`plain`); true for one that the next message means."""
+        self.plain = OwnNames()
         self._private: set[bytes] = set()  # parsed under settings of a transaction; they have to go with the lease
         self._before: dict[bytes, tuple[bytes, Copy | None]] = {}  # what was here before it became doubtful
         # With the sync points before them; an empty name is a Parse of no shared statement.
         self._unconfirmed: deque[tuple[bytes, int]] = deque()
         self._closing: deque[tuple[bytes, int]] = deque()
-        self._naming: deque[tuple[bytes, int]] = deque()  # names that a PREPARE gives, if it goes well
         self._doubtful: set[bytes] = set()
 
     @property
@@ -117,8 +117,10 @@ class Prepared:
 
     def parse_in_part(self, beginning: bytes, pipeline: Pipeline, out: list[bytes]) -> str:
         """Look at the beginning of a client's Parse that is streamed; why its connection has to close, if it has."""
+        name = name_in(beginning, 5)
+        self.plain.frees(name, pipeline, out)
         self.parse(beginning, pipeline, out, is_private=False)
-        return "" if name_in(beginning, 5) == USED else "a statement over 1 MiB"
+        return "" if name == USED else "a statement over 1 MiB"
 
     def expect(self, pipeline: Pipeline) -> None:
         """A Parse of no shared statement goes out."""
@@ -162,16 +164,13 @@ class Prepared:
         if not pipeline.is_skipping:
             self.copies.described(name, _group(pipeline))
 
-    def names(self, name: bytes, pipeline: Pipeline) -> None:
-        """A PREPARE of the client's goes out. If it fails, what has the name is none of ours (a function's, say)."""
-        if name not in self.plain:
-            self.plain[name] = False
-            self._naming.append((name, _group(pipeline)))
-
-    def confirmed(self) -> None:
-        """A ParseComplete came."""
-        if self._unconfirmed:
-            self._unconfirmed.popleft()
+    def confirmed(self, done: bytes) -> None:
+        """A ParseComplete or CommandComplete came; empty if that is kept from the client."""
+        if done.startswith(_PARSED):
+            if self._unconfirmed:
+                self._unconfirmed.popleft()
+        else:
+            self.plain.done(done)
 
     def failed(self, settled: int) -> None:
         """An error came; settled sync points lie behind it."""
@@ -183,8 +182,7 @@ class Prepared:
                 self.copies.gone(name)
         while self._closing and self._closing[0][1] <= settled:
             self._doubtful.add(self._closing.popleft()[0])
-        while self._naming and self._naming[0][1] <= settled:
-            self.plain.pop(self._naming.popleft()[0], None)
+        self.plain.failed(settled)
 
     def settled(self, settled: int) -> None:
         """A ReadyForQuery came; what was sent before it is decided."""
@@ -193,8 +191,7 @@ class Prepared:
             self._unconfirmed.popleft()
         while self._closing and self._closing[0][1] < settled:
             self._closing.popleft()
-        while self._naming and self._naming[0][1] < settled:
-            self._naming.popleft()
+        self.plain.settled(settled)
 
     def reconcile(self, there: Iterable[bytes]) -> list[bytes]:
         """The lease has ended, and the connection has these shared names; those that it is not to keep.
@@ -221,7 +218,6 @@ class Prepared:
         self._names.clear()
         self._unconfirmed.clear()
         self._closing.clear()
-        self._naming.clear()
         self._doubtful.clear()
         self._private.clear()
         self._before.clear()
@@ -231,8 +227,8 @@ class Prepared:
         if name not in self._names:
             return False
         if self._unconfirmed:
-            group = _group(pipeline)
-            if any(one == name and before < group for one, before in self._unconfirmed):
+            latest = next((before for one, before in reversed(self._unconfirmed) if one == name), None)
+            if latest is not None and latest < _group(pipeline):
                 self._doubtful.add(name)
                 return False
         return True

@@ -133,7 +133,7 @@ class Scrutiny:
         self.facts.asked(sql)
         residue = self._tenant.judge(sql, is_utf8=self.is_utf8)
         if residue.statements_lost:
-            residue = plain.names_kept(residue, sql, self.prepared, pipeline)
+            residue = plain.names_kept(residue, sql, self.prepared, pipeline, piece)
         if may_set_locally(sql):
             self.has_own_settings = True
         if not residue:
@@ -204,7 +204,7 @@ class Scrutiny:
         self.facts.asked(message[start:end])
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self.is_utf8)
         if residue.statements_lost:
-            residue = plain.names_kept(residue, message[start:end], self.prepared, pipeline)
+            residue = plain.names_kept(residue, message[start:end], self.prepared, pipeline, piece)
         if may_set_locally(message):
             self.has_own_settings = True
         return self._weigh(residue, piece, message, pipeline) if residue else piece
@@ -275,8 +275,8 @@ class Scrutiny:
             self._parameters[name] = value
             if name == "client_encoding":
                 self.is_utf8 = value == "UTF8"
-        elif tag == Backend.PARSE_COMPLETE and pipeline.is_watching:
-            self.prepared.confirmed()
+        elif tag in (Backend.PARSE_COMPLETE, Backend.COMMAND_COMPLETE) and pipeline.is_watching:
+            self.prepared.confirmed(piece.data)
         elif tag in DESCRIBES and pipeline.is_watching:
             statement, description = self.prepared.copies.heard(piece)
             self.verifying.described(description)

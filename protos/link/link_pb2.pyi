@@ -225,32 +225,42 @@ class State(_message.Message):
     def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., pinned: bool = ..., given: bool = ...) -> None: ...
 
 class Choice(_message.Message):
-    __slots__ = ("id", "name", "options", "plain", "use", "found")
+    __slots__ = ("id", "name", "options", "plain", "use", "behind")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     PLAIN_FIELD_NUMBER: _ClassVar[int]
     USE_FIELD_NUMBER: _ClassVar[int]
-    FOUND_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
     id: int
     name: bytes
     options: _containers.RepeatedCompositeFieldContainer[Option]
     plain: bool
     use: bytes
-    found: _containers.RepeatedCompositeFieldContainer[Option]
-    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., plain: bool = ..., use: _Optional[bytes] = ..., found: _Optional[_Iterable[_Union[Option, _Mapping]]] = ...) -> None: ...
+    behind: bool
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., plain: bool = ..., use: _Optional[bytes] = ..., behind: bool = ...) -> None: ...
 
 class Option(_message.Message):
-    __slots__ = ("sync_point", "place", "statement", "sql")
-    SYNC_POINT_FIELD_NUMBER: _ClassVar[int]
-    PLACE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("outcomes", "statement", "sql", "stays")
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     STATEMENT_FIELD_NUMBER: _ClassVar[int]
     SQL_FIELD_NUMBER: _ClassVar[int]
-    sync_point: int
-    place: int
+    STAYS_FIELD_NUMBER: _ClassVar[int]
+    outcomes: _containers.RepeatedCompositeFieldContainer[Outcome]
     statement: bytes
     sql: bool
-    def __init__(self, sync_point: _Optional[int] = ..., place: _Optional[int] = ..., statement: _Optional[bytes] = ..., sql: bool = ...) -> None: ...
+    stays: bool
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., statement: _Optional[bytes] = ..., sql: bool = ..., stays: bool = ...) -> None: ...
+
+class Outcome(_message.Message):
+    __slots__ = ("sync_point", "place", "failed")
+    SYNC_POINT_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    sync_point: int
+    place: int
+    failed: bool
+    def __init__(self, sync_point: _Optional[int] = ..., place: _Optional[int] = ..., failed: bool = ...) -> None: ...
 
 class Failed(_message.Message):
     __slots__ = ("sync_point", "end", "place")

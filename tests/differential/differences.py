@@ -238,6 +238,15 @@ def _hidden_again(point: Point) -> Explained | None:
     return (1, 1) if is_tally and point.here[0] == data_row([b"0"]) and point.there[0][:1] == b"D" else None
 
 
+def _prepared_statements(point: Point) -> Explained | None:
+    """What is prepared on the connection, for whatever sessions, under its shared names."""
+    if not any("from pg_prepared_statements" in say.sql for say in point.chunk.says):
+        return None
+    if {one[:1] for one in (point.here[0], point.there[0])} <= {b"D", b"C"}:
+        return _up_to_ready(point.here), _up_to_ready(point.there)
+    return None
+
+
 REFUSED: Final = "`LISTEN`, session advisory locks and `WITH HOLD` cursors"
 TEMPORARY: Final = "temporary tables that outlive their transaction"
 SQL_PREPARE: Final = "SQL `PREPARE` beside other statements in one query"
@@ -255,6 +264,7 @@ PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol, or o
 TEMPORARY_SCHEMA: Final = "`DROP … IF EXISTS pg_temp.…` in a session without temporary tables"
 HIDDEN_AGAIN: Final = "a temporary table that hides another, in a session that has had temporary objects before"
 PREPARED_HERE: Final = "preparing a known statement while its table is locked"
+PREPARED_STATEMENTS: Final = "`pg_prepared_statements`"
 CACHED_READS: Final = "reads that are answered from the cache"
 
 ROWS: Final = (
@@ -272,6 +282,7 @@ ROWS: Final = (
     Row(PREPARED_HERE, _prepared_here),
     Row(TEMPORARY_SCHEMA, _temporary_schema),
     Row(HIDDEN_AGAIN, _hidden_again),
+    Row(PREPARED_STATEMENTS, _prepared_statements),
     Row(CACHED_READS, _isolation_after_reads, parts=True),
 )
 NAMES: Final = tuple(row.name for row in ROWS)

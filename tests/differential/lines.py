@@ -19,6 +19,7 @@ from tests.differential.differences import (
     PARSED_ANEW,
     PORTAL_OF_BEGIN,
     PREPARED_HERE,
+    PREPARED_STATEMENTS,
     REFUSED,
     RESET_STARTUP,
     SEQUENCES,
@@ -364,6 +365,14 @@ SHOWN: Final = (
             chunk(parse("s5", PREPARED[5][0]), sync()),
         ),
         name=PREPARED_HERE,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            chunk(parse("s6", "select 6"), bind("", "s6"), execute(), sync()),
+            chunk(query("select name, statement from pg_prepared_statements")),
+        ),
+        name=PREPARED_STATEMENTS,
     ),
     Conversation(
         PARAMETERS[1],

@@ -5,6 +5,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.conditions import CERTAIN, Condition
 from edge.registry import Registry
 from protos.pg.messages import parse
 
@@ -60,10 +61,10 @@ def test_when_all_is_settled_a_name_stands_for_what_has_happened(
 def test_alternatives_are_told_only_where_there_is_doubt() -> None:
     registry = Registry(b"scope")
     first = registry.made(b"s", parse(b"s", b"select 1"))
-    assert registry.alternatives(b"s") == [(0, 0, first)]
+    assert registry.alternatives(b"s") == [(CERTAIN, first)]
     registry.next_sync_point()
     assert registry.is_in_doubt(b"s")
-    assert registry.alternatives(b"s") == [(0, 0, first), (0, 0, None)]
+    assert registry.alternatives(b"s") == [((Condition(0, 0),), first), (CERTAIN, None)]
     registry.answered(1)
     assert not registry.is_in_doubt(b"s")
 

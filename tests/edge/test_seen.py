@@ -21,7 +21,7 @@ def name_of(statement: Statement) -> bytes:
 
 def found(statement: Statement) -> list[bytes]:
     assert statement.seen is not None
-    return [b"" if one is None else one.parse for _, _, one in statement.seen.alternatives]
+    return [b"" if one is None else one.parse for _, one in statement.seen.alternatives]
 
 
 def settled(registry: Registry) -> None:

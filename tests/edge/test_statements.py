@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.asides import MAX_NESTED
+from edge.conditions import MAX_CASES
 from edge.meaning import Statement, statement_of
-from edge.registry import MAX_ALTERNATIVES
-from edge.statements import MAX_PORTALS, Statements
+from edge.registry import MAX_ALTERNATIVES, MAX_STEPS
+from edge.statements import Statements
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.link.link_pb2 import Failed, Worded
 from protos.pg import messages
@@ -258,8 +259,8 @@ def test_what_hangs_on_an_earlier_group_goes_out_with_what_it_may_stand_for() ->
     (frame,) = statements.asides.take_frames()
     assert used == PREFIX + b"?%d" % frame.choice.id
     assert frame.choice.name == b"s"
-    assert [(one.sync_point, one.place, one.statement) for one in frame.choice.options] == [
-        (1, 1, new.name), (1, 0, b""), (0, 0, old.name)
+    assert [([(at.sync_point, at.place) for at in one.outcomes], one.statement) for one in frame.choice.options] == [
+        ([(1, 1)], new.name), ([(1, 0)], b""), ([], old.name)
     ]  # fmt: skip
 
 
@@ -440,12 +441,10 @@ def test_a_portal_of_an_earlier_group_still_runs_its_command() -> None:
     assert statements.get(b"s") is not None, "it has ended with its transaction"
 
 
-def test_the_portals_that_run_commands_are_bounded() -> None:
-    statements = Statements(SCOPE)
-    statements.parse(parse(b"", b"deallocate s"), whole=True)
-    for number in range(2 * MAX_PORTALS):
-        statements.bind(bind(b"p%d" % number, b""))
-    assert len(statements._portals) == MAX_PORTALS
+def stands_for(statements: Statements) -> list[tuple[bytes, bool, list[bytes]]]:
+    """What is said beside what went out: names, whether behind it, and what they stand for."""
+    said = [frame.choice for frame in statements.asides.take_frames()]
+    return [(one.name, one.behind, [option.statement for option in one.options]) for one in said]
 
 
 def test_a_describe_of_an_execute_goes_out_with_what_its_name_stood_for_and_stands_for() -> None:
@@ -454,15 +453,138 @@ def test_a_describe_of_an_execute_goes_out_with_what_its_name_stood_for_and_stan
     settled(statements)
     now = parsed(statements, b"s")
     settled(statements)
-    statements.asides.take_frames()
+    stands_for(statements)
     statements.describe(describe_statement(b"x"))
-    (frame,) = statements.asides.take_frames()
-    assert [one.statement for one in frame.choice.options] == [now.name]
-    assert [one.statement for one in frame.choice.found] == [b""]
+    *made, (name, _, (described,)) = stands_for(statements)
+    assert made == [(b"s", False, [b""]), (b"s", True, [now.name])]
     bound(statements, b"x")
-    (other,) = statements.asides.take_frames()
-    assert list(other.choice.found) == []
-    assert other.choice.use != frame.choice.use
+    (frame,) = statements.asides.take_frames()
+    assert (name, frame.choice.name) == (b"x", b"s")
+    assert frame.choice.use != described
+
+
+def test_a_describe_of_an_execute_of_an_execute_goes_out_with_what_both_have_found() -> None:
+    statements = Statements(SCOPE)
+    old = parsed(statements, b"e", b"select 1")
+    statements.parse(parse(b"s", b"execute e"), whole=True)
+    statements.parse(parse(b"x", b"execute s"), whole=True)
+    statements.close(close_statement(b"e"))
+    new = parsed(statements, b"e", b"select 2")
+    settled(statements)
+    stands_for(statements)
+    statements.describe(describe_statement(b"x"))
+    made = [(name, behind, found[0]) for name, behind, found in stands_for(statements)]
+    inner = made[1][2]
+    assert made[:2] == [(b"e", False, old.name), (b"s", False, inner)]
+    assert made[2:-1] == [(b"e", True, new.name), (b"e", True, new.name), (b"s", True, inner)]
+
+
+def test_a_describe_of_an_execute_on_its_way_goes_out_with_what_it_found_in_each_case() -> None:
+    statements = Statements(SCOPE)
+    first = parsed(statements, b"s", b"select 1")
+    statements.parse(parse(b"x", b"execute s"), whole=True)
+    settled(statements)
+    for message in (close_statement(b"s"), close_statement(b"x")):
+        statements.close(message)
+        statements.registry.place += 1
+    second = parsed(statements, b"s", b"select 2")
+    statements.parse(parse(b"x", b"execute s"), whole=True)
+    statements.synced()
+    stands_for(statements)
+    statements.describe(describe_statement(b"x"))
+    *made, (name, _, described) = stands_for(statements)
+    assert made[0] == (b"s", False, [first.name])
+    assert made[1] == (b"s", False, [second.name, b""]), "the last stays"
+    assert (name, len(set(described)), described[1]) == (b"x", 3, b"")
+
+
+def test_an_execute_without_room_for_what_it_has_found_has_no_description() -> None:
+    statements = Statements(SCOPE)
+    for number in range(MAX_STEPS + 1):
+        statements.parse(parse(b"s%d" % (number + 1), b"execute s%d" % number), whole=True)
+    settled(statements)
+    stands_for(statements)
+    for number in (MAX_STEPS, MAX_STEPS + 1):
+        statements.describe(describe_statement(b"s%d" % number))
+        is_described = stands_for(statements)[-1][2] != [FULL]
+        assert is_described is (number == MAX_STEPS)
+
+
+# --- commands that are one or another ---
+
+
+def remade(statements: Statements) -> None:
+    """The name d is a command, and in a group that is on its way it is made another one."""
+    parsed(statements, b"a")
+    statements.parse(parse(b"d", b"deallocate a"), whole=True)
+    settled(statements)
+    statements.close(close_statement(b"d"))
+    statements.registry.place += 1
+    statements.parse(parse(b"d", b"prepare b as select 1"), whole=True)
+    statements.synced()
+
+
+def run(statements: Statements, how: str) -> None:
+    if how == "simple":
+        statements.queried(query(b"execute d"))
+        return
+    statements.bind(bind(b"", b"d"))
+    statements.registry.place += 1
+    statements.execute(execute())
+    statements.registry.place += 1
+    if how == "extended":
+        statements.synced()
+
+
+@pytest.mark.parametrize("how", ["simple", "extended", "unsynced"])
+@pytest.mark.parametrize(
+    ("fails", "left"), [(None, {b"a", b"d", b"b"}), ((1, 2, 0), {b"d"}), ((1, 2, 1), {b"a"}), ((2, 3, 0), {b"a", b"d"})]
+)
+def test_what_a_command_on_its_way_does_is_known_when_it_is_known_which_it_is(
+    how: str, fails: tuple[int, int, int] | None, left: set[bytes]
+) -> None:
+    statements = Statements(SCOPE)
+    remade(statements)
+    run(statements, how)
+    if fails is not None:
+        statements.failed(Failed(sync_point=fails[0], end=fails[1], place=fails[2]))
+        if fails == (1, 2, 1):  # there is no d then
+            statements.failed(Failed(sync_point=2, end=3, place=0))
+    if how == "unsynced":
+        statements.synced()
+    statements.answered(2)
+    assert {name for name in (b"a", b"b", b"d") if statements.get(name) is not None} == left
+    assert not statements.registry.in_flight.changes
+
+
+def test_what_a_command_on_its_way_may_have_done_is_said_with_its_conditions() -> None:
+    statements = Statements(SCOPE)
+    remade(statements)
+    run(statements, "extended")
+    statements.asides.take_frames()
+    for name in (b"a", b"b"):
+        bound(statements, name)
+    deallocated, prepared = (frame.choice.options for frame in statements.asides.take_frames())
+    at = [[(one.sync_point, one.place, one.failed) for one in option.outcomes] for option in deallocated]
+    assert at == [[(2, 1, False), (1, 1, True)], []]
+    at = [[(one.sync_point, one.place, one.failed) for one in option.outcomes] for option in prepared]
+    assert at == [[(2, 1, False), (1, 1, False)], []]
+
+
+def test_commands_that_hang_on_too_much_end_the_session() -> None:
+    statements = Statements(SCOPE)
+    for number in range(MAX_CASES + 1):
+        statements.parse(parse(b"d", b"deallocate a%d" % number), whole=True)
+        statements.registry.place += 1
+        statements.synced()
+        statements.close(close_statement(b"d"))
+        statements.registry.place += 1
+    statements.synced()
+    statements.queried(query(b"deallocate d"))
+    statements.parse(parse(b"d", b"deallocate a"), whole=True)
+    statements.synced()
+    with pytest.raises(StatementMemoryError):
+        statements.bind(bind(b"", b"d"))
 
 
 # --- bounds ---

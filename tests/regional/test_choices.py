@@ -5,7 +5,7 @@ import random
 import pytest
 
 from protos.errors import RemoteProtocolError
-from protos.link.link_pb2 import Choice, Frame, Option
+from protos.link.link_pb2 import Choice, Frame, Option, Outcome
 from protos.pg.framer import Piece
 from protos.pg.messages import (
     bind,
@@ -23,7 +23,7 @@ from protos.pg.names import GONE, PREFIX, USED
 from protos.pg.progress import Progress
 from protos.pg.tags import Frontend
 from regional.choices import MAX_CHOICES, Choices
-from regional.plain import plain_piece
+from regional.plain import plain_piece, prepare_piece
 from tests.support.beside import PoolSide, beside
 from tests.support.cluster import Origin
 
@@ -137,8 +137,10 @@ def _group(chance: random.Random) -> list[bytes]:
 
 def choice(*options: tuple[int, int, bytes], number: int = 1, name: bytes = b"s", use: bytes = b"") -> Choice:
     made = Choice(id=number, name=name, use=use)
-    for sync_point, place, statement in options:
-        made.options.append(Option(sync_point=sync_point, place=place, statement=statement))
+    *possible, (_, _, last) = options
+    for sync_point, place, statement in possible:
+        made.options.append(Option(outcomes=[Outcome(sync_point=sync_point, place=place)], statement=statement))
+    made.options.append(Option(statement=last))
     return made
 
 
@@ -190,42 +192,57 @@ def test_a_parse_whose_name_is_in_use_goes_out_as_one_that_fails() -> None:
         assert parse_of(ready[0].data).name == expected
 
 
-def test_what_an_execute_found_is_there_while_it_is_described_and_no_longer() -> None:
+def test_what_an_execute_found_is_there_while_it_is_parsed_and_no_longer() -> None:
     choices = Choices()
     choices.settled = 1
-    asked = choice((0, 0, X))
-    asked.plain = True
-    asked.found.append(Option(statement=Y))
-    choices.take(asked)
+    for name, statement, behind in ((b"inner", Y, False), (b"outer", Y, False), (b"inner", X, True)):
+        beside = choice((0, 0, statement), number=0, name=name)
+        beside.plain, beside.behind = True, behind
+        choices.take(beside)
+    choices.take(choice((0, 0, X), name=b"x"))
     piece = Piece(Frontend.DESCRIBE, describe_statement(PREFIX + b"?1"), whole=True)
     ready, _ = choices.resolve([piece], {X: b"now", Y: b"then"}, takes_none=False)
-    assert [one.data.endswith(end) for one, end in zip(ready, (b"then", b"", b"now"), strict=True)] == [True] * 3
+    first, second, third = [
+        plain_piece(name, text, is_sql=False, ends=False)
+        for name, text in ((b"inner", b"then"), (b"outer", b"then"), (b"inner", b"now"))
+    ]
+    described = Piece(Frontend.DESCRIBE, describe_statement(X), whole=True)
+    assert ready == [first, second, prepare_piece(X, b"now"), third, described]
 
 
-def test_what_it_runs_is_made_first_and_what_it_found_is_described() -> None:
+def test_what_was_found_in_another_case_is_left_as_it_is() -> None:
     choices = Choices()
+    failed(choices, 0, 1, 0)
     choices.settled = 1
-    ahead = choice((0, 0, X), number=0, name=b"inner")
-    ahead.plain = True
-    asked = choice((0, 0, X), name=b"outer")
-    asked.plain = True
-    asked.found.append(Option(statement=Y))
-    choices.take(ahead)
-    choices.take(asked)
+    beside = choice((0, 0, Y), (0, 0, b""), number=0, name=b"inner")
+    beside.plain, beside.options[-1].stays = True, True
+    choices.take(beside)
+    choices.take(choice((0, 0, X), name=b"x"))
     piece = Piece(Frontend.DESCRIBE, describe_statement(PREFIX + b"?1"), whole=True)
-    (first, then, _, now), _ = choices.resolve([piece], {X: b"now", Y: b"then"}, takes_none=False)
-    made = [(b"inner", b"now"), (b"outer", b"then"), (b"outer", b"now")]
-    assert [first, then, now] == [plain_piece(name, text, is_sql=False, ends=False) for name, text in made]
+    assert len(choices.resolve([piece], {Y: b"then"}, takes_none=False)[0]) == 1
 
 
 def test_a_describe_waits_for_what_an_execute_has_found() -> None:
     choices = Choices()
-    asked = choice((0, 0, X))
-    asked.plain = True
-    asked.found.extend((Option(sync_point=1, place=0, statement=Y), Option()))
-    choices.take(asked)
+    beside = choice((1, 0, Y), (0, 0, b""), number=0, name=b"inner")
+    beside.plain = True
+    choices.take(beside)
+    choices.take(choice((0, 0, X)))
     piece = Piece(Frontend.DESCRIBE, describe_statement(PREFIX + b"?1"), whole=True)
     assert choices.resolve([piece], {}, takes_none=False)[0] == []
+
+
+def test_a_statement_may_hang_on_what_has_failed_and_on_what_has_not() -> None:
+    outcomes = [Outcome(sync_point=1, place=2, failed=True), Outcome(sync_point=2, place=0)]
+    for fails, expected in (((1, 2, 2), X), ((1, 2, 0), X), ((1, 2, 3), Y), ((1, 3, 2), Y)):
+        choices = Choices()
+        made = Choice(id=1, name=b"s", options=[Option(outcomes=outcomes, statement=X), Option(statement=Y)])
+        choices.take(made)
+        choices.settled = 2
+        assert bound(choices) == b"", "the second is not known"
+        failed(choices, *fails)
+        choices.settled = 3
+        assert bound(choices) == expected
 
 
 def test_nothing_waits_where_the_origin_takes_no_statement() -> None:
@@ -242,7 +259,7 @@ def test_their_number_is_bounded() -> None:
     with pytest.raises(RemoteProtocolError):
         choices.take(choice((0, 0, X), number=MAX_CHOICES + 1))
     with pytest.raises(RemoteProtocolError):
-        Choices().take(choice())
+        Choices().take(Choice(id=1))
 
 
 def test_what_is_made_in_front_of_a_message_is_chosen_with_it() -> None:

@@ -409,7 +409,7 @@ def test_a_parse_of_what_is_there_is_answered_in_its_place() -> None:
     assert prepared.parse(shared(1), pipeline, out, is_private=False)
     pipeline.sent(Frontend.PARSE)
     pipeline.received(Piece(ord("1"), parse_complete(), whole=True))
-    prepared.confirmed()
+    prepared.confirmed(parse_complete())
     assert not prepared.parse(shared(1), pipeline, out, is_private=False)
     assert pipeline.due() == parse_complete()
     assert out == []
@@ -458,7 +458,7 @@ def test_what_the_connection_has_decides_after_a_doubt() -> None:
     for number in range(3):
         prepared.parse(shared(number), pipeline, [], is_private=False)
         pipeline.sent(Frontend.PARSE)
-        prepared.confirmed()
+        prepared.confirmed(parse_complete())
     prepared.doubt()
     assert len(prepared) == 0
     assert prepared.is_worth_asking

@@ -366,6 +366,30 @@ def test_a_cancel_ends_the_wait(cache: Cached, request_: bytes) -> None:
     assert follower.read() == b""
 
 
+def test_a_group_that_is_cancelled_has_made_nothing_and_lost_nothing(cache: Cached) -> None:
+    """No part of it was answered, as where PostgreSQL is cancelled in front of its first message."""
+    leader, (follower,) = led(cache, WHOLE, followers=1)
+    cache.answer(parse_complete() + bind_complete() + row(b"1"), channel=cache.pool.channels[0])
+    old, new = (parse(name, b"select v from t") for name in (b"old", b"new"))
+    run = bind(b"", b"old", []) + execute() + sync()
+    follower.read()
+    follower.send(old + run)
+    assert follower.read() == parse_complete() + bind_complete() + rows(b"1") + ready()
+    cache.invalidate(TABLE)
+    leader.send(WHOLE)
+    leader.read()
+    follower.send(new + run.replace(b"old", b"new"))
+    assert not cache.pool.channels[1].take()
+    cancel(cache, 1)
+    error, last = follower.messages()
+    assert (error_fields(error)["C"], last) == ("57014", ready())
+    cache.answer(parse_complete() + bind_complete() + row(b"1"), channel=cache.pool.channels[0])
+    follower.send(run)
+    assert follower.read() == bind_complete() + rows(b"1") + ready(), "what was made before is there"
+    follower.send(run.replace(b"old", b"new"))
+    assert cache.pool.channels[1].take() == run.replace(b"old", b"new"), "what it would have made is not"
+
+
 def test_a_cancel_fails_the_transaction_that_is_held() -> None:
     pushed = caching(in_transactions=True)
     pushed.early.begin = True
