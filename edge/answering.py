@@ -185,8 +185,7 @@ class Answering:
         return self.reader.may_read(None if held is None or held.has_failed else held.opening, is_idle=is_idle)
 
     def _answer_query(self, piece: Piece) -> bool:
-        sql = piece.data[5:-1]
-        is_idle = self.status == TransactionStatus.IDLE
+        sql, is_idle = piece.data[5:-1], self.status == TransactionStatus.IDLE
         may_read = self._may_read(is_idle=is_idle)
         if may_read:
             answer = self.reader.recall(sql)

@@ -39,23 +39,8 @@ class Reader:
     """Of one session."""
 
     __slots__ = (
-        "_answers",
-        "_collecting",
-        "_compose",
-        "_ends_at",
-        "_flight",
-        "_is_cancelled",
-        "_result",
-        "_waited_in_vain",
-        "_wanted",
-        "asks",
-        "is_waiting",
-        "on_landed",
-        "renews",
-        "settings",
-        "switches",
-        "tally",
-        "unsent",
+        "_answers", "_collecting", "_compose", "_ends_at", "_flight", "_is_cancelled", "_result", "_waited_in_vain",
+        "_wanted", "asks", "is_waiting", "on_landed", "renews", "settings", "switches", "tally", "unsent",
     )  # fmt: skip
 
     def __init__(self, answers: Answers, settings: Settings) -> None:
