@@ -89,7 +89,10 @@ class Limits:
 
     def tick(self, now: float) -> None:
         for client in self._broken.expired(now):
-            client.end(self._broken_by[client])
+            if client in self._holding:  # what came before has a limit of its own
+                self._broken.arm(client, now)
+            else:
+                client.end(self._broken_by[client])
         for newcomer in self._handshakes.expired(now):
             newcomer.timed_out()
         for newcomer in self._waiting.expired(now):
