@@ -67,8 +67,11 @@ class Followers:
 _NO_FOLLOWERS: Final = Followers()
 
 
-def followers_of(sql: bytes, startup: Mapping[str, str]) -> Followers:
-    """The statements that give what SQL resets its values of the startup; none if it resets none of them."""
+def followers_of(sql: bytes, startup: Mapping[str, str], *, is_outside: bool = False) -> Followers:
+    """The statements that give what SQL resets its values of the startup; none if it resets none of them.
+
+    is_outside: no transaction is open.
+    """
     if len(sql) > MAX_BYTES or not _MAY_RESET.search(sql):
         return _NO_FOLLOWERS
     statements = parse_sql(sql)
@@ -83,15 +86,20 @@ def followers_of(sql: bytes, startup: Mapping[str, str]) -> Followers:
     if not names:
         return _NO_FOLLOWERS
     how = "LOCAL" if is_local else "SESSION"
-    return Followers(tuple(_given(name, startup[name], how).encode("ascii") for name in names), is_local)
+    given = (_given(name, startup[name], how, is_outside=is_outside) for name in names)
+    return Followers(tuple(statement.encode("ascii") for statement in given), is_local)
 
 
-def _given(name: str, value: str, how: str) -> str:
-    """The statement that gives a parameter its value: a SET where there is one, for that takes no snapshot."""
+def _given(name: str, value: str, how: str, *, is_outside: bool) -> str:
+    """The statement that gives a parameter its value: a SET where there is one, for that takes no snapshot.
+
+    A SET writes a list anew, with a space behind each comma. That does not matter to what it means, but it shows, so
+    where no SET TRANSACTION can come behind it the value is given as it is.
+    """
     if _PLAIN_NAME.fullmatch(name):
         if name not in _QUOTED_LISTS:
             return f"SET {how} {name} TO {quote_literal(value)}"
-        if _PLAIN_LIST.fullmatch(value):
+        if _PLAIN_LIST.fullmatch(value) and not is_outside:
             return f"SET {how} {name} TO {_IN_LIST.sub(_quoted, value)}"
     scope = "true" if how == "LOCAL" else "false"
     return f"SELECT pg_catalog.set_config({quote_literal(name)},{quote_literal(value)},{scope}) IS NULL"
@@ -184,4 +192,7 @@ class Resets:
         return None
 
     def _followers(self, sql: bytes, pipeline: Pipeline) -> Followers:
-        return _NO_FOLLOWERS if pipeline.in_copy_in else followers_of(sql, self._startup)
+        if pipeline.in_copy_in:
+            return _NO_FOLLOWERS
+        is_outside = pipeline.status == TransactionStatus.IDLE and not pipeline.owed
+        return followers_of(sql, self._startup, is_outside=is_outside)

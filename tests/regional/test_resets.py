@@ -59,6 +59,18 @@ def test_a_list_of_names_is_not_set_as_one_name() -> None:
         assert followers_of(b"reset search_path", {"search_path": value}) == Followers((expected,))
 
 
+@beside
+async def test_a_list_shows_as_it_was_given(side: PoolSide, origin: Origin) -> None:
+    client = side.serve(origin).client(search_path="pg_catalog,public")
+    for again in (query(b"reset search_path"), parse(b"", b"reset search_path") + bind(b"", b"") + execute() + sync()):
+        await client.ask(query(b"set search_path = public"))
+        await client.ask(again)
+        assert (await client.ask(query(b"show search_path"))).value == b"pg_catalog,public"
+    await client.ask(query(b"begin"))
+    for sql in (b"reset search_path", b"set transaction isolation level serializable"):
+        assert not (await client.ask(query(sql))).errors
+
+
 def test_reset_all_leaves_the_role() -> None:
     followers = followers_of(b"reset all", STARTUP).statements
     assert b"SET SESSION app.x TO  E'it''s'" in followers
