@@ -50,6 +50,7 @@ _LOOKED_AT: Final = _SYNC_POINTS | _PREPARES | {Frontend.EXECUTE, PLAIN}
 _WITHOUT_SNAPSHOT: Final = frozenset({
     "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt", "LockStmt", "ListenStmt", "NotifyStmt", "UnlistenStmt",
 })  # fmt: skip
+_CONTROLS: Final = _WITHOUT_SNAPSHOT | {"TransactionStmt"}
 _BEGINS: Final = frozenset({"TRANS_STMT_BEGIN", "TRANS_STMT_START"})
 
 
@@ -68,12 +69,21 @@ def _statements(piece: Piece) -> list[Node]:
     return (parse_sql(piece.data[5:-1]) or []) if piece.tag == Frontend.QUERY and piece.whole else []
 
 
+def _is_control(parsed: bytes | None) -> bool:
+    """Whether a Parse message is of what runs no plan, and may have to come before any snapshot."""
+    if parsed is None:
+        return False
+    start = parsed.index(0, 5) + 1
+    statements = parse_sql(parsed[start : parsed.index(0, start)]) or []
+    return len(statements) == 1 and not _CONTROLS.isdisjoint(statements[0])
+
+
 class Plans:
     """Of one origin connection."""
 
     __slots__ = (
-        "_has_run", "_is_bare", "_is_due", "_is_fresh", "_is_utf8", "_judge", "_knows_makers", "_portals", "_prepared",
-        "_unnamed", "is_at_risk",
+        "_controls", "_has_run", "_is_bare", "_is_due", "_is_fresh", "_is_utf8", "_judge", "_knows_makers", "_portals",
+        "_prepared", "_unnamed", "is_at_risk",
     )  # fmt: skip
 
     def __init__(self, judge: Judge, prepared: Prepared) -> None:
@@ -96,6 +106,7 @@ class Plans:
         self._has_run = False  # an Execute since the last sync point
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
         self._portals: set[bytes] = set()  # that may make a temporary object
+        self._controls: set[bytes] = set()  # that run no plan, where plans were due
         self._knows_makers = False  # what nobody could judge may be called in this lease
 
     def cleaned(self, *, has_schema: bool) -> None:
@@ -127,9 +138,21 @@ class Plans:
                 self._knows_makers = self._knows_makers or may_make
                 self._is_bare = self._is_bare and piece.whole and not pipeline.may_skip
                 return
-            if self._is_due or (may_make and not self._is_fresh):
+            if not self._runs_no_plan(piece, texts) if self._is_due else may_make and not self._is_fresh:
                 self._discard(piece, pipeline, out)
             self._went_out(tag)
+
+    def _runs_no_plan(self, piece: Piece, texts: Mapping[bytes, bytes]) -> bool:
+        """Whether it is a message of the extended protocol about what may have to come before any snapshot."""
+        tag, data = piece.tag, piece.data
+        if tag == Frontend.EXECUTE:
+            return name_in(data, 5) in self._controls
+        if tag not in _PREPARES or not piece.whole:
+            return False
+        is_control = _is_control(data if tag == Frontend.PARSE else self._text_of(piece, texts))
+        if tag == Frontend.BIND:
+            (self._controls.add if is_control else self._controls.discard)(name_in(data, 5))
+        return is_control
 
     def _went_out(self, tag: int) -> None:
         if tag not in _PREPARES:
@@ -148,6 +171,8 @@ class Plans:
             return
         if piece.tag in _PREPARES:  # in a transaction its Execute is early enough: its modes may still be set
             can_be = self._is_bare and (self._is_due or not is_in_transaction)
+            if self._is_due and piece.tag != Frontend.PARSE:  # for a Bind plans
+                can_be = can_be or self._has_run or is_in_transaction
         else:
             can_be = (self._is_bare or self._has_run or is_in_transaction) and not self._has_to_wait(piece, pipeline)
         if can_be:
@@ -163,7 +188,7 @@ class Plans:
             return False
         ((kind, node),) = statements[0].items()
         if len(statements) == 1:  # it makes nothing: plans have been due before
-            return kind in _WITHOUT_SNAPSHOT or kind == "TransactionStmt"
+            return kind in _CONTROLS
         begins = kind == "TransactionStmt" and node["kind"] in _BEGINS
         return not self._is_due and (kind in _WITHOUT_SNAPSHOT or begins)
 
@@ -198,12 +223,16 @@ class Plans:
         data = piece.data
         if piece.tag == Frontend.DESCRIBE and data[5:6] != b"S":
             return False
-        name, _ = split_name(statement_named_in(piece))
-        text = (self._prepared.text_of(name) or texts.get(name)) if name else self._unnamed
+        text = self._text_of(piece, texts)
         may_make = self._of(Residue.DISCARD, data) if text is None else self._of_statement(text, data)
         if piece.tag == Frontend.BIND:
             (self._portals.add if may_make else self._portals.discard)(name_in(data, 5))
         return may_make
+
+    def _text_of(self, piece: Piece, texts: Mapping[bytes, bytes]) -> bytes | None:
+        """The Parse message of the statement that a Bind or Describe names."""
+        name, _ = split_name(statement_named_in(piece))
+        return (self._prepared.text_of(name) or texts.get(name)) if name else self._unnamed
 
     def _of_statement(self, message: bytes, *more: bytes) -> bool:
         """Of a Parse message; more: what else may name what is made."""

@@ -178,7 +178,8 @@ def _parsed_anew(point: Point) -> Explained | None:
     """Another error than PostgreSQL's, for a statement that its connection has to parse before it runs.
 
     It cannot be parsed any more since the session changed search_path, or its table is locked, and we say so before
-    PostgreSQL finds anything else wrong; or the type of a parameter is shown that was known before.
+    PostgreSQL finds anything else wrong; or the type of a parameter is shown that was known before. Likewise at the
+    Parse of an EXECUTE of it, where PostgreSQL says so when that runs.
     """
     if _code(point.here) not in {"42883", "42P01", "55P03"}:
         return None
@@ -187,7 +188,10 @@ def _parsed_anew(point: Point) -> Explained | None:
         for say in point.chunk.says
     )
     end = _up_to_ready(point.there)
-    if is_named and any(message[:1] == b"E" for message in point.there[:end]):
+    is_prepared = point.there[0][:1] == b"1" and any(
+        say.sql.lower().startswith("execute s") for say in point.chunk.says
+    )
+    if is_named and (is_prepared or any(message[:1] == b"E" for message in point.there[:end])):
         return _up_to_ready(point.here), end
     return None
 
@@ -238,6 +242,14 @@ def _hidden_again(point: Point) -> Explained | None:
     return (1, 1) if is_tally and point.here[0] == data_row([b"0"]) and point.there[0][:1] == b"D" else None
 
 
+def _execute_of_execute(point: Point) -> Explained | None:
+    """The portal of an EXECUTE of an EXECUTE is described by what stands now, not by what stood at the inner Parse."""
+    is_executed = any("execute" in say.sql.lower() for say in point.chunk.says)
+    is_described = any(say.name.startswith("describe_portal") for say in point.chunk.says)
+    is_about_rows = {point.here[0][:1], point.there[0][:1]} <= {b"T", b"n"}
+    return (1, 1) if is_executed and is_described and is_about_rows else None
+
+
 def _prepared_statements(point: Point) -> Explained | None:
     """What is prepared on the connection, for whatever sessions, under its shared names."""
     if not any("from pg_prepared_statements" in say.sql for say in point.chunk.says):
@@ -264,6 +276,7 @@ PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol, or o
 TEMPORARY_SCHEMA: Final = "`DROP … IF EXISTS pg_temp.…` in a session without temporary tables"
 HIDDEN_AGAIN: Final = "a temporary table that hides another, in a session that has had temporary objects before"
 PREPARED_HERE: Final = "preparing a known statement while its table is locked"
+EXECUTE_OF_EXECUTE: Final = "an `EXECUTE` whose statement is an `EXECUTE` of a name that has been made anew since"
 PREPARED_STATEMENTS: Final = "`pg_prepared_statements`"
 CACHED_READS: Final = "reads that are answered from the cache"
 
@@ -282,6 +295,7 @@ ROWS: Final = (
     Row(PREPARED_HERE, _prepared_here),
     Row(TEMPORARY_SCHEMA, _temporary_schema),
     Row(HIDDEN_AGAIN, _hidden_again),
+    Row(EXECUTE_OF_EXECUTE, _execute_of_execute),
     Row(PREPARED_STATEMENTS, _prepared_statements),
     Row(CACHED_READS, _isolation_after_reads, parts=True),
 )

@@ -13,6 +13,7 @@ from tests.differential.differences import (
     BEGUN,
     CACHED_READS,
     CUSTOM,
+    EXECUTE_OF_EXECUTE,
     FAILED,
     FORGOTTEN,
     HIDDEN_AGAIN,
@@ -373,6 +374,15 @@ SHOWN: Final = (
             chunk(query("select name, statement from pg_prepared_statements")),
         ),
         name=PREPARED_STATEMENTS,
+    ),
+    Conversation(
+        PARAMETERS[1],
+        (
+            chunk(parse("s7", "execute s3"), sync()),  # of what is not there
+            chunk(query("prepare s3 as select 'made', 3")),
+            chunk(parse("", "execute s7"), bind("", ""), describe_portal(""), sync()),
+        ),
+        name=EXECUTE_OF_EXECUTE,
     ),
     Conversation(
         PARAMETERS[1],
