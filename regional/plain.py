@@ -50,7 +50,7 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
     if data[0] == _SHARED:
         prepared.need(name, text, pipeline, out, is_private=is_private)
         return
-    ends = piece.whole and not pipeline.has_unsynced  # a Sync of ours would end the client's group
+    ends = piece.whole and not pipeline.may_skip  # a Sync of ours would end the client's group
     if not text and name not in prepared.plain.by_name:
         return  # what a function has made stays
     _say(close_statement(name), pipeline, out)

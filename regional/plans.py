@@ -42,6 +42,7 @@ _DISCARD: Final = (
 )  # fmt: skip
 
 _speaks: Final = re.compile(TEMPORARY_WORDS.encode(), re.IGNORECASE).search
+_CANNOT_FAIL: Final = re.compile(rb"C....[PS][^\0]*\0", re.DOTALL).fullmatch  # a Close
 _SYNC_POINTS: Final = frozenset({Frontend.QUERY, Frontend.FUNCTION_CALL})
 _PREPARES: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
 _LOOKED_AT: Final = _SYNC_POINTS | _PREPARES | {Frontend.EXECUTE, PLAIN}
@@ -101,7 +102,7 @@ class Plans:
 
     def _begin(self) -> None:
         self._is_fresh = False  # nothing has run since they were discarded
-        self._is_bare = True  # nothing but Close since the last sync point
+        self._is_bare = True  # nothing but Close since the last Sync can have failed, or has begun a transaction
         self._has_run = False  # an Execute since the last sync point
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
         self._portals: set[bytes] = set()  # that may make a temporary object
@@ -126,13 +127,16 @@ class Plans:
         """
         self._is_utf8 = is_utf8
         tag = piece.tag
+        self._is_bare = self._is_bare or not pipeline.may_skip
         if tag == Frontend.SYNC:
             self._is_bare, self._has_run = True, False
+        elif tag == Frontend.CLOSE:
+            self._is_bare = self._is_bare and _CANNOT_FAIL(piece.data) is not None
         elif tag in _LOOKED_AT and not pipeline.in_copy_in and not pipeline.is_skipping:
             may_make = self._may_make(piece, texts)
             if tag == PLAIN:
                 self._knows_makers = self._knows_makers or may_make
-                self._is_bare = self._is_bare and piece.whole and not pipeline.has_unsynced
+                self._is_bare = self._is_bare and piece.whole and not pipeline.may_skip
                 return
             if not self._runs_no_plan(piece, texts) if self._is_due else may_make and not self._is_fresh:
                 self._discard(piece, pipeline, out)
@@ -153,8 +157,9 @@ class Plans:
     def _went_out(self, tag: int) -> None:
         if tag not in _PREPARES:
             self._is_fresh = False
-        self._is_bare = tag in _SYNC_POINTS
-        self._has_run = tag == Frontend.EXECUTE or (self._has_run and tag in _PREPARES)
+        self._is_bare = self._is_bare and tag in _SYNC_POINTS
+        is_blind = tag in _SYNC_POINTS and not self._is_bare  # it may be skipped, and so may what comes next
+        self._has_run = tag == Frontend.EXECUTE or is_blind or (self._has_run and tag in _PREPARES)
 
     def _discard(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> None:
         """Discard plans in front of this message, or as soon as that can be."""

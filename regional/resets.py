@@ -9,7 +9,8 @@ they are done or undone together, and the client hears of the value that it then
 - In the extended protocol ours are messages behind the Execute, injected (`protos/pg/pipeline.py`).
 
 This is done for a RESET, or SET ... TO DEFAULT, that is a statement alone in its text. Of one among several, in a
-function or in DISCARD ALL, what it has reset is put right when its transaction has ended (`settling.py`).
+function, in DISCARD ALL or in a Query that ends a group, what it has reset is put right when its transaction has ended
+(`settling.py`).
 
 SET LOCAL ... TO DEFAULT outside of a transaction does nothing, and PostgreSQL warns (25P01). Two statements in one
 simple query are in a transaction, so with ours behind it there would be no warning. So such a query waits until what
@@ -136,8 +137,8 @@ class Resets:
 
     def _with_followers(self, followers: Followers, pipeline: Pipeline, piece: Piece) -> Piece:
         is_void = followers.is_local and pipeline.status == TransactionStatus.IDLE
-        if is_void or not followers.statements:
-            return piece
+        if is_void or not followers.statements or pipeline.has_unsynced:
+            return piece  # in a group of messages nobody could tell the answer to ours from theirs
         self._followed.append(pipeline.settled + pipeline.owed)
         pipeline.watch()
         # Behind a line's end, for the text may end with a comment.

@@ -17,6 +17,7 @@ swallowed: the pipeline is then *ambiguous* and its connection must not be used 
 """
 
 from collections import deque
+from itertools import takewhile
 from struct import Struct
 
 from protos.errors import LocalProtocolError, RemoteProtocolError
@@ -100,6 +101,12 @@ class Pipeline:
         """Whether what comes now is said to a message of ours, and to nobody else: see `inject` for the errors."""
         is_ours = not self._blind and bool(self._queue) and self._queue[0] in OURS
         return is_ours and next(filter(ANY_SYNC_POINT.__contains__, self._queue), 0) in OURS
+
+    @property
+    def may_skip(self) -> bool:
+        """Whether the origin may be skipping when what is sent now gets there, or what is sent behind it."""
+        since_sync = takewhile(lambda entry: entry not in ANY_SYNC, reversed(self._queue))
+        return self.has_unsynced or not ANY_EXTENDED.isdisjoint(since_sync)
 
     # What goes to the origin.
 
@@ -205,9 +212,9 @@ class Pipeline:
 
     def _ready(self, data: bytes) -> bytes:
         """Settle the sync point that this ReadyForQuery answers."""
+        queue = self._queue
         if len(data) != 6 or data[5] not in STATUSES:
             raise RemoteProtocolError("malformed ReadyForQuery")
-        queue = self._queue
         if self._blind:
             self._blind -= 1
             while queue.popleft() not in SYNC_POINTS:
@@ -224,8 +231,7 @@ class Pipeline:
         self.progress.settle(is_ours=is_ours)
         if is_ours:
             return before + self.due()
-        self.settled += 1 + self._forgone
-        self._forgone = 0
+        self.settled, self._forgone = self.settled + 1 + self._forgone, 0
         return before + data + self.due() if self._is_watched else data
 
     def _surplus_ready(self, data: bytes) -> bytes:
@@ -252,8 +258,7 @@ class Pipeline:
         forwarded, ended = self._unless_ours(data), ENDED_BY.get(tag)
         if ended is None:
             return forwarded
-        head = self._queue[0] if self._queue else None
-        if head in UP_TO_READY:
+        if (head := self._queue[0] if self._queue else None) in UP_TO_READY:
             return forwarded
         if head not in {ended, -ended}:
             raise RemoteProtocolError(f"backend message type {tag} answers nothing that was asked")
@@ -267,9 +272,7 @@ class Pipeline:
 
     def _unless_ours(self, data: bytes) -> bytes:
         """Return data unless the origin is busy with a message of ours."""
-        if not self._blind and self._queue and self._queue[0] in OURS:
-            return b""
-        return data
+        return b"" if not self._blind and self._queue and self._queue[0] in OURS else data
 
     def _tail(self, data: bytes) -> bytes:
         """Take the rest of an oversized message, and what else is in the same run."""
@@ -282,13 +285,10 @@ class Pipeline:
 
     def _error(self, data: bytes) -> bytes:
         """Note that the origin gave up what is at the head, and all up to the next Sync if that is how it goes on."""
-        if self._swallowed:
-            self.is_ambiguous = True
-            self._swallowed = 0
+        self.is_ambiguous, self._swallowed = self.is_ambiguous or self._swallowed > 0, 0
         self.in_copy_in = False
-        queue = self._queue
-        if self._blind or not queue:
-            self.progress.fail(in_group=bool(queue) and queue[0] in EXTENDED)
+        if self._blind or not (queue := self._queue):
+            self.progress.fail(in_group=bool(self._queue) and self._queue[0] in EXTENDED)
             return data
         is_extended = queue[0] in ANY_EXTENDED
         if is_extended:

@@ -134,6 +134,15 @@ def test_in_the_middle_of_a_group_no_sync_of_ours_ends_it() -> None:
     assert bytes(message[0] for message in out) == b"CP"
 
 
+def test_nor_does_one_end_what_an_error_may_have_skipped() -> None:
+    pipeline, out = Pipeline(), list[bytes]()
+    pipeline.sent(Frontend.PARSE)
+    pipeline.sent(Frontend.QUERY)  # if the Parse fails, this is skipped, and so is what comes next
+    text = parse(PREFIX + b"1", b"select 1")
+    make(plain_piece(b"s", text, is_sql=False, ends=True), Prepared(), pipeline, out, is_private=False)
+    assert bytes(message[0] for message in out) == b"CP"
+
+
 @beside
 async def test_what_a_function_has_prepared_is_there_as_long_as_its_lease(side: PoolSide, origin: Origin) -> None:
     client = side.serve(origin).client()

@@ -31,6 +31,7 @@ from tests.support.cluster import Origin
 
 CREATE = b"create temp table planned (a int)"
 CALM = b"set transaction isolation level serializable; " + CREATE
+MALFORMED_CLOSE = b"C\0\0\0\5P"
 FUNCTION_CALL = b"F\0\0\0\x0e\0\0\x40\0\0\0\0\0\0\0"
 
 
@@ -114,7 +115,9 @@ def run(sql: bytes, *values: bytes) -> tuple[bytes, bytes, bytes]:
         ([*run(CREATE), *run(CREATE), sync()], "cpbeccsPBEPBcpbeccES"),
         ([parse(b"s", b"select 1"), *run(CREATE), sync(), *run(b"select 1")], "PPBEScpbeccsPBE"),
         ([parse(b"s", b"select 1"), *run(CREATE), *run(b"select 1"), sync()], "PPBEPcpbeccBES"),
-        ([parse(b"s", b"select 1"), query(CREATE), query(b"select 1")], "PQcpbeccsQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), query(b"select 1")], "PQcpbeccQ"),
+        ([parse(b"s", b"select 1"), query(b"select 1"), query(b"select 1"), query(CREATE)], "PQQcpbeccQ"),
+        ([MALFORMED_CLOSE, *run(CREATE), sync(), query(CREATE)], "CPBEScpbeccsQ"),
         ([*run(b"select 1"), query(CREATE)], "PBEcpbeccQ"),
         ([*run(b"select run($1)", b"create temp table t ()"), sync(), *run(b"select run($1)", b"x")], "PBEScpbeccsPBE"),
         ([bind(b"", b"not made here"), execute(), sync()], "BES"),
@@ -368,6 +371,9 @@ ODD = (
      query(b"rollback")),
     (query(b"begin read only"), query(CREATE), query(b"select fill(1)"), query(COUNT), query(b"commit")),
     (parse(b"", CREATE), describe_statement(b""), bind(b"", b""), execute(), execute(), sync()),
+    (MALFORMED_CLOSE, *run(CREATE), sync(), query(COUNT)),
+    (parse(b"", b"selec"), query(b"select 1"), *run(CREATE), sync(), query(b"select 2")),
+    (parse(b"", b"selec"), query(b"select 1"), query(CREATE), query(b"select 1"), sync(), query(b"select 2")),
     (query(b""), query(b"-- temp"), query(b"selec temp"), query(b"begin; " + CREATE + b"; select fill(1); rollback")),
 )  # fmt: skip
 

@@ -286,3 +286,11 @@ async def test_what_leads_back_is_not_refused_where_it_would_be_forgotten(
     one = await client_of(side, origin, "reset")
     assert (await one.ask(query(sql))).tags == "CZ"
     assert (await one.ask(query(b"set search_path to public"))).code == "0A000"
+
+
+@beside
+async def test_the_end_of_a_group_keeps_its_answer(side: PoolSide, origin: Origin) -> None:
+    one = await client_of(side, origin)
+    answer = await one.ask(*extended(b"select 1"), query(b"reset timezone"))
+    assert answer.tags.replace("S", "") == "12DCCZ"
+    assert await show(one, "TimeZone") == b"Asia/Tokyo"

@@ -559,6 +559,23 @@ def test_what_nobody_asked_for_is_refused(reply: bytes) -> None:
         pipeline.received(piece)
 
 
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [([], False), ([Q], False), ([P], True), ([P, Q], True), ([P, Q, Q], True), ([P, Q, S], False), ([S, Q, C], True)],
+)
+def test_what_an_error_may_have_skipped_is_known(tags: list[int], *, expected: bool) -> None:
+    assert asked(*tags).may_skip == expected
+
+
+def test_what_is_answered_has_skipped_nothing() -> None:
+    pipeline = asked(P, Q)
+    talk(pipeline, messages.parse_complete(), DONE, ready())
+    assert not pipeline.may_skip
+    pipeline = asked(P, Q)
+    talk(pipeline, ERROR)
+    assert pipeline.may_skip
+
+
 def test_nothing_is_injected_into_the_data_of_a_copy() -> None:
     pipeline = asked(Q)
     talk(pipeline, COPY_IN)
