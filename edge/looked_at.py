@@ -50,6 +50,8 @@ def _names_its_target(message: bytes) -> bool:
 
 _ENDS_IN_SQL: Final = Piece(Frontend.QUERY, b"Q\0\0\0\5-", whole=True)
 _GOES_ON: Final = Piece(Frontend.QUERY, b"Q\0\0\0\6\0\0", whole=True)
+REFUSED_QUERIES: Final = frozenset({_ENDS_IN_SQL.data, _GOES_ON.data})
+"""Refused before they drop the unnamed statement."""
 _ENDS_IN_NAME: Final = Piece(Frontend.CLOSE, b"C\0\0\0\5P", whole=True)
 _CHECKS: Final[Mapping[int, Callable[[bytes], bool]]] = {
     Frontend.BIND: _has_two_strings,

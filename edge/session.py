@@ -33,7 +33,7 @@ from edge.cache.store import Store
 from edge.control import Held
 from edge.early import Early
 from edge.learning import Learning
-from edge.looked_at import ENDS, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN, sound
+from edge.looked_at import ENDS, REFUSED_QUERIES, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN, sound
 from edge.memos import Settings
 from edge.statements import Statements
 from edge.whole import sql_of
@@ -299,7 +299,7 @@ class Session:
         """A simple query ends the group of extended messages before it, as a Sync does."""
         self.owed += 1
         self.has_unsynced = self._is_dropping = False
-        self.statements.queried(piece, whole=whole)
+        self.statements.synced() if piece in REFUSED_QUERIES else self.statements.queried(piece, whole=whole)
         return piece
 
     def _take_extended(self, tag: int, piece: bytes, *, whole: bool) -> bytes:

@@ -526,3 +526,13 @@ async def test_who_waits_while_the_origin_skips_is_idle_in_a_transaction(side: P
         await until(lambda: is_skipping(side))
         side.tick(later_s=301)
         assert fields([(await driver.until_closed())[-1]])["C"] == "25P03"
+
+
+@beside
+async def test_a_query_that_is_cut_off_leaves_the_unnamed_statement(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        for message in (message for message in CUT_OFF if message.startswith(b"Q")):
+            await driver.ask(parse(b"", b"select 7"), sync())
+            await driver.ask(message)
+            assert rows(await driver.ask(bind(b"", b""), execute(), sync())) == [[b"7"]]
