@@ -243,11 +243,17 @@ def _hidden_again(point: Point) -> Explained | None:
 
 
 def _execute_of_execute(point: Point) -> Explained | None:
-    """The portal of an EXECUTE of an EXECUTE is described by what stands now, not by what stood at the inner Parse."""
-    is_executed = any("execute" in say.sql.lower() for say in point.chunk.says)
+    """The portal of an EXECUTE of an EXECUTE is described by what stands now, not by what stood at the inner Parse.
+
+    Where nothing stood there, PostgreSQL says how many rows there are and does not send them.
+    """
+    if not any("execute" in say.sql.lower() for say in point.chunk.says):
+        return None
     is_described = any(say.name.startswith("describe_portal") for say in point.chunk.says)
-    is_about_rows = {point.here[0][:1], point.there[0][:1]} <= {b"T", b"n"}
-    return (1, 1) if is_executed and is_described and is_about_rows else None
+    if is_described and {point.here[0][:1], point.there[0][:1]} <= {b"T", b"n"}:
+        return 1, 1
+    rows = next((at for at, message in enumerate(point.here) if message[:1] != b"D"), 0)
+    return (rows, 0) if rows and point.there[0] == point.here[rows] else None
 
 
 def _prepared_statements(point: Point) -> Explained | None:

@@ -381,6 +381,7 @@ SHOWN: Final = (
             chunk(parse("s7", "execute s3"), sync()),  # of what is not there
             chunk(query("prepare s3 as select 'made', 3")),
             chunk(parse("", "execute s7"), bind("", ""), describe_portal(""), sync()),
+            chunk(parse("", "execute s7"), bind("", ""), execute(), sync()),
         ),
         name=EXECUTE_OF_EXECUTE,
     ),
