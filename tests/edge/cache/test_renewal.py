@@ -31,7 +31,8 @@ REFUSAL: Final = error_response({"S": "ERROR", "C": "53300", "M": "no connection
 
 
 @pytest.fixture(autouse=True)
-def none_is_left() -> Iterator[None]:
+def none_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(Renewal, "under_way", 0)  # tests of other files may have left theirs
     yield
     assert Renewal.under_way == 0
 
