@@ -25,6 +25,7 @@ from regional.names_query import NAMES_QUERY, names_in
 from regional.origin import Origin
 from regional.profile import BASE
 from regional.snapshot import answer_of, unless_known
+from regional.unseen import Doubts
 
 if TYPE_CHECKING:
     from regional.tenant import Tenant
@@ -47,6 +48,7 @@ class Knowledge:
         self.judge = Judge()
         self.cache = Known(tenant)
         self.meaning = Meaning()
+        self.doubts = Doubts()
         self.tell: Callable[[Frame], None] = lambda frame: None
         """To every linked edge."""
         self.on_parameters: Callable[[Tenant], None] = lambda tenant: None
@@ -85,6 +87,7 @@ class Knowledge:
         """It has just changed: until it is read again nothing is proven."""
         self.judge.catalog = None
         self.cache.forget()
+        self.doubts.state = None
         self._due = 0.0
 
     def hurry(self) -> None:
@@ -105,6 +108,7 @@ class Knowledge:
                 self._loaded(other.judge.catalog)
                 self._tenant.publishing.is_first()
             self._due, self._read_at = other._due, other._read_at
+            self.doubts.state = other.doubts.state
             self._tenant.names.take_over(other._tenant.names)
 
     def ddl_seen(self) -> None:
@@ -181,9 +185,15 @@ class Knowledge:
             self._tenant.origin_known()
 
     def _read(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
-        """The names of parameters, then the catalogue, also as the cache needs it."""
+        """The names of parameters, the catalogue's state, then the catalogue, also as the cache needs it."""
 
         def named(exchange: Exchange) -> None:
+            if exchange.status:
+                self.doubts.read(origin, stated)
+            else:
+                done(exchange)
+
+        def stated(exchange: Exchange) -> None:
             if exchange.status:
                 digest = "" if self._last is None else self._last.digest
                 origin.run(unless_known(CATALOG_SNAPSHOT, digest), read)

@@ -69,7 +69,7 @@ def _status(origin: "Origin", settled: int, *, settles: bool, tells_meaning: boo
     flags = scrutiny.facts.flags(status, settings=early.settings, catalog=early.catalog)
     scrutiny.facts.begin()
     if origin.watching.question is not None and origin.watching.keeps(
-        settled, origin.pipeline, is_clean=not (scrutiny.residue or settles)
+        settled, origin.pipeline, is_clean=not (scrutiny.residue or settles or origin.tenant.knowledge.doubts.asked)
     ):
         flags |= KEEP
     if status != TransactionStatus.IDLE:

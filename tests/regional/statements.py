@@ -15,6 +15,7 @@ SEQUENCES: Final = Residue.SEQUENCES
 STATEMENTS: Final = Residue.STATEMENTS
 DDL: Final = DISCARD | Residue.CATALOG
 CLOSES: Final = DISCARD | Residue.CLOSES
+HIDES: Final = DISCARD | Residue.HIDES
 
 
 class Case(NamedTuple):
@@ -207,7 +208,7 @@ _SESSION: Final = [
     *_cases(STATEMENTS, ("deallocate all", "ours are gone"), ("deallocate p", "it may be one of ours")),
     *_cases(STATEMENTS | DISCARD | Residue.CLOSES, ("prepare p as select setseed(0.5)", "its query counts")),
     *_cases(DISCARD | STATEMENTS, ("discard all", "everything is gone")),
-    *_cases(DISCARD, ("execute p(1)", "prepared by whomever")),
+    *_cases(HIDES, ("execute p(1)", "prepared by whomever")),
     *_cases(
         CLOSES,
         ("load 'plpgsql'", "a library stays loaded"),
@@ -217,6 +218,9 @@ _SESSION: Final = [
         ("select pg_replication_origin_session_setup('x')", "a replication origin"),
         ("select pg_create_physical_replication_slot('x', true, true)", "a temporary slot"),
         ("select seeds()", "a function that seeds"),
+    ),
+    *_cases(
+        CLOSES | HIDES,
         ("do language plpython3u 'pass'", "globals of another language"),
         ("do $$ begin perform setseed(0.5); end $$", "DO that seeds"),
     ),
@@ -231,7 +235,6 @@ _CODE: Final = [
         ("select name, p.leak_row from plain p", "a function written as a column"),
         ("select (p).leak_row from plain p", "the same"),
         ("call leak_procedure()", "a procedure"),
-        ("do $$ begin perform set_config('my.leak', 'x', false); end $$", "DO"),
         ("insert into triggered values (1)", "a trigger"),
         ('insert into "odd name 2" values (1)', "a trigger; the name differs in a digit"),
         ("update conditional set id = 2", "a trigger's condition"),
@@ -267,14 +270,11 @@ _CODE: Final = [
         ("select '{5}'::leak_domain[]", "a domain in an array"),
         ("insert into leak_columns (d) values (5)", "a domain as a column's type"),
         ("select jsonb_populate_record(null::leak_columns, '{\"d\": 1}')", "a domain in a row type"),
-        ("select domain_in('5', 'leak_domain'::regtype, -1) is null", "a domain's input function by hand"),
         ("select 'good'::mood + 1", "a cast of the user's"),
         ("select m + 1 from moods", "a cast of a column's type"),
         ("select 1 === 2", "an operator of the user's"),
         ("select 1 operator(public.===) 2", "qualified"),
         ("select 1 = any (array[2]) or 1 === all (array[3])", "over an array"),
-        ("select query_to_xml('select set_config(''my.leak'', ''x'', false)', false, false, '')", "SQL in a string"),
-        ("select table_to_xml('leak_view', true, false, '')", "a view's name in a string"),
         ("set local search_path = shadow, pg_catalog; select initcap('x')", "a function that hides a built-in one"),
         (
             "begin; set local search_path = shadow, public, pg_catalog; select reverse('x'); end",
@@ -283,34 +283,46 @@ _CODE: Final = [
         leaks=True,
     ),
     *_cases(
+        HIDES,
+        ("select query_to_xml('select set_config(''my.leak'', ''x'', false)', false, false, '')", "SQL in a string"),
+        ("do $$ begin perform set_config('my.leak', 'x', false); end $$", "DO"),
+        ("select domain_in('5', 'leak_domain'::regtype, -1) is null", "a domain's input function by hand"),
+        ("select table_to_xml('leak_view', true, false, '')", "a view's name in a string"),
+        leaks=True,
+    ),
+    *_cases(
         DISCARD,
         ("select add_one(1)", "harmless, but not proven"),
         ("select * from distant", "a foreign table"),
         ("select * from computed", "a generated column that newer servers compute when it is read"),
         ("select * from unknown_table", "not in the catalogue"),
-        ("select unknown_function(1)", "not in the catalogue"),
-        ("select 1 <=!=> 2", "no such operator"),
         ("select null::unknown_type", "not in the catalogue"),
         ("with a as (select * from b), b as (select 1) select 1 from a", "not yet visible: it is a table's name"),
         ("with triggered as (select 1) insert into triggered values (1)", "what is written is no WITH query"),
-        ("select ts_stat('select leak()::tsvector')", "SQL in a string"),
-        ("select json_value('a', 'b')", "syntax that was a function's name"),
         ("select lo_open(1, 262144)", "large objects are not reviewed"),
         ("select pg_terminate_backend(1)", "not reviewed"),
-        ("copy plain to program 'cat'", "a program"),
-        ("copy plain to '/tmp/x'", "a file of the server's"),
-        ("truncate plain", "triggers, and sequences"),
         ("vacuum plain", "runs index expressions"),
         ("create temp table t (id int) on commit drop", "hides another table meanwhile"),
         ("create temporary table t as select 1", "a temporary table"),
         ("select 1 as id into temp t", "a temporary table"),
+    ),
+    *_cases(
+        HIDES,
+        ("select unknown_function(1)", "not in the catalogue"),
+        ("select 1 <=!=> 2", "no such operator"),
+        ("select ts_stat('select leak()::tsvector')", "SQL in a string"),
+        ("select json_value('a', 'b')", "syntax that was a function's name"),
+        ("copy plain to program 'cat'", "a program"),
+        ("copy plain to '/tmp/x'", "a file of the server's"),
+        ("truncate plain", "triggers, and sequences"),
         ("selec 1", "not understood"),
         ("select 'a\\' || set_config('my.leak', 'x', false) || '\\'", "understood in one reading only"),
         ("insert into plain (id) values " + ",".join("(1)" for _ in range(3000)), "too long to be worth it"),
         ("select " + "+".join(["1"] * 2000), "nested too deep"),
+        ("select creates()", "a function that creates"),
     ),
     *_cases(SETTINGS, ("select '\\' /*', set_config($$my.leak$$, $$x$$, false) -- */", "one of two readings calls it")),
-    *_cases(DISCARD | STATEMENTS, ("select deallocates()", "a function that deallocates")),
+    *_cases(HIDES | STATEMENTS, ("select deallocates()", "a function that deallocates")),
     *_cases(
         DDL,
         ("create table t (id int)", "DDL"),
@@ -321,13 +333,15 @@ _CODE: Final = [
         ("create trigger t before insert on plain for each row execute function leak_trigger()", "DDL"),
         ("select 1 as id into t", "DDL as a query"),
         ("explain analyze create table t as select 1", "DDL in EXPLAIN"),
-        ("select creates()", "a function that creates"),
-        ("do $$ begin create table x (); end $$", "DO that creates"),
         ("update pg_settings set setting = 'x' where name = 'search_path'", "its rule calls set_config"),
         ("update settings_view set setting = 'x' where name = 'search_path'", "the same behind a view"),
+    ),
+    *_cases(
+        DDL | HIDES,
+        ("do $$ begin create table x (); end $$", "DO that creates"),
         ("create table " + "x" * 9000 + " (id int)", "too long, but its words tell"),
     ),
-    *_cases(DISCARD | STATEMENTS, ("deallocate all /* " + "x" * 9000 + " */", "too long, but its words tell")),
+    *_cases(HIDES | STATEMENTS, ("deallocate all /* " + "x" * 9000 + " */", "too long, but its words tell")),
     *_cases(Residue.CATALOG, ("commit prepared 'x'", "of a transaction that we have not seen")),
 ]
 
