@@ -43,6 +43,7 @@ from protos.link.link_pb2 import (
     State,
 )
 from protos.link.link_pb2 import Statement as StatementFrame
+from protos.link.version import PROTOCOL_VERSION
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.parsers import data_row_of, error_fields
 from protos.pg.tags import Backend, TransactionStatus
@@ -291,7 +292,7 @@ class Edge:
             asyncio.ensure_future(self.stream.run(_Wire(to_edge, to_pool))),
             asyncio.ensure_future(self.link.stream.run(_Wire(to_pool, to_edge))),
         ]
-        hello = Hello(version=1, node="edge-test", release="test", address="192.0.2.1:6432")
+        hello = Hello(version=PROTOCOL_VERSION, node="edge-test", release="test", address="192.0.2.1:6432")
         self.stream.mux.send_control(Frame(hello=hello))
 
     def client(self, **settings: str) -> Client:
