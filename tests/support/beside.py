@@ -51,7 +51,7 @@ from protos.runtime import guest
 from protos.runtime.connection import Connection
 from protos.runtime.link_stream import LinkStream
 from protos.runtime.pump import Pump
-from regional.configuration import Configuration, OriginSecret, SslMode
+from regional.configuration import Configuration, OriginSecret, SslMode, TargetSessionAttrs
 from regional.configuration import Origin as Where
 from regional.dial import Dialer
 from regional.server import EdgeLink
@@ -505,7 +505,12 @@ def configuration_for(
     origin: Origin, *, port: int = 0, user: str = "by_scram", sslmode: SslMode = "disable", **changes: Any
 ) -> Configuration:
     """The configuration of ORIGIN, at its own port or that of a forwarder before it."""
-    where = Where(host=origin.host, port=port or origin.port, database=DATABASE, user=user, sslmode=sslmode)
+    # An older server does not say that it is no standby, so nothing would be kept.
+    wanted: TargetSessionAttrs = "primary" if origin.major < 14 and not port else "any"
+    where = Where(
+        host=origin.host, port=port or origin.port, database=DATABASE, user=user, sslmode=sslmode,
+        target_session_attrs=wanted,
+    )  # fmt: skip
     return sample(NAME, origin=where, **changes)
 
 
