@@ -184,18 +184,20 @@ async def test_a_node_that_may_not_serve_yet_takes_nobody(side: PoolSide) -> Non
 
 @beside
 async def test_another_version_of_the_link_is_refused(side: PoolSide) -> None:
-    async with serving(side) as (links, port):
-        peer = Peer(port)
-        peer.say(Frame(hello=Hello(version=PROTOCOL_VERSION - 1)), Frame(channel=1, open=opening()))
-        await until(lambda: peer.is_over)
-        assert isinstance(peer.failure, aio.AioRpcError)
-        assert peer.failure.code() == grpc.StatusCode.FAILED_PRECONDITION
-        assert (
-            peer.failure.details() == "the edge speaks link version 1, this pool node 2; run the same release on both"
-        )
-        assert peer.frames == []
-        assert not links.links
-        await call_host(peer.close())
+    expected = "the edge speaks link version 1, this pool node 2; run the same release on both"
+    with capture_logs() as logs:
+        async with serving(side) as (links, port):
+            peer = Peer(port)
+            peer.say(Frame(hello=Hello(version=PROTOCOL_VERSION - 1)), Frame(channel=1, open=opening()))
+            await until(lambda: peer.is_over)
+            _assert_refused(peer, grpc.StatusCode.FAILED_PRECONDITION)
+            assert isinstance(peer.failure, aio.AioRpcError)
+            if peer.failure.code() == grpc.StatusCode.FAILED_PRECONDITION:
+                assert peer.failure.details() == expected
+            assert peer.frames == []
+            await until(lambda: not links.links)
+            await call_host(peer.close())
+    assert [line["why"] for line in logs if line["event"] == "link down"] == [expected]
 
 
 @beside
