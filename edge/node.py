@@ -37,9 +37,10 @@ from edge.listener import Listener, open_listeners, raise_descriptor_limit
 from edge.newcomer import Newcomer
 from edge.options import EdgeOptions
 from edge.throttle import Throttle
-from edge.uplink import PROTOCOL_VERSION, Uplink
+from edge.uplink import Uplink
 from protos.errors import DrainingError, TooManyClientsError
 from protos.link.link_pb2 import Hello, Open
+from protos.link.version import PROTOCOL_VERSION
 from protos.pg.messages import service_error
 from protos.pg.sasl import NONCE_BYTES
 from protos.pg.scram import ScramVerifier, verifies

@@ -32,11 +32,11 @@ from protos.link.lane import Lane
 from protos.link.link_pb2 import Applied, Cancel, Close, Ddl, Frame, Hello, Open, Reason, Resolved
 from protos.link.link_pb2 import Statement as StatementFrame
 from protos.link.tls import LinkTls
+from protos.link.version import refuse_other
 from protos.runtime.address import authority
 from protos.runtime.guest import call_host
 from protos.runtime.link_stream import LinkStream
 
-PROTOCOL_VERSION: Final = 1
 METHOD: Final = "/onetrip.link.v1.Link/Connect"
 FIRST_BACKOFF_S: Final = 0.1
 MAX_BACKOFF_S: Final = 3.0
@@ -280,9 +280,7 @@ class Uplink:
             owner.link_leaving()
 
     def _on_welcome(self, frame: Frame) -> None:
-        if frame.welcome.version != PROTOCOL_VERSION:
-            message = f"the pool node speaks link version {frame.welcome.version}, this edge {PROTOCOL_VERSION}"
-            raise RemoteProtocolError(message)
+        refuse_other(frame.welcome.version, peer="the pool node", own="this edge")
         self._names.clear()
         self._awaited = frame.welcome.configurations
         self._directory.mock_secret = frame.welcome.mock_secret

@@ -45,6 +45,7 @@ class ControlHere:
         try:
             with trio.move_on_after(LOOK_LIMIT_S):
                 await tenant.knowledge.load()
+            tenant.knowledge.backends.refuse_shared()
         finally:
             tenant.withdraw()
             tenant.close()

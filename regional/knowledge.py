@@ -13,6 +13,7 @@ from protos.errors import ServiceError
 from protos.link.link_pb2 import Description, Frame, Invalidate
 from protos.pg.parsers import error_fields
 from protos.runtime.guest import in_turns
+from regional.backends import Backends
 from regional.borrowing import borrow
 from regional.cache.known import Known
 from regional.cache.verdicts import EVERYTHING
@@ -45,6 +46,7 @@ class Knowledge:
         self.parameters = parameters
         """What the origin reports to a client that has just logged in."""
         self.judge = Judge()
+        self.backends = Backends(tenant)
         self.cache = Known(tenant)
         self.meaning = Meaning()
         self.tell: Callable[[Frame], None] = lambda frame: None
@@ -157,6 +159,7 @@ class Knowledge:
             began = monotonic()
             self._due = began + CATALOG_AGE_S
             exchange = await borrow(self._tenant, self._read)
+            await self.backends.look(self._tenant.opener.dialer, self._tenant.opener.secret)
             if exchange.error:
                 why = error_fields(exchange.error).get("M")
                 log.warning("catalogue not read; every statement counts as unclean", configuration=name, why=why)
@@ -181,7 +184,13 @@ class Knowledge:
             self._tenant.origin_known()
 
     def _read(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
-        """The names of parameters, then the catalogue, also as the cache needs it."""
+        """Whose connection it is, the names of parameters, then the catalogue, also as the cache needs it."""
+
+        def asked(exchange: Exchange | None) -> None:
+            if exchange is None or exchange.status:
+                self.read_names(origin, named)
+            else:
+                done(exchange)
 
         def named(exchange: Exchange) -> None:
             if exchange.status:
@@ -196,7 +205,7 @@ class Knowledge:
             else:
                 done(catalogue)
 
-        self.read_names(origin, named)
+        self.backends.ask(origin, asked)
 
     def find_names(self, origin: Origin, then: Callable[[bool], None]) -> None:
         """Read the names for the first time, on this connection or on another that is at it; then go on.

@@ -164,17 +164,23 @@ class QuestionShell:
         self.answered.set()
 
 
+async def row_of(connection: Connection, question: bytes) -> list[bytes | None]:
+    """The row that answers; empty if there is none. Cancellation: safe, the caller closes."""
+    shell = QuestionShell()
+    connection.receiver = shell
+    connection.write(query(question))
+    await shell.answered.wait()
+    return shell.row
+
+
 async def is_wanted(connection: Connection, wanted: str) -> bool:
     """Whether this server is what target_session_attrs asks for. Cancellation: safe, the caller closes."""
     if wanted == "any":
         return True
-    shell = QuestionShell()
-    connection.receiver = shell
-    connection.write(query(b"SELECT pg_catalog.pg_is_in_recovery(), current_setting('transaction_read_only')"))
-    await shell.answered.wait()
-    if not shell.row:
+    row = await row_of(connection, b"SELECT pg_catalog.pg_is_in_recovery(), current_setting('transaction_read_only')")
+    if not row:
         return False
-    is_standby, is_read_only = shell.row[0] == b"t", shell.row[1] == b"on"
+    is_standby, is_read_only = row[0] == b"t", row[1] == b"on"
     return {
         "primary": not is_standby, "standby": is_standby, "read-only": is_read_only, "read-write": not is_read_only,
     }[wanted]  # fmt: skip

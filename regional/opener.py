@@ -40,7 +40,7 @@ class Opener:
         """What a client may read of the last failure; empty after a success."""
         self.secret = secret
         self._tenant = tenant
-        self._dialer = dialer
+        self.dialer = dialer
         self._opened = opened
         self._retry_s = FIRST_RETRY_S
         self._retry_at = 0.0
@@ -60,7 +60,7 @@ class Opener:
         tenant = self._tenant
         configuration = tenant.configuration
         try:
-            login = await self._dialer.dial(configuration, self.secret)
+            login = await self.dialer.dial(configuration, self.secret)
         except ServiceError as error:
             tenant.pool.dial_failed()
             self._failed(error)

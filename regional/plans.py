@@ -14,6 +14,9 @@ It is sent as messages of the extended protocol, which leave the client's unname
 - in front of the first message of a group, with a Sync of ours. Behind an Execute of ours in its own group a CALL could
   not commit, and VACUUM would fail;
 - within a group, right before the Execute, where that stands in a transaction anyway;
+- behind a Query in a group, whose transaction may have failed by then, as a Query of ours: an error in a message of the
+  extended protocol would have the origin skip what the client sends next, and a Sync would end what it skips already.
+  The client's Query has taken its unnamed statement and portal, and has ended the group's own transaction;
 - else, and where it would take the snapshot before a SET TRANSACTION or LOCK of the same text, in front of what runs
   next.
 """
@@ -24,7 +27,7 @@ from typing import Final
 
 from protos.pg.description import split_name
 from protos.pg.framer import Piece
-from protos.pg.messages import bind, close_portal, close_statement, execute, parse, sync
+from protos.pg.messages import bind, close_portal, close_statement, execute, parse, query, sync
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.builtins import TEMPORARY_WORDS
@@ -36,9 +39,10 @@ from regional.prepared import Prepared, name_in, statement_named_in
 from regional.residue import Residue
 
 NAME: Final = b"onetrip_plans"
+_COMMAND: Final = b"DISCARD PLANS"
 _DISCARD: Final = (
     close_statement(NAME),  # of an earlier one that failed
-    parse(NAME, b"DISCARD PLANS"), bind(NAME, NAME), execute(NAME), close_portal(NAME), close_statement(NAME),
+    parse(NAME, _COMMAND), bind(NAME, NAME), execute(NAME), close_portal(NAME), close_statement(NAME),
 )  # fmt: skip
 
 _speaks: Final = re.compile(TEMPORARY_WORDS.encode(), re.IGNORECASE).search
@@ -82,8 +86,8 @@ class Plans:
     """Of one origin connection."""
 
     __slots__ = (
-        "_controls", "_has_run", "_is_bare", "_is_due", "_is_fresh", "_is_utf8", "_judge", "_knows_makers", "_portals",
-        "_prepared", "_unnamed", "is_at_risk",
+        "_controls", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query", "_is_due", "_is_fresh", "_is_utf8",
+        "_judge", "_knows_makers", "_portals", "_prepared", "_unnamed", "is_at_risk",
     )  # fmt: skip
 
     def __init__(self, judge: Judge, prepared: Prepared) -> None:
@@ -104,6 +108,8 @@ class Plans:
         self._is_fresh = False  # nothing has run since they were discarded
         self._is_bare = True  # nothing but Close since the last Sync can have failed, or has begun a transaction
         self._has_run = False  # an Execute since the last sync point
+        self._is_behind_query = False  # a Query in the group, and no Execute since
+        self._has_prepared = False  # but what may be the unnamed statement or portal
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
         self._portals: set[bytes] = set()  # that may make a temporary object
         self._controls: set[bytes] = set()  # that run no plan, where plans were due
@@ -129,13 +135,14 @@ class Plans:
         tag = piece.tag
         self._is_bare = self._is_bare or not pipeline.may_skip
         if tag == Frontend.SYNC:
-            self._is_bare, self._has_run = True, False
+            self._is_bare, self._has_run, self._is_behind_query = True, False, False
         elif tag == Frontend.CLOSE:
             self._is_bare = self._is_bare and _CANNOT_FAIL(piece.data) is not None
         elif tag in _LOOKED_AT and not pipeline.in_copy_in and not pipeline.is_skipping:
             may_make = self._may_make(piece, texts)
             if tag == PLAIN:
                 self._knows_makers = self._knows_makers or may_make
+                self._has_prepared = True
                 self._is_bare = self._is_bare and piece.whole and not pipeline.may_skip
                 return
             if not self._runs_no_plan(piece, texts) if self._is_due else may_make and not self._is_fresh:
@@ -160,6 +167,8 @@ class Plans:
         self._is_bare = self._is_bare and tag in _SYNC_POINTS
         is_blind = tag in _SYNC_POINTS and not self._is_bare  # it may be skipped, and so may what comes next
         self._has_run = tag == Frontend.EXECUTE or is_blind or (self._has_run and tag in _PREPARES)
+        self._is_behind_query = is_blind or (self._is_behind_query and tag in _PREPARES)
+        self._has_prepared = tag in _PREPARES or tag == Frontend.FUNCTION_CALL  # which takes neither
 
     def _discard(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> None:
         """Discard plans in front of this message, or as soon as that can be."""
@@ -175,8 +184,10 @@ class Plans:
                 can_be = can_be or self._has_run or is_in_transaction
         else:
             can_be = (self._is_bare or self._has_run or is_in_transaction) and not self._has_to_wait(piece, pipeline)
+            if piece.tag == Frontend.FUNCTION_CALL and self._is_behind_query and not self._is_bare:
+                can_be = not self._has_prepared
         if can_be:
-            self._send(pipeline, out)
+            self._send(piece.tag, pipeline, out)
             self._is_due, self._is_fresh = False, True
         elif piece.tag not in _PREPARES:
             self._is_due = True
@@ -192,9 +203,15 @@ class Plans:
         begins = kind == "TransactionStmt" and node["kind"] in _BEGINS
         return not self._is_due and (kind in _WITHOUT_SNAPSHOT or begins)
 
-    def _send(self, pipeline: Pipeline, out: list[bytes]) -> None:
-        self._prepared.expect(pipeline)
-        for message in (*_DISCARD, sync()) if self._is_bare else _DISCARD:
+    def _send(self, tag: int, pipeline: Pipeline, out: list[bytes]) -> None:
+        """In front of a message with this tag."""
+        is_free = tag == Frontend.QUERY or (tag != Frontend.EXECUTE and not self._has_prepared)
+        if self._is_behind_query and is_free and not self._is_bare:
+            messages: tuple[bytes, ...] = (query(_COMMAND),)
+        else:
+            self._prepared.expect(pipeline)
+            messages = (*_DISCARD, sync()) if self._is_bare else _DISCARD
+        for message in messages:
             pipeline.inject(message[0])
             out.append(message)
 

@@ -23,6 +23,7 @@ from protos.link.dictionary import DictionaryReceiver
 from protos.link.link_pb2 import Close, Frame, GoAway, Group, Hello, Reason, Statuses, Welcome
 from protos.link.mux import Mux
 from protos.link.settings import from_wire
+from protos.link.version import PROTOCOL_VERSION, refuse_other
 from protos.pg.messages import service_error
 from protos.release import RELEASE
 from protos.runtime.link_stream import LinkStream
@@ -32,7 +33,6 @@ from regional.channel import Channel
 from regional.profile import Profile
 from regional.tenants import Tenants
 
-PROTOCOL_VERSION: Final = 1
 EDGE_ROLE: Final = "onetrip:role:edge"
 RECEIVE_BUDGET_BYTES: Final = 64 << 20
 
@@ -164,9 +164,7 @@ class EdgeLink:
 
     def _on_hello(self, frame: Frame) -> None:
         hello = frame.hello
-        if hello.version != PROTOCOL_VERSION:
-            message = f"the edge speaks link version {hello.version}, this pool node {PROTOCOL_VERSION}"
-            raise RemoteProtocolError(message)
+        refuse_other(hello.version, peer="the edge", own="this pool node")
         self.hello = hello
         pushed = self._tenants.configurations()
         welcome = Welcome(

@@ -90,13 +90,14 @@ class World:
 @contextmanager
 def open_world(origin: Origin) -> Iterator[World]:
     """Make the database in this cluster."""
+    origin.drop(DATABASE)
     with origin.connect("postgres") as connection:
-        connection.execute(f"drop database if exists {DATABASE} with (force)")
         connection.execute(f"create database {DATABASE} owner by_scram template template0")
         # What a session has prepared may lock out the session itself.
         connection.execute(f"alter database {DATABASE} set lock_timeout = '100ms'")
         connection.execute(f"drop role if exists {HELPER}")
-        connection.execute(f"create role {HELPER} in role pg_read_all_data")
+        readers = "pg_read_all_data" if origin.major >= 14 else "pg_read_all_stats"
+        connection.execute(f"create role {HELPER} in role {readers}".encode())
         connection.execute(f"grant {HELPER} to by_scram")
     straight = Address(port=origin.port, user="by_scram", password=origin.password, database=DATABASE)
     maker = Client(straight, {})

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from edge.directory import Directory
 from edge.meaning import statement_of
-from edge.uplink import METHOD, PROTOCOL_VERSION, RECEIVE_BUDGET_BYTES, Uplink
+from edge.uplink import METHOD, RECEIVE_BUDGET_BYTES, Uplink
 from protos.errors import RemoteProtocolError
 from protos.link.lane import INITIAL_CREDIT_BYTES
 from protos.link.link_pb2 import (
@@ -34,6 +34,7 @@ from protos.link.link_pb2 import (
     Withdraw,
 )
 from protos.link.mux import PROMPT_BYTES
+from protos.link.version import PROTOCOL_VERSION
 from protos.pg.messages import bind, parse, sync
 from protos.runtime.guest import call_host
 from tests.support.hosted import hosted, until
@@ -128,8 +129,8 @@ def test_a_pool_node_without_configurations_is_up_at_once(stage: Stage, uplink: 
 
 def test_a_pool_node_of_another_version_is_not_linked(uplink: Uplink) -> None:
     uplink.begin()
-    with pytest.raises(RemoteProtocolError, match="link version 2"):
-        uplink.take(Frame(welcome=Welcome(version=2)))
+    with pytest.raises(RemoteProtocolError, match="the pool node speaks link version 1, this edge 2; run the same"):
+        uplink.take(Frame(welcome=Welcome(version=1)))
     assert not uplink.is_up
 
 

@@ -6,6 +6,7 @@ import trio
 
 from protos.errors import OriginRefusedError, UnknownConfigurationError
 from protos.link.link_pb2 import Applied, Ddl, Frame, Hello, Statuses
+from protos.link.version import PROTOCOL_VERSION
 from protos.pg.messages import query
 from regional import control_here, knowledge
 from regional.configuration import Configuration, OriginSecret
@@ -37,7 +38,9 @@ def control_of(side: PoolSide, vault: FakeVault | None = None) -> tuple[ControlH
 def linked(side: PoolSide, links: LinkServer, address: str, advertise: str = "") -> EdgeLink:
     """A linked edge that says nothing."""
     link = EdgeLink(side.tenants, "pool", "peer")
-    link._on_frame(Frame(hello=Hello(version=1, node=f"at {address}", address=address, advertise=advertise)))
+    link._on_frame(
+        Frame(hello=Hello(version=PROTOCOL_VERSION, node=f"at {address}", address=address, advertise=advertise))
+    )
     link.on_applied = links._notify
     links.links.add(link)
     return link

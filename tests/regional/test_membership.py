@@ -69,8 +69,7 @@ def url(origin: Origin) -> Iterator[str]:
     with origin.connect("postgres") as connection:
         connection.execute("create database group_store owner by_scram")
     yield origin.url(database="group_store")
-    with origin.connect("postgres") as connection:
-        connection.execute("drop database group_store with (force)")
+    origin.drop("group_store")
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from protos.link.link_pb2 import (
     Statuses,
 )
 from protos.link.tls import LinkTls
+from protos.link.version import PROTOCOL_VERSION
 from protos.pg.messages import bind, execute, flush, parse, query, sync
 from protos.release import RELEASE
 from protos.runtime.guest import call_host
@@ -44,7 +45,7 @@ from tests.support.beside import NAME, Edge, PoolSide, beside, configuration_for
 from tests.support.cluster import Origin
 
 METHOD: Final = "/onetrip.link.v1.Link/Connect"
-HELLO: Final = Frame(hello=Hello(version=1, node="edge-1", release="test", address="0.0.0.0:6432"))
+HELLO: Final = Frame(hello=Hello(version=PROTOCOL_VERSION, node="edge-1", release="test", address="0.0.0.0:6432"))
 
 
 class Peer:
@@ -118,7 +119,7 @@ async def test_an_edge_says_hello_and_is_told_everything(side: PoolSide, origin:
         peer = Peer(port)
         peer.say(HELLO)
         welcome = (await peer.hears("welcome")).welcome
-        assert (welcome.version, welcome.release, welcome.configurations) == (1, RELEASE, 1)
+        assert (welcome.version, welcome.release, welcome.configurations) == (PROTOCOL_VERSION, RELEASE, 1)
         assert welcome.node == links.node
         assert (await peer.hears("configuration")).configuration.name == NAME
         (link,) = links.links
@@ -183,13 +184,20 @@ async def test_a_node_that_may_not_serve_yet_takes_nobody(side: PoolSide) -> Non
 
 @beside
 async def test_another_version_of_the_link_is_refused(side: PoolSide) -> None:
-    async with serving(side) as (links, port):
-        peer = Peer(port)
-        peer.say(Frame(hello=Hello(version=2)))
-        await until(lambda: peer.is_over)
-        _assert_refused(peer, grpc.StatusCode.FAILED_PRECONDITION)
-        assert not links.links
-        await call_host(peer.close())
+    expected = "the edge speaks link version 1, this pool node 2; run the same release on both"
+    with capture_logs() as logs:
+        async with serving(side) as (links, port):
+            peer = Peer(port)
+            peer.say(Frame(hello=Hello(version=PROTOCOL_VERSION - 1)), Frame(channel=1, open=opening()))
+            await until(lambda: peer.is_over)
+            _assert_refused(peer, grpc.StatusCode.FAILED_PRECONDITION)
+            assert isinstance(peer.failure, aio.AioRpcError)
+            if peer.failure.code() == grpc.StatusCode.FAILED_PRECONDITION:
+                assert peer.failure.details() == expected
+            assert peer.frames == []
+            await until(lambda: not links.links)
+            await call_host(peer.close())
+    assert [line["why"] for line in logs if line["event"] == "link down"] == [expected]
 
 
 @beside

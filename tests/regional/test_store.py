@@ -25,8 +25,7 @@ def postgres_url(origin: Origin) -> Iterator[str]:
     with origin.connect("postgres") as connection:
         connection.execute("create database store owner by_scram")
     yield origin.url(database="store")
-    with origin.connect("postgres") as connection:
-        connection.execute("drop database store with (force)")
+    origin.drop("store")
 
 
 @pytest.fixture(params=["memory", "file", pytest.param("postgres", marks=pytest.mark.postgres)])

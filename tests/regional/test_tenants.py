@@ -7,6 +7,7 @@ import pytest
 
 from protos.errors import NotReadyError, UnknownConfigurationError
 from protos.link.link_pb2 import Frame
+from protos.link.version import PROTOCOL_VERSION
 from protos.pg.messages import command_complete, query, ready_for_query
 from regional import tenant
 from regional.configuration import Caching, OriginSecret
@@ -139,7 +140,7 @@ async def test_an_edge_is_told_all_configurations_and_each_change(side: PoolSide
     assert first.configuration.name == "app"
     assert origin.password not in str(edge.frames)
     welcome = frames(edge, "welcome")[0].welcome
-    assert (welcome.version, welcome.configurations, welcome.mock_secret) == (1, 1, b"mock")
+    assert (welcome.version, welcome.configurations, welcome.mock_secret) == (PROTOCOL_VERSION, 1, b"mock")
     side.put(configuration_for(origin, version=2, credentials_version=2))
     await until(lambda: len(frames(edge, "configuration")) == 2)
     assert frames(edge, "configuration")[1].configuration.credentials_version == 2

@@ -47,6 +47,8 @@ class Shared:
     """How to connect, by edge: one way for each configuration."""
     ask: Ask
     """How an answer is come by: its versions, for the edge and the read."""
+    major: int
+    """PostgreSQL's version."""
     focus: tuple[tuple[Subject, Read], ...] = ()
     counts: Counter[str] = attrs.field(factory=Counter)
     """Moves by kind."""
@@ -205,7 +207,7 @@ class Player:
         known = self.shared.knowledge.known[subject.number].versions
         if subject.reads[0].counts_columns and known and known[-1] > MAX_COLUMNS:
             return
-        write = subject.writes[move.way % len(subject.writes)]
+        write = subject.write(move.way, self.shared.major)
         self.shared.counts[f"write: {write.name}"] += 1
         if _needs_a_transaction(write, move):
             version = await self._transaction(asker, subject, write, move)

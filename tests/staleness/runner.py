@@ -18,6 +18,7 @@ from tests.staleness.knowledge import LEASE_S, Knowledge
 from tests.staleness.moves import Fault, Move, Rest, Script
 from tests.staleness.player import Ask, Player, Shared, versions_of
 from tests.staleness.subjects import Read, Subject
+from tests.support.cluster import Origin
 
 PROGRESS_S: Final = 5.0
 PREPARED_S: Final = 0.5
@@ -32,8 +33,12 @@ class Ground(Protocol):
     """How to connect, by edge: one way for each configuration."""
 
     @property
+    def origin(self) -> Origin:
+        """PostgreSQL itself."""
+
+    @property
     def straight(self) -> str:
-        """How to connect to PostgreSQL itself."""
+        """How to connect to it."""
 
     @property
     def crossings_s(self) -> list[float]:
@@ -81,7 +86,7 @@ class Game:
     """What is known lasts from one script to the next: so does the database."""
 
     def __init__(self, ground: Ground, ask: Ask = versions_of) -> None:
-        self.shared = Shared(Knowledge(ground.crossings_s), ground.doors, ask)
+        self.shared = Shared(Knowledge(ground.crossings_s), ground.doors, ask, ground.origin.major)
         self._ground = ground
 
     async def play(self, script: Script) -> list[str]:

@@ -108,7 +108,7 @@ def fill(origin: Origin, *databases: str) -> None:
     """New databases; the first has the schema."""
     with origin.connect("postgres") as connection:
         for database in databases:
-            connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)".encode())
+            origin.drop(database)
             connection.execute(f"CREATE DATABASE {database} OWNER by_scram".encode())
     with origin.connect(databases[0]) as connection:
         connection.execute(b"GRANT CREATE ON SCHEMA public TO by_scram")

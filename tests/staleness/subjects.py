@@ -64,6 +64,8 @@ class Write:
     """All steps in one Query, in the transaction that it is."""
     prepared: bool = False
     """Ended by PREPARE TRANSACTION and COMMIT PREPARED."""
+    since: int = 0
+    """The first PostgreSQL that has it; on an older one the subject's first way takes its place."""
 
 
 @attrs.frozen(repr=False, cache_hash=True)
@@ -82,6 +84,11 @@ class Subject:
 
     def __repr__(self) -> str:
         return f"subject {self.number}"
+
+    def write(self, way: int, major: int) -> Write:
+        """One of its writes, as a server of this version can do it."""
+        chosen = self.writes[way % len(self.writes)]
+        return chosen if chosen.since <= major else self.writes[0]
 
 
 def _writes(number: int, table: str, where: str) -> tuple[Write, ...]:
@@ -147,6 +154,7 @@ def _cell(number: int) -> Subject:
                 "WHEN MATCHED THEN UPDATE SET version = version + 1",
                 now,
             ),
+            since=15,
         ),
     )
     return Subject(number, (*_reads("cell", where, number), *_reads("seen_twice", where, number)[:3]), writes)

@@ -43,6 +43,7 @@ from protos.link.link_pb2 import (
     State,
 )
 from protos.link.link_pb2 import Statement as StatementFrame
+from protos.link.version import PROTOCOL_VERSION
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.parsers import data_row_of, error_fields
 from protos.pg.tags import Backend, TransactionStatus
@@ -50,7 +51,7 @@ from protos.runtime import guest
 from protos.runtime.connection import Connection
 from protos.runtime.link_stream import LinkStream
 from protos.runtime.pump import Pump
-from regional.configuration import Configuration, OriginSecret, SslMode
+from regional.configuration import Configuration, OriginSecret, SslMode, TargetSessionAttrs
 from regional.configuration import Origin as Where
 from regional.dial import Dialer
 from regional.server import EdgeLink
@@ -291,7 +292,7 @@ class Edge:
             asyncio.ensure_future(self.stream.run(_Wire(to_edge, to_pool))),
             asyncio.ensure_future(self.link.stream.run(_Wire(to_pool, to_edge))),
         ]
-        hello = Hello(version=1, node="edge-test", release="test", address="192.0.2.1:6432")
+        hello = Hello(version=PROTOCOL_VERSION, node="edge-test", release="test", address="192.0.2.1:6432")
         self.stream.mux.send_control(Frame(hello=hello))
 
     def client(self, **settings: str) -> Client:
@@ -504,7 +505,12 @@ def configuration_for(
     origin: Origin, *, port: int = 0, user: str = "by_scram", sslmode: SslMode = "disable", **changes: Any
 ) -> Configuration:
     """The configuration of ORIGIN, at its own port or that of a forwarder before it."""
-    where = Where(host=origin.host, port=port or origin.port, database=DATABASE, user=user, sslmode=sslmode)
+    # An older server does not say that it is no standby, so nothing would be kept.
+    wanted: TargetSessionAttrs = "primary" if origin.major < 14 and not port else "any"
+    where = Where(
+        host=origin.host, port=port or origin.port, database=DATABASE, user=user, sslmode=sslmode,
+        target_session_attrs=wanted,
+    )  # fmt: skip
     return sample(NAME, origin=where, **changes)
 
 

@@ -26,8 +26,9 @@ from deploy.private_files import write_private
 PASSWORD: Final = "ori gin%/:@'\\secret"
 DATABASE: Final = "app"
 START_TIMEOUT_S: Final = 30.0
+END_TIMEOUT_S: Final = 5.0
 END_SLEEPERS: Final = """
-    select pg_terminate_backend(pid, 5000) from pg_stat_activity
+    select pg_terminate_backend(pid) from pg_stat_activity
     where state = 'active' and wait_event = 'PgSleep' and pid <> pg_backend_pid()
 """
 
@@ -75,7 +76,9 @@ class Origin:
         """An origin URL, as `--origin` takes it."""
         ca = f"&sslrootcert={quote(str(self.certificate))}" if sslmode.startswith("verify") else ""
         place = f"{self.host}:{self.port}/{database or self.database}"
-        return f"postgres://{user}:{quote(self.password, safe='')}@{place}?sslmode={sslmode}{ca}"
+        # An older server does not say that it is no standby, so nothing would be kept.
+        wanted = "&target_session_attrs=primary" if self.major < 14 else ""
+        return f"postgres://{user}:{quote(self.password, safe='')}@{place}?sslmode={sslmode}{ca}{wanted}"
 
     def connect(self, database: str | None = None) -> psycopg.Connection[tuple[Any, ...]]:
         """A superuser's connection that commits by itself."""
@@ -87,6 +90,15 @@ class Origin:
             dbname=database or self.database,
             autocommit=True,
         )
+
+    def drop(self, database: str) -> None:
+        """Drop a database if it is there, whoever is connected to it; PostgreSQL 12 has no WITH (FORCE)."""
+        with self.connect("postgres") as connection:
+            end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+            deadline = time.monotonic() + END_TIMEOUT_S
+            while connection.execute(end, [database]).rowcount and time.monotonic() < deadline:
+                time.sleep(0.01)
+            connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(database)))
 
 
 @contextmanager
@@ -153,4 +165,6 @@ def _nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     supervisor: psycopg.Connection[tuple[Any, ...]] = request.getfixturevalue("_supervisor")
     yield
-    supervisor.execute(END_SLEEPERS)
+    deadline = time.monotonic() + END_TIMEOUT_S
+    while supervisor.execute(END_SLEEPERS).rowcount and time.monotonic() < deadline:
+        time.sleep(0.01)

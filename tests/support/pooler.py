@@ -27,19 +27,21 @@ listen_addr = 127.0.0.1
 listen_port = {own_port}
 unix_socket_dir =
 auth_type = any
-pool_mode = session
+pool_mode = {mode}
+server_round_robin = {round_robin:d}
 ignore_startup_parameters = extra_float_digits
 """
 
 
 @contextmanager
-def open_pooler(origin: Origin, directory: Path) -> Iterator[int]:
+def open_pooler(origin: Origin, directory: Path, *, mode: str = "session", round_robin: bool = False) -> Iterator[int]:
     """Its port; every login is let in, and is `by_scram` at the origin."""
     if not Path(PROGRAM).exists():
         pytest.skip("PgBouncer is not installed")
     account, port = unprivileged_account(), free_port()
     text = SETTINGS.format(
-        database=origin.database, host=origin.host, port=origin.port, own_port=port,
+        database=origin.database, host=origin.host, port=origin.port, own_port=port, mode=mode,
+        round_robin=round_robin,
         password=origin.password.replace("'", "''"),
     )  # fmt: skip
     path = directory / "pgbouncer.ini"

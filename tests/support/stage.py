@@ -19,7 +19,7 @@ import attrs
 
 from edge.node import Edge
 from edge.options import EdgeOptions
-from edge.uplink import PROTOCOL_VERSION, Uplink
+from edge.uplink import Uplink
 from protos.link.credit import Budget
 from protos.link.lane import Lane
 from protos.link.link_pb2 import (
@@ -36,6 +36,7 @@ from protos.link.link_pb2 import (
 )
 from protos.link.link_pb2 import Setting as WireSetting
 from protos.link.mux import MAX_MESSAGE_BYTES, Mux
+from protos.link.version import PROTOCOL_VERSION
 from protos.pg import messages
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import LoggedIn, Login, LoginTarget, Refused, Send

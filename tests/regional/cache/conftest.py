@@ -119,6 +119,8 @@ def labels(origin: Origin) -> Iterator[Labels]:
             sql.SQL("create database {} encoding 'UTF8' template template0").format(sql.Identifier(NAME))
         )
     with origin.connect(NAME) as connection:
+        if origin.major < 13:  # for gen_random_uuid
+            connection.execute("create extension pgcrypto")
         connection.execute(SCHEMA.read_bytes())
         for version, script in LATER.items():
             if origin.major >= version:

@@ -102,7 +102,7 @@ def open_database(origin: Origin) -> Iterator[Database]:
         deadline = time.monotonic() + DROP_S
         while database.slots() and time.monotonic() < deadline:  # PostgreSQL needs a moment to see that we are gone
             time.sleep(0.01)
-        connection.execute(sql.SQL("drop database {name} with (force)").format(**words))
+        origin.drop(database.name)
 
 
 class Follower:
