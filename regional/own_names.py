@@ -48,7 +48,7 @@ class OwnNames:
             self._giving.popleft()
 
     def failed(self, settled: int) -> None:
-        """An error came; settled sync points lie behind it."""
+        """An error came; settled sync points lie before the end of what it undoes."""
         while self._giving and self._giving[0][1] <= settled:
             self.by_name.pop(self._giving.popleft()[0], None)
         while self._freeing and self._freeing[0][1] <= settled:
