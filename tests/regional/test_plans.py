@@ -11,6 +11,7 @@ from protos.pg.messages import (
     close_statement,
     copy_data,
     copy_done,
+    describe_portal,
     describe_statement,
     execute,
     flush,
@@ -32,6 +33,7 @@ from tests.support.cluster import Origin
 CREATE = b"create temp table planned (a int)"
 CALM = b"set transaction isolation level serializable; " + CREATE
 MALFORMED_CLOSE = b"C\0\0\0\5P"
+MALFORMED_DESCRIBE = b"D\0\0\0\4"
 FUNCTION_CALL = b"F\0\0\0\x0e\0\0\x40\0\0\0\0\0\0\0"
 
 
@@ -116,6 +118,8 @@ def run(sql: bytes, *values: bytes) -> tuple[bytes, bytes, bytes]:
         ([parse(b"s", b"select 1"), *run(CREATE), sync(), *run(b"select 1")], "PPBEScpbeccsPBE"),
         ([parse(b"s", b"select 1"), *run(CREATE), *run(b"select 1"), sync()], "PPBEPcpbeccBES"),
         ([parse(b"s", b"select 1"), query(CREATE), query(b"select 1")], "PQcpbeccQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), describe_portal(b"p"), query(b"select 1")], "PQDcpbeccQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), MALFORMED_DESCRIBE, query(b"select 1")], "PQDcpbeccQ"),
         ([parse(b"s", b"select 1"), query(b"select 1"), query(b"select 1"), query(CREATE)], "PQQcpbeccQ"),
         ([MALFORMED_CLOSE, *run(CREATE), sync(), query(CREATE)], "CPBEScpbeccsQ"),
         ([*run(b"select 1"), query(CREATE)], "PBEcpbeccQ"),
