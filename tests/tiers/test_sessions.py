@@ -165,6 +165,15 @@ async def test_a_query_before_terminate_commits(side: PoolSide, origin: Origin) 
 
 
 @beside
+async def test_a_client_that_says_terminate_at_once_gets_its_answers(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        await driver.send(query(b"select 1 from pg_sleep(0.1)"), query(b"select 2") + terminate())
+        assert tags(await driver.until_closed()) == "TDCZTDCZ"
+        await side.quiet()
+
+
+@beside
 async def test_a_client_that_vanishes_in_a_transaction_is_rolled_back_and_its_connection_kept(
     side: PoolSide, origin: Origin
 ) -> None:
@@ -463,8 +472,11 @@ async def test_a_message_that_ends_in_a_string_fails_as_postgresql_says_and_cost
                 error = fields(answer)
                 assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid string in message")
                 assert rows(answer)[-1] == [b"2"]
-        error = fields(await driver.ask(GOES_ON))
-        assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid message format")
+        for message in (GOES_ON, b"S\0\0\0\5x", b"H\0\0\0\5x" + sync()):
+            error = fields(await driver.ask(message))
+            assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid message format")
+        assert fields(await driver.ask(parse(b"\xff", b"select 1"), sync()))["C"] == "22021"
+        assert rows(await driver.ask(query(b"select 2"))) == [[b"2"]]
         assert set(side.tenant.pool.all()) == connected
 
 
