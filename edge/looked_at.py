@@ -18,8 +18,7 @@ from protos.pg.tags import Frontend
 
 WHOLE: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.DESCRIBE, Frontend.EXECUTE,
-    Frontend.FLUSH, Frontend.FUNCTION_CALL, Frontend.PARSE, Frontend.PASSWORD, Frontend.QUERY, Frontend.SYNC,
-    Frontend.TERMINATE,
+    Frontend.FLUSH, Frontend.FUNCTION_CALL, Frontend.PARSE, Frontend.QUERY, Frontend.SYNC, Frontend.TERMINATE,
 })  # fmt: skip
 VOID_BETWEEN: Final = frozenset({Frontend.COPY_DATA, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FLUSH})
 WHOLE_BETWEEN: Final = WHOLE | VOID_BETWEEN

@@ -35,10 +35,10 @@ from edge.looked_at import ENDS, REFUSED_QUERIES, VOID_BETWEEN, WHOLE, WHOLE_BET
 from edge.memos import Settings
 from edge.statements import Statements
 from edge.whole import sql_of
-from protos.errors import RemoteProtocolError, ServiceError
+from protos.errors import ServiceError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, FramingError, Piece
-from protos.pg.messages import ready_for_query
+from protos.pg.messages import copy_fail, ready_for_query
 from protos.pg.tags import Frontend, TransactionStatus
 
 _NO_EARLY: Final = Early()
@@ -131,7 +131,7 @@ class Session:
         """
         here = self.here
         if self.violation is not None:
-            return self._feed([], [])  # what came before the fault has been taken
+            return b"" if self.owed else self._feed([], [])  # what came before the fault has been taken
         if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
             return b""
         self._framer.whole = WHOLE if self.owed or self.has_unsynced else WHOLE_BETWEEN
@@ -164,7 +164,9 @@ class Session:
             self.violation = error
         if self.terminated:
             self.violation = None
-        if self.violation is not None and not (self.owed or self.here.is_waiting):
+        if self.violation is not None and self.owed:
+            out.append(copy_fail("the client has broken the protocol"))  # a COPY would wait for more
+        elif self.violation is not None and not self.here.is_waiting:
             self.here.say_last()
             raise self.violation
         if self.here.reader.tally.to_client:
@@ -293,8 +295,6 @@ class Session:
         if tag == Frontend.TERMINATE:
             self.terminated = True
             return b""
-        if tag == Frontend.PASSWORD:
-            raise RemoteProtocolError("password message in a session", public="invalid frontend message type 112")
         return self._take_extended(tag, piece, whole=whole)
 
     def _take_query(self, piece: bytes, *, whole: bool) -> bytes:

@@ -524,6 +524,46 @@ async def test_garbage_behind_what_is_never_answered_ends_its_session_in_time(si
         await until(lambda: not side.tenant.is_busy, timeout_s=2)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+@beside
+async def test_garbage_in_the_data_of_a_copy_ends_its_session_at_once(
+    side: PoolSide, origin: Origin, *, at_once: bool
+) -> None:
+    make_table(origin, "copied")
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        garbage = copy_data(b"1\tone\n") + b"!\0\0\0\4"
+        await driver.send(query(b"copy copied from stdin"), garbage if at_once else b"")
+        if not at_once:
+            while tags(driver._seen) != "G":
+                await driver._receive()
+            await driver.send(garbage)
+        answer = await driver.until_closed()
+        assert tags(answer) == "GEZE"
+        assert [fields([one])["M"] for one in answer if one[:1] == b"E"] == [
+            "COPY from stdin failed: the client has broken the protocol", "invalid frontend message type 33",
+        ]  # fmt: skip
+        await side.quiet()
+        assert count(origin, "copied") == 0
+
+
+@pytest.mark.parametrize("state", ["track", "pin"])
+@beside
+async def test_names_longer_than_what_is_read_of_a_message_end_their_session_with_a_word(
+    side: PoolSide, origin: Origin, state: str
+) -> None:
+    long = b"n" * (1 << 20)
+    async with two_tiers(side, origin, session_state=state) as tiers:
+        for message in (parse(long, b"select 1"), bind(long, b"s"), bind(b"", long)):
+            driver = await tiers.connect()
+            await driver.send(message)
+            error = fields(await driver.until_closed())
+            assert error["M"] == "the names in a message of more than 1 MiB must end within 1024 bytes"
+        driver = await tiers.connect()
+        answer = await driver.ask(parse(long[:99_999], b"select 1"), bind(b"", long[:99]), execute(), sync())
+        assert tags(answer) == "12DCZ"
+
+
 @beside
 async def test_who_waits_while_the_origin_skips_is_idle_in_a_transaction(side: PoolSide, origin: Origin) -> None:
     """No query is running that could be over its limit."""
