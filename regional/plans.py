@@ -82,8 +82,8 @@ class Plans:
     """Of one origin connection."""
 
     __slots__ = (
-        "_controls", "_has_run", "_is_bare", "_is_due", "_is_fresh", "_is_utf8", "_judge", "_knows_makers", "_portals",
-        "_prepared", "_unnamed", "is_at_risk",
+        "_controls", "_has_run", "_is_bare", "_is_behind_query", "_is_due", "_is_fresh", "_is_utf8", "_judge",
+        "_knows_makers", "_portals", "_prepared", "_unnamed", "is_at_risk",
     )  # fmt: skip
 
     def __init__(self, judge: Judge, prepared: Prepared) -> None:
@@ -104,6 +104,7 @@ class Plans:
         self._is_fresh = False  # nothing has run since they were discarded
         self._is_bare = True  # nothing but Close since the last Sync can have failed, or has begun a transaction
         self._has_run = False  # an Execute since the last sync point
+        self._is_behind_query = False  # in a group; that may not have been answered
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
         self._portals: set[bytes] = set()  # that may make a temporary object
         self._controls: set[bytes] = set()  # that run no plan, where plans were due
@@ -162,6 +163,7 @@ class Plans:
         self._is_bare = self._is_bare and tag in _SYNC_POINTS
         is_blind = tag in _SYNC_POINTS and not self._is_bare  # it may be skipped, and so may what comes next
         self._has_run = tag == Frontend.EXECUTE or is_blind or (self._has_run and tag in _PREPARES)
+        self._is_behind_query = is_blind or (self._is_behind_query and tag in _PREPARES)
 
     def _discard(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> None:
         """Discard plans in front of this message, or as soon as that can be."""
@@ -176,7 +178,9 @@ class Plans:
             if self._is_due and piece.tag != Frontend.PARSE:  # for a Bind plans
                 can_be = can_be or self._has_run or is_in_transaction
         else:
-            can_be = (self._is_bare or self._has_run or is_in_transaction) and not self._has_to_wait(piece, pipeline)
+            # Behind a Query that fails its transaction ours would fail, too, and so this one would be skipped.
+            has_run = self._has_run and not (piece.tag in _SYNC_POINTS and self._is_behind_query)
+            can_be = (self._is_bare or has_run or is_in_transaction) and not self._has_to_wait(piece, pipeline)
         if can_be:
             self._send(pipeline, out)
             self._is_due, self._is_fresh = False, True

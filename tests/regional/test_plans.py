@@ -117,10 +117,11 @@ def run(sql: bytes, *values: bytes) -> tuple[bytes, bytes, bytes]:
         ([*run(CREATE), *run(CREATE), sync()], "cpbeccsPBEPBcpbeccES"),
         ([parse(b"s", b"select 1"), *run(CREATE), sync(), *run(b"select 1")], "PPBEScpbeccsPBE"),
         ([parse(b"s", b"select 1"), *run(CREATE), *run(b"select 1"), sync()], "PPBEPcpbeccBES"),
-        ([parse(b"s", b"select 1"), query(CREATE), query(b"select 1")], "PQcpbeccQ"),
-        ([parse(b"s", b"select 1"), query(CREATE), describe_portal(b"p"), query(b"select 1")], "PQDcpbeccQ"),
-        ([parse(b"s", b"select 1"), query(CREATE), MALFORMED_DESCRIBE, query(b"select 1")], "PQDcpbeccQ"),
-        ([parse(b"s", b"select 1"), query(b"select 1"), query(b"select 1"), query(CREATE)], "PQQcpbeccQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), query(b"select 1"), sync(), query(b"x")], "PQQScpbeccsQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), *run(b"select 1")], "PQPcpbeccBE"),
+        ([parse(b"s", b"select 1"), query(CREATE), describe_portal(b"p"), sync(), query(b"x")], "PQDScpbeccsQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), MALFORMED_DESCRIBE, sync(), query(b"x")], "PQDScpbeccsQ"),
+        ([parse(b"s", b"select 1"), query(b"select 1"), query(b"select 1"), query(CREATE)], "PQQQ"),
         ([MALFORMED_CLOSE, *run(CREATE), sync(), query(CREATE)], "CPBEScpbeccsQ"),
         ([*run(b"select 1"), query(CREATE)], "PBEcpbeccQ"),
         ([*run(b"select run($1)", b"create temp table t ()"), sync(), *run(b"select run($1)", b"x")], "PBEScpbeccsPBE"),
@@ -407,6 +408,19 @@ async def odd_answers(side: PoolSide, client: Client, *groups: tuple[bytes, ...]
 
 
 @pytest.mark.postgres
+@beside
+async def test_a_query_behind_one_that_fails_its_transaction_gets_its_own_answer(
+    side: PoolSide, origin: Origin
+) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    client = edge.client()
+    await client.ask(query(CREATE + b" on commit drop"))
+    await client.ask(query(b"begin; select 1"))
+    answer = await client.ask(*run(b"select 1"), query(b"selec"), query(CREATE), sync())
+    assert answer.tags == "12DCEZEZZ"
+
+
 @beside
 async def test_a_connection_that_has_had_no_temporary_object_is_left_alone(side: PoolSide, origin: Origin) -> None:
     client = side.serve(origin).client()
