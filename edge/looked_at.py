@@ -10,6 +10,7 @@ refused alike goes in the place of such a one.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import filterfalse
 from typing import Final
 
 from protos.pg.framer import Piece
@@ -49,12 +50,22 @@ def in_utf8(piece: Piece) -> Piece:
     if piece.data.isascii() or piece.tag not in _NAMES_AT or not piece.whole:
         return piece
     start = _NAMES_AT[piece.tag]
-    name = piece.data[start : max(start, piece.data.find(0, start))]
+    end = piece.data.find(0, start)
+    if piece.tag == Frontend.BIND:
+        end = piece.data.find(0, end + 1)
+    names = piece.data[start : max(start, end)]
+    if names.isascii():
+        return piece
+    bad = next(filterfalse(_is_utf8, names.split(b"\0")), None)
+    return piece if bad is None else Piece(Frontend.DESCRIBE, describe_portal(bad), whole=True)
+
+
+def _is_utf8(name: bytes) -> bool:
     try:
         name.decode()
     except UnicodeDecodeError:
-        return Piece(Frontend.DESCRIBE, describe_portal(name), whole=True)
-    return piece
+        return False
+    return True
 
 
 def is_grouped(piece: Piece) -> bool:
@@ -77,7 +88,7 @@ _GOES_ON: Final = Piece(Frontend.QUERY, b"Q\0\0\0\6\0\0", whole=True)
 REFUSED_QUERIES: Final = frozenset({_ENDS_IN_SQL.data, _GOES_ON.data})
 """Refused before they drop the unnamed statement."""
 _ENDS_IN_NAME: Final = Piece(Frontend.CLOSE, b"C\0\0\0\5P", whole=True)
-_NAMES_AT: Final = {Frontend.CLOSE: 6, Frontend.DESCRIBE: 6, Frontend.PARSE: 5}
+_NAMES_AT: Final = {Frontend.BIND: 5, Frontend.CLOSE: 6, Frontend.DESCRIBE: 6, Frontend.PARSE: 5}
 """Where the messages have it that may go out under another one, or not at all."""
 _HAS_MORE: Final = Piece(Frontend.CLOSE, b"C\0\0\0\7P\0\0", whole=True)
 _FLUSH: Final = flush()

@@ -51,7 +51,7 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
         prepared.need(name, text, pipeline, out, is_private=is_private)
         return
     ends = piece.whole and not pipeline.may_skip  # a Sync of ours would end the client's group
-    if not text and name not in prepared.plain.by_name:
+    if not text and not prepared.plain.may_be_here(name, pipeline):
         return  # what a function has made stays
     _say(close_statement(name), pipeline, out)
     prepared.plain.by_name[name] = bool(data[0] & 2)

@@ -208,7 +208,7 @@ def _prepared_here(point: Point) -> Explained | None:
 
 def _portal_of_begin(point: Point) -> Explained | None:
     """Execute once more in the portal of a BEGIN: it is not there, instead of being done."""
-    return (1, 1) if (_code(point.here), _code(point.there)) == ("34000", "55000") else None
+    return (1, 1) if _code(point.here) == "34000" and _code(point.there) in {"55000", "25P02"} else None
 
 
 def _begin_described(point: Point) -> Explained | None:
