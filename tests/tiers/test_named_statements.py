@@ -144,6 +144,17 @@ async def test_a_portal_is_what_it_was_where_it_could_not_be_bound_anew(
 
 
 @beside
+async def test_a_command_in_a_group_of_a_failed_transaction_gets_its_own_answer(side: PoolSide, origin: Origin) -> None:
+    await same(
+        side,
+        origin,
+        (parse(b"s", b"select 1"), sync(), query(b"begin"), query(b"selec")),
+        (close_portal(b"c"), query(b"execute s"), parse(b"", b"select 1"), sync()),
+        (query(b"deallocate s"), query(b"rollback"), query(b"execute s")),
+    )
+
+
+@beside
 async def test_a_command_is_not_run_by_a_portal_that_it_could_not_be_bound_to(side: PoolSide, origin: Origin) -> None:
     made = (parse(b"s", b"prepare x as select 1"), parse(b"t", b"select 5"), bind(b"c", b"t"), sync())
     await same(
