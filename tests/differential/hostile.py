@@ -132,7 +132,7 @@ class Foe:
             return (query(self._one(self._texts)),)
         if chance < 0.5:
             name = self._one(NAMES)
-            return parse(name, self._one(TEXTS)), bind("", name), execute()
+            return parse(name, self._one(self._texts)), bind("", name), execute()
         says = self._good()
         return (self._spoilt(says),) if self._once_in(3) else (says,)
 
@@ -143,8 +143,8 @@ class Foe:
         """One message of any kind."""
         name, portal = self._one(NAMES), self._one(PORTALS)
         kinds: tuple[Callable[[], Say], ...] = (
-            lambda: parse(name, self._one(TEXTS)),
-            lambda: parse(name, self._one(TEXTS)),
+            lambda: parse(name, self._one(self._texts)),
+            lambda: parse(name, self._one(self._texts)),
             lambda: parse(name, "select $1::text || 'x', $2::int", 25, 23),
             lambda: bind(portal, name),
             lambda: bind(portal, name),
@@ -165,12 +165,13 @@ class Foe:
     def _copy(self) -> tuple[Say, ...]:
         """A COPY, perhaps with something else in the middle of its data.
 
-        No Sync or Flush: whether PostgreSQL has taken that for a part of the COPY nobody can tell if that fails.
+        No message of the extended protocol: it ends the session, with its type in the words. No Sync: whether that is
+        a part of the COPY nobody can tell if it fails.
         """
         sql = self._one(COPIES)
         asked = (query(sql),) if self._once_in(2) else (parse("", sql), bind("", ""), execute())
         other = self._good()
-        between = () if other.tag in "SH" or self._once_in(2) else (self._spoilt(other) if self._once_in(2) else other,)
+        between = () if other.tag not in "cdfQ" or self._once_in(2) else (self._spoilt(other),)
         return (*asked, copy_data("40\tforty\t4\n"), *between, self._one((copy_done(), copy_fail("gives up"))), sync())
 
     # --- faults ---
