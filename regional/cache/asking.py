@@ -7,7 +7,7 @@ is closed before has no answer, for its edge keeps nothing of it then.
 from typing import TYPE_CHECKING
 
 from protos.link.link_pb2 import Frame
-from regional.cache.question import Circumstances, Question
+from regional.cache.question import SESSION_SETTINGS, Circumstances, Question
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -60,7 +60,7 @@ def _why_not(channel: "Channel", origin: "Origin", question: Question) -> str:
     if origin.kept:
         return "pinned"
     if scrutiny.has_own_settings or scrutiny.residue.resets_settings:
-        return "session settings"
+        return SESSION_SETTINGS
     if question.opening is not None and "default_transaction_isolation" in channel.profile.settings:
         return "transaction"
     if not origin.watching.is_on:
