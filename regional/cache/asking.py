@@ -7,7 +7,7 @@ is closed before has no answer, for its edge keeps nothing of it then.
 from typing import TYPE_CHECKING
 
 from protos.link.link_pb2 import Frame
-from regional.cache.question import SESSION_SETTINGS, Circumstances, Question
+from regional.cache.question import Circumstances, Question
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -33,6 +33,7 @@ def take_up(channel: "Channel", origin: "Origin") -> None:
     question = channel.question
     if question is not None and question is not origin.watching.question:
         question.opening = channel.opening
+        question.meets_settings = origin.scrutiny.residue.resets_settings
         origin.watching.question = question
         origin.watching.listens = True
 
@@ -59,8 +60,8 @@ def _why_not(channel: "Channel", origin: "Origin", question: Question) -> str:
     scrutiny = origin.scrutiny
     if origin.kept:
         return "pinned"
-    if scrutiny.has_own_settings or scrutiny.residue.resets_settings:
-        return SESSION_SETTINGS
+    if scrutiny.has_own_settings or question.meets_settings:
+        return "session settings"
     if question.opening is not None and "default_transaction_isolation" in channel.profile.settings:
         return "transaction"
     if not origin.watching.is_on:

@@ -18,9 +18,7 @@ and these for this request only:
     date word           a value may be read as the present time
     incomplete          nothing was to be executed when the answer began
     outcome unknown     a lost connection may yet commit what changes the answer
-    session settings    the session has set something that the edge does not know of yet; if the statement is none that
-                        could be kept, its own reason is said instead (a name that the catalogue does not know may be
-                        a function that sets something)
+    session settings    the session has set something that the edge does not know of yet
     several statements  it was not alone
     standby             the connection leads to a server that follows another, so it may be behind
     transaction         a transaction is open, and not one that the configuration serves from the cache
@@ -41,7 +39,6 @@ from regional.configuration import Caching
 from regional.grammar import parse
 
 UNKNOWN_CATALOGUE: Final = "catalogue unknown"
-SESSION_SETTINGS: Final = "session settings"
 _READ_COMMITTED: Final = "read committed"
 
 
@@ -70,11 +67,24 @@ class Circumstances:
 class Question:
     """About one request."""
 
-    __slots__ = ("_is_several", "_sql", "_tables", "_types", "_values", "_why_not", "generation", "group", "opening")
+    __slots__ = (
+        "_is_several",
+        "_sql",
+        "_tables",
+        "_types",
+        "_values",
+        "_why_not",
+        "generation",
+        "group",
+        "meets_settings",
+        "opening",
+    )
 
     def __init__(self, opening: Begin | None = None) -> None:
         self.opening = opening
         """The transaction that is opened in front of it."""
+        self.meets_settings = False
+        """Whether the lease may have set something before it."""
         self.group = -1
         """How many sync points were sent before it; -1 while nothing of it is sent."""
         self.generation = -1
@@ -120,18 +130,12 @@ class Question:
             return _not_now(UNKNOWN_CATALOGUE)
         why = self._why_not or ("several statements" if self._is_several else met.why_not)
         if why:
-            return _not_now((why == SESSION_SETTINGS and self._reason_of_its_own(met)) or why)
+            return _not_now(why)
         if self._sql is None:
             return _not_now("incomplete")
         if self.opening is not None and not may_serve(self.opening, caching, reach):
             return _not_now("transaction")
         return self._of_statement(self._sql, met, reach)
-
-    def _reason_of_its_own(self, met: Circumstances) -> str:
-        """Why the answer to the statement could not be kept in any session; empty if it could, or there is none."""
-        if self._sql is None:
-            return ""
-        return met.classifier.reading(self._sql, self._types, is_utf8=met.is_utf8).why
 
     def _of_statement(self, sql: bytes, met: Circumstances, reach: Reach) -> Verdict:
         reading = met.classifier.reading(sql, self._types, is_utf8=met.is_utf8)

@@ -317,7 +317,21 @@ async def test_a_table_that_the_catalogue_does_not_know_yet(side: PoolSide, orig
         (parse(b"", b"select id from shop.later"), bind(b"", b"", []), execute(), sync()),
     ):
         answer, verdict, is_kept = await asked(client, *messages)
-        assert (answer.errors, verdict.why, verdict.only_now, is_kept) == ([], "unknown name: later", True, False)
+        await side.quiet()
+        assert (answer.errors, verdict.why, verdict.only_now, is_kept) == ([], "unknown name: later", False, False)
+
+
+@beside
+async def test_a_function_that_is_not_proven_to_set_nothing(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    """What it does to the connection is no setting of the session's before it."""
+    with origin.connect() as connection:
+        connection.execute(
+            "create or replace function shop.twice(n int) returns int language sql immutable as 'select n * 2';"
+            "grant execute on function shop.twice(int) to public"
+        )
+    _, client = await ready(side, origin)
+    _, verdict, is_kept = await asked(client, query(b"select shop.twice(price) from shop.prices"))
+    assert (verdict.why, verdict.only_now, is_kept) == ("leaves something", False, False)
 
 
 @beside
