@@ -1,8 +1,10 @@
 """What commands do to the names of a session's statements: portals, and what an EXECUTE comes to."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from edge.commands import MAX_PORTALS, MAX_STEPS, Commands
+from edge.commands import MAX_PORTALS, MAX_STEPS, Commands, Run
 from edge.conditions import CERTAIN, Condition
 from edge.registry import Registry
 from protos.errors import StatementMemoryError
@@ -94,9 +96,14 @@ def ladder(registry: Registry, depth: int, end: bytes) -> None:
 def test_what_a_message_costs_does_not_double_with_each_name(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
     registry, commands = session()
     ladder(registry, 14, end)
-    looked_up = []
+    looked_up: list[bytes] = []
     of = commands.of
-    monkeypatch.setattr(Commands, "of", lambda self, name: looked_up.append(name) or of(name))
+
+    def counted(commands: Commands, name: bytes) -> Sequence[Run]:
+        looked_up.append(name)
+        return of(name)
+
+    monkeypatch.setattr(Commands, "of", counted)
     command = command_of(b"execute a0")
     assert command is not None
     with pytest.raises(StatementMemoryError):
