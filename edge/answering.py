@@ -153,7 +153,7 @@ class Answering:
         """Whether it is something that may be answered here."""
         reader = self.reader
         is_on = self._early.is_on or reader.is_allowed or self._group is not None
-        if not is_on and not may_be_switch(piece.data):
+        if not reader.switches.may_be_told(piece.data, is_on=is_on):
             return False
         reader.tally.is_slow = False
         if reader.unsent.is_full and not may_be_switch(piece.data):

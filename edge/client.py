@@ -48,7 +48,7 @@ class Client:
         self.entry = entry
         """The configuration as it was when the client logged in."""
         secret_bytes = SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0
-        self.process_id, self.secret_key = edge.new_cancel_key(secret_bytes)
+        self.process_id, self.secret_key = edge.cancelling.new_key(secret_bytes)
         self._settings = to_wire(without_switches(accepted.settings))
         self._session = Session(entry.settings_of(self._settings, self._settings), entry.early, entry.answers)
         reader = self._session.here.reader

@@ -30,6 +30,8 @@ from protos.pg.sql_statements import Kind
 MAX_PORTALS: Final = 1_000
 # Commands that run one another.
 _MAX_NESTED: Final = 16
+# Of all that one message may come to, also where it comes to nothing: each name in between may have several meanings.
+MAX_STEPS: Final = MAX_CASES * _MAX_NESTED
 
 Run = tuple[Conditions, Script | None]
 """What runs under these conditions; None if that is no command."""
@@ -102,7 +104,8 @@ class Commands:
 
     def run(self, runs: Sequence[Run]) -> None:
         """A command goes out; it is taken for done."""
-        ends = [end for conditions, script in runs for end in self._ends(script, conditions, ())]
+        steps = iter(range(MAX_STEPS))
+        ends = [end for conditions, script in runs for end in self._ends(script, conditions, (), steps)]
         if len(ends) > MAX_CASES:
             raise too_many()
         if len({script for _, script in ends}) == 1:
@@ -120,8 +123,12 @@ class Commands:
                 self._told.pop(command.name, None)
         self._registry.ran(script, conditions)
 
-    def _ends(self, script: Script | None, conditions: Conditions, within: tuple[bytes, ...]) -> Iterator[Run]:
+    def _ends(
+        self, script: Script | None, conditions: Conditions, within: tuple[bytes, ...], steps: Iterator[int]
+    ) -> Iterator[Run]:
         """What it comes to: what an EXECUTE runs."""
+        if next(steps, None) is None:
+            raise too_many()
         if script is None or script[0].kind is not Kind.EXECUTE:
             yield conditions, script
             return
@@ -131,4 +138,4 @@ class Commands:
         for more, inner in self.of(name):
             both = joined(*conditions, *more)
             if both is not None:
-                yield from self._ends(inner, both, (*within, name))
+                yield from self._ends(inner, both, (*within, name), steps)

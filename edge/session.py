@@ -205,6 +205,7 @@ class Session:
         self.is_uncertain = bool(status & UNCERTAIN)
         if not self.owed:
             self._may_have_begun = False
+            self.here.reader.at_rest(status, is_settling=self.is_settling)
         self.learning.settled(is_certain=not (self.owed or self.is_uncertain or self.is_pinned))
         self.here.status = status & 0xFF
         self._opened = None
@@ -269,6 +270,7 @@ class Session:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in ENDS
         switches = self.here.reader.switches
+        switches.passes(piece)
         was_at_rest = self._framer.whole is WHOLE_BETWEEN  # else an answer may be on its way to the client
         if not switches.are_as_at_start and piece.tag != Frontend.PARSE:
             switches.crosses(piece.tag, sql_of(piece, self.statements), self.owed, is_heard=was_at_rest)

@@ -821,6 +821,6 @@ def test_what_came_before_garbage_is_answered_and_then_the_session_ends(driver: 
 
 def test_a_cancelled_key_of_a_session_is_free_again(stage: Stage, driver: Driver) -> None:
     (client,) = stage.edge.clients
-    assert client.process_id in stage.edge._cancel_keys
+    assert client.process_id in stage.edge.cancelling._keys
     driver.send(terminate())
-    assert not stage.edge._cancel_keys
+    assert not stage.edge.cancelling._keys
