@@ -241,6 +241,7 @@ def classifier_command(**_: object) -> None:
 @click.option("--conversations", type=click.IntRange(1, 10_000_000), default=20_000, help="How many to play.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the first batch; each has the next.")
 @click.option("--mode", default="track", help="A configuration of tests/differential/modes.py.")
+@click.option("--hostile", is_flag=True, help="Clients that break the protocol: malformed messages among good ones.")
 @json_option
 def differential_command(**_: object) -> None:
     """Random conversations, played to Onetrip and straight to PostgreSQL: is every answer the same?"""

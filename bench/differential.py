@@ -35,6 +35,7 @@ class DifferentialOptions:
     conversations: int = 20_000
     seed: int = 0
     mode: str = "track"
+    hostile: bool = False
     json_file: str | None = None
 
 
@@ -99,7 +100,7 @@ def _converse(stage: "Stage", options: DifferentialOptions, failures: "list[Fail
         if done % SAY_EVERY == 0 or done == options.conversations:
             say(f"{done} conversations, {done / (time.monotonic() - begun):.0f} a second")
 
-    for failure in converse(stage, options.conversations, options.seed, progress):
+    for failure in converse(stage, options.conversations, options.seed, progress, is_hostile=options.hostile):
         failures.append(failure)
         print(f"{failure.conversation}\n{failure.complaint}\n", flush=True)
         if len(failures) == MAX_FAILURES:

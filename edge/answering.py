@@ -8,8 +8,6 @@ in the order in which it came.
 A sans-IO core, and a part of `Session`: it has the transaction status that the client was told last.
 """
 
-from typing import Final
-
 from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
 from edge.cache.shortcuts import request_of
@@ -18,6 +16,7 @@ from edge.cache.unsent import Long
 from edge.control import Control, Held, Outcome, Verb, control_of, described, outcome_of, reply_to, tell_switches
 from edge.early import NOTHING, Early
 from edge.group import Group
+from edge.looked_at import is_grouped
 from edge.memory import Memory
 from edge.memos import Memo, Settings
 from edge.statements import Statements
@@ -28,10 +27,6 @@ from protos.pg.framer import Piece
 from protos.pg.messages import command_complete, ready_for_query, service_error
 from protos.pg.sql_statements import command_of
 from protos.pg.tags import Frontend, TransactionStatus
-
-_GROUPED: Final = frozenset({
-    Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
-})  # fmt: skip
 
 
 class Answering:
@@ -158,14 +153,14 @@ class Answering:
         """Whether it is something that may be answered here."""
         reader = self.reader
         is_on = self._early.is_on or reader.is_allowed or self._group is not None
-        if not is_on and not may_be_switch(piece.data):
+        if not reader.switches.may_be_told(piece.data, is_on=is_on):
             return False
         reader.tally.is_slow = False
         if reader.unsent.is_full and not may_be_switch(piece.data):
             reader.tally.is_slow = begins_read(piece, self._statements)
             return False
         has_failed = self.held is not None and self.held.has_failed
-        return piece.tag == Frontend.QUERY or (piece.tag in _GROUPED and not has_failed)
+        return piece.tag == Frontend.QUERY or (is_grouped(piece) and not has_failed)
 
     def take_whole(self, data: bytes) -> bool:
         """Answer a whole group of messages that was answered in the same bytes before."""
@@ -235,7 +230,7 @@ class Answering:
             if control is None or control.verb is Verb.SWITCH:
                 return False
             return self._answer_with(self._controlled(control, is_idle=is_idle))
-        if piece.tag not in _GROUPED or (self.held is not None and self.held.has_failed):
+        if not is_grouped(piece) or (self.held is not None and self.held.has_failed):
             return False
         if self._group is None:
             self._group = Group(self._statements, self._early, None, None, self.held, is_idle=is_idle)

@@ -48,7 +48,7 @@ class Client:
         self.entry = entry
         """The configuration as it was when the client logged in."""
         secret_bytes = SECRET_BYTES_3_2 if accepted.minor >= 2 else SECRET_BYTES_3_0
-        self.process_id, self.secret_key = edge.new_cancel_key(secret_bytes)
+        self.process_id, self.secret_key = edge.cancelling.new_key(secret_bytes)
         self._settings = to_wire(without_switches(accepted.settings))
         self._session = Session(entry.settings_of(self._settings, self._settings), entry.early, entry.answers)
         reader = self._session.here.reader
@@ -112,8 +112,7 @@ class Client:
             self._edge.limits.has_broken(self, session.violation, monotonic())
         if session.here.is_waiting or session.violation is not None:
             self.connection.pause()
-        if session.terminated:
-            self._leave(Reason.TERMINATED)
+        self._leave_if_done()
 
     def _answered_here(self) -> None:
         """The edge has answered by itself."""
@@ -133,7 +132,12 @@ class Client:
         self._outlet.taken()
 
     def ended(self, why: str) -> None:
-        self._leave(Reason.LOST)
+        self._leave(Reason.TERMINATED if self._session.terminated else Reason.LOST)
+
+    def _leave_if_done(self) -> None:
+        """Leave if the client has said Terminate, and has all answers to what came before."""
+        if self._session.terminated and not self._session.owed:
+            self._leave(Reason.TERMINATED)
 
     # --- towards the origin ---
 
@@ -205,6 +209,7 @@ class Client:
                 self._end_if_quiet()
             elif self._passage.is_leaving:
                 self.link_leaving()
+            self._leave_if_done()
 
     def state_known(self, state: State) -> None:
         """What the session has set for itself; it is said again when another channel is opened."""
@@ -247,6 +252,7 @@ class Client:
             self.end(self._session.violation)
         elif self._ending is not None:
             self._end_if_quiet()
+        self._leave_if_done()
 
     def closed_by_pool(self, error: bytes) -> None:
         """The session ends, with this ErrorResponse or with one that the client has had."""
@@ -266,15 +272,7 @@ class Client:
             if self._ending is not None:
                 self._end_if_quiet()
             return
-        self.end(
-            ConnectionLostError(
-                f"link lost with {session.owed} answers owed",
-                detail="It is unknown whether the last statements have taken effect."
-                if session.owed or session.has_unsynced
-                else "The transaction that was open has been rolled back.",
-                hint="Connect again; before repeating anything that writes, look whether it has happened.",
-            )
-        )
+        self.end(ConnectionLostError.of_link(session.owed, is_in_doubt=bool(session.owed or session.has_unsynced)))
 
     def _forget_channel(self) -> None:
         self._passage.forget()

@@ -78,7 +78,9 @@ class Entry:
         state = blake2b(repr(every).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         view = blake2b(repr(sorted(_seen_by_answers(pairs))).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         sets_isolation = any(name.lower() == "default_transaction_isolation" for name, _ in pairs)
-        return Settings(settings, self.scope_of(pairs), state, view, sets_isolation, switches_in(pairs))
+        encodings = [value for name, value in pairs if name.lower() == _ENCODING]
+        is_utf8 = _is_utf8(encodings[-1] if encodings else self.parameters.get(_ENCODING, ""))
+        return Settings(settings, self.scope_of(pairs), state, view, sets_isolation, switches_in(pairs), is_utf8)
 
     def set_parameters(self, reported: Iterable[Setting]) -> None:
         self.parameters = dict(from_wire(reported))
@@ -92,6 +94,13 @@ class Entry:
                 self.known[pair] = dict(from_wire(resolution.reported))
         while len(self.known) > MAX_KNOWN_PAIRS:
             del self.known[next(iter(self.known))]
+
+
+_ENCODING: Final = "client_encoding"
+
+
+def _is_utf8(encoding: str) -> bool:
+    return "".join(filter(str.isalnum, encoding)).lower() in ("utf8", "unicode")
 
 
 def _means_nothing_to_parse(name: str) -> bool:
@@ -254,6 +263,6 @@ def _fact_of(pair: Pair) -> dict[str, str] | None:
         return {}
     if name == "application_name" and value.isascii() and value.isprintable() and len(value) <= MAX_NAME_BYTES:
         return {"application_name": value}
-    if name == "client_encoding" and "".join(filter(str.isalnum, value)).lower() in ("utf8", "unicode"):
-        return {"client_encoding": "UTF8"}
+    if name == _ENCODING and _is_utf8(value):
+        return {_ENCODING: "UTF8"}
     return None

@@ -13,7 +13,7 @@ At most one is *expected*, and stands in the row of changes that come one before
 conditions turn out to hold.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
@@ -63,20 +63,24 @@ class Change:
 class InFlight:
     """Of one session."""
 
-    __slots__ = ("_has_conditions", "changes", "names")
+    __slots__ = ("_has_conditions", "_latest", "_number", "changes", "names")
 
     def __init__(self) -> None:
-        self.changes: deque[Change] = deque()
-        """In the order of sending."""
+        self.changes: OrderedDict[Change, int] = OrderedDict()
+        """In the order of sending, numbered; any of them may be taken out, of as many as there are."""
         self.names: dict[bytes | None, int] = {}
         """How many there are of each."""
+        self._latest: dict[bytes | None, Change] = {}  # of each name, where it was not taken back
+        self._number = 0
         self._has_conditions = False  # whether any of them may have some
 
     def note(self, change: Change) -> None:
         """A change goes out."""
         if len(self.changes) >= MAX_CHANGES:
             raise StatementMemoryError(detail=f"{MAX_CHANGES} of its statements are being parsed or closed at once.")
-        self.changes.append(change)
+        self._number += 1
+        self.changes[change] = self._number
+        self._latest[change.name] = change
         self._has_conditions = self._has_conditions or bool(change.conditions)
         self.names[change.name] = self.names.get(change.name, 0) + 1
 
@@ -84,8 +88,18 @@ class InFlight:
         """Whether the latest of this name is from before this sync point, or hangs on what is."""
         if name not in self.names and not (name and None in self.names):
             return False
-        latest = next(one for one in reversed(self.changes) if one.concerns(name))
+        names = (name, None) if name else (name,)
+        both = [one for each in names if (one := self._latest_of(each)) is not None]
+        latest = max(both, key=self.changes.__getitem__)
         return latest.sync_point < sync_point or bool(latest.conditions)
+
+    def _latest_of(self, name: bytes | None) -> Change | None:
+        if name not in self.names:
+            return None
+        latest = self._latest.get(name)
+        if latest is None:
+            latest = self._latest[name] = next(one for one in reversed(self.changes) if one.name == name)
+        return latest
 
     def of(self, name: bytes) -> list[Change]:
         """Those of a name, the latest first."""
@@ -99,8 +113,8 @@ class InFlight:
     def settle(self, total: int) -> None:
         """So many sync points are settled: what was sent before has happened, or was taken back."""
         changes = self.changes
-        while changes and changes[0].sync_point < total:
-            self._forget(changes.popleft())
+        while changes and next(iter(changes)).sync_point < total:
+            self._forget(changes.popitem(last=False)[0])
 
     def take_back(self, sync_point: int, end: int, place: int) -> list[tuple[Change, Change | None]]:
         """Forget what has not happened: each with the next change of its name, if there is one; the latest first."""
@@ -147,11 +161,13 @@ class InFlight:
         for change in undone:
             if change.is_expected:
                 result.append((change, None if change.name is None else self.after(change, change.name)))
-            self.changes.remove(change)
+            del self.changes[change]
             self._forget(change)
         return result
 
     def _forget(self, change: Change) -> None:
+        if self._latest.get(change.name) is change:
+            del self._latest[change.name]
         left = self.names[change.name] - 1
         if left:
             self.names[change.name] = left

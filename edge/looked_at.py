@@ -4,24 +4,28 @@ While a request is going on, CopyData and the rest of oversized messages pass th
 a COPY means nothing (it has failed, and its client goes on sending): PostgreSQL ignores it, and we must not borrow a
 connection for it. So CopyData is looked at then, and a run is the rest of one message.
 
-A message that ends in the middle of a string, or a Query that goes on behind its own, is refused by PostgreSQL in its
-place, and the session goes on. Strings are looked for here and at the pool node, so a message of ours that is refused
-alike goes in the place of such a one.
+A message that ends in the middle of a string, or a Query or Flush that goes on behind its end, is refused by PostgreSQL
+in its place, and the session goes on. Strings are looked for here and at the pool node, so a message of ours that is
+refused alike goes in the place of such a one.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import filterfalse
 from typing import Final
 
 from protos.pg.framer import Piece
+from protos.pg.messages import describe_portal, flush, sync
 from protos.pg.tags import Frontend
 
 WHOLE: Final = frozenset({
     Frontend.BIND, Frontend.CLOSE, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.DESCRIBE, Frontend.EXECUTE,
-    Frontend.FLUSH, Frontend.FUNCTION_CALL, Frontend.PARSE, Frontend.PASSWORD, Frontend.QUERY, Frontend.SYNC,
-    Frontend.TERMINATE,
+    Frontend.FLUSH, Frontend.FUNCTION_CALL, Frontend.PARSE, Frontend.QUERY, Frontend.SYNC, Frontend.TERMINATE,
 })  # fmt: skip
 VOID_BETWEEN: Final = frozenset({Frontend.COPY_DATA, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FLUSH})
 WHOLE_BETWEEN: Final = WHOLE | VOID_BETWEEN
+_GROUPED: Final = frozenset({
+    Frontend.BIND, Frontend.CLOSE, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.FLUSH, Frontend.PARSE, Frontend.SYNC,
+})  # fmt: skip
 ENDS: Final = frozenset({
     Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC,
 })  # fmt: skip
@@ -33,9 +37,40 @@ def sound(piece: Piece) -> Piece:
     is_sound = _CHECKS.get(piece.tag)
     if is_sound is None or not piece.whole or is_sound(piece.data):
         return piece
+    if piece.tag == Frontend.FLUSH:
+        return _HAS_MORE
     if piece.tag != Frontend.QUERY:
         return _ENDS_IN_NAME
     return _ENDS_IN_SQL if piece.data.find(0, 5) < 0 else _GOES_ON
+
+
+def in_utf8(piece: Piece) -> Piece:
+    """The same, of a client that speaks UTF-8: a name has to be that, or it is PostgreSQL that has to read it."""
+    piece = sound(piece)
+    if piece.data.isascii() or piece.tag not in _NAMES_AT or not piece.whole:
+        return piece
+    start = _NAMES_AT[piece.tag]
+    end = piece.data.find(0, start)
+    if piece.tag == Frontend.BIND:
+        end = piece.data.find(0, end + 1)
+    names = piece.data[start : max(start, end)]
+    if names.isascii():
+        return piece
+    bad = next(filterfalse(_is_utf8, names.split(b"\0")), None)
+    return piece if bad is None else Piece(Frontend.DESCRIBE, describe_portal(bad), whole=True)
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def is_grouped(piece: Piece) -> bool:
+    """Whether it belongs to the extended protocol. A Sync with something in it is for PostgreSQL to refuse."""
+    return piece.tag in _GROUPED and (piece.tag != Frontend.SYNC or piece.data == _SYNC)
 
 
 def _has_two_strings(message: bytes) -> bool:
@@ -53,11 +88,17 @@ _GOES_ON: Final = Piece(Frontend.QUERY, b"Q\0\0\0\6\0\0", whole=True)
 REFUSED_QUERIES: Final = frozenset({_ENDS_IN_SQL.data, _GOES_ON.data})
 """Refused before they drop the unnamed statement."""
 _ENDS_IN_NAME: Final = Piece(Frontend.CLOSE, b"C\0\0\0\5P", whole=True)
+_NAMES_AT: Final = {Frontend.BIND: 5, Frontend.CLOSE: 6, Frontend.DESCRIBE: 6, Frontend.PARSE: 5}
+"""Where the messages have it that may go out under another one, or not at all."""
+_HAS_MORE: Final = Piece(Frontend.CLOSE, b"C\0\0\0\7P\0\0", whole=True)
+_FLUSH: Final = flush()
+_SYNC: Final = sync()
 _CHECKS: Final[Mapping[int, Callable[[bytes], bool]]] = {
     Frontend.BIND: _has_two_strings,
     Frontend.CLOSE: _names_its_target,
     Frontend.DESCRIBE: _names_its_target,
     Frontend.EXECUTE: lambda message: message.find(0, 5) >= 0,
+    Frontend.FLUSH: lambda message: message == _FLUSH,
     Frontend.PARSE: _has_two_strings,
     Frontend.QUERY: lambda message: message.find(0, 5) == len(message) - 1,
 }

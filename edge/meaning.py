@@ -17,10 +17,10 @@ import attrs
 
 from protos.errors import RemoteProtocolError
 from protos.pg.first_look import may_be_fact, may_be_read
+from protos.pg.framer import BEGINNING_BYTES
 from protos.pg.messages import parse
 from protos.pg.names import PREFIX, with_name
 from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
-from protos.pg.tags import Frontend
 
 if TYPE_CHECKING:
     from edge.seen import Seen
@@ -108,11 +108,11 @@ def script_of(message: bytes, start: int) -> Script | None:
 
 
 def end_of(message: bytes, start: int) -> int:
-    """Where the zero-terminated string that begins at start ends."""
+    """Where the zero-terminated string that begins at start ends. A message without its end does not come so far."""
     end = message.find(0, start)
     if end < 0:
-        kind = {Frontend.PARSE: "Parse", Frontend.BIND: "Bind"}.get(message[0], "Describe, Execute or Close")
-        raise RemoteProtocolError(f"a name without an end in {kind}", public="invalid string in message")
+        public = f"the names in a message of more than 1 MiB must end within {BEGINNING_BYTES} bytes"
+        raise RemoteProtocolError("a name that goes on behind the beginning of its message", public=public)
     return end
 
 

@@ -37,6 +37,8 @@ class Settings:
     """Whether one of them says what isolation transactions have."""
     switches: Sequence[Switch] = ()
     """What they say of the cache."""
+    is_utf8: bool = True
+    """Whether that is what its client speaks."""
 
 
 def size_of(request: Hashable) -> int:

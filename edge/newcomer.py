@@ -100,7 +100,7 @@ class Newcomer:
             case Wait():
                 self._edge.limits.await_pool_node(self, monotonic())
             case Cancel(process_id, secret):
-                self._edge.cancel(process_id, secret, self.peer)
+                self._edge.cancelling.asked(process_id, secret, self.peer)
                 self._close()  # the end of the connection is the only answer there is
             case Close(reason):
                 log.info("handshake ended", peer=self.peer, why=reason)

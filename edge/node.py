@@ -8,7 +8,6 @@ timeout gets FATAL 57P01.
 
 import asyncio
 import contextlib
-import hmac
 import os
 import secrets
 import signal
@@ -28,6 +27,7 @@ from edge.cache.reader import Reader
 from edge.cache.renewal import MAX_RENEWALS, Renewal
 from edge.cache.store import Store
 from edge.cache.upkeep import Upkeep
+from edge.cancelling import Cancelling
 from edge.certificate import load_certificate
 from edge.client import Client
 from edge.directory import Directory, Entry
@@ -75,7 +75,6 @@ class Edge:
         self._pump = pump
         self._max_clients = max_clients
         self._tls: ssl.SSLContext | None = None
-        self._cancel_keys: dict[int, bytes] = {}
         self._is_draining = False
         self._last_refusal_s = -60.0
         hello = Hello(
@@ -86,6 +85,7 @@ class Edge:
         for uplink in self.uplinks:
             uplink.on_up = self._uplink_came_up
             uplink.on_changed = self._configuration_changed
+        self.cancelling = Cancelling(self.clients, self.uplinks, self.throttle)
         self._upkeep = Upkeep(self.directory, self.uplinks, self.route)
         self.load_certificate()
 
@@ -115,13 +115,6 @@ class Edge:
         checking = loop.run_in_executor(None, verifies, password, verifier)
         checking.add_done_callback(lambda future: done(future.result()))
 
-    def new_cancel_key(self, secret_bytes: int) -> tuple[int, bytes]:
-        """What BackendKeyData and a CancelRequest name a session by; random, the number unique at this edge."""
-        while (process_id := secrets.randbelow((1 << 31) - 1) + 1) in self._cancel_keys:
-            pass
-        secret = self._cancel_keys[process_id] = secrets.token_bytes(secret_bytes)
-        return process_id, secret
-
     def admit(self, newcomer: Newcomer, client: Client) -> None:
         """The newcomer has become a client."""
         self.forget_newcomer(newcomer)
@@ -136,7 +129,7 @@ class Edge:
         if client in self.clients:
             self.clients.discard(client)
             self.directory.clients[client.entry.name] -= 1
-            self._cancel_keys.pop(client.process_id, None)
+            self.cancelling.forget(client.process_id)
             self.limits.forget_client(client)
 
     def route(self, configuration: str) -> Uplink | None:
@@ -152,17 +145,6 @@ class Edge:
         uplink = self.route(entry.name)
         if answer is not None and uplink is not None and Renewal.under_way < MAX_RENEWALS:
             Renewal(uplink, entry, answer, reader.settings, opening)
-
-    def cancel(self, process_id: int, secret_key: bytes, peer: str) -> None:
-        """Any edge understands any cancel key: the pool node that has the channel knows it."""
-        is_ours = hmac.compare_digest(self._cancel_keys.get(process_id, b""), secret_key)
-        if is_ours and any(client.process_id == process_id and client.cancel() for client in list(self.clients)):
-            return
-        if not is_ours and not self.throttle.may_cancel(peer, time.monotonic()):
-            log.info("cancel request dropped: too many of unknown sessions", peer=peer)
-            return
-        for uplink in self.uplinks:
-            uplink.cancel(process_id, secret_key)
 
     # --- clients coming and going ---
 

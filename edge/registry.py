@@ -185,8 +185,9 @@ class Registry:
         self.unnamed = meaning
 
     def drop_unnamed(self) -> None:
-        """A Query goes out, which drops the unnamed statement."""
-        if b"" in self.in_flight.names:
+        """A Query goes out, which drops the unnamed statement, unless it is skipped."""
+        may_be_skipped = bool(self.place) or self.asked > self.settled
+        if may_be_skipped and (self.unnamed is not None or b"" in self.in_flight.names):
             self.made_unnamed(None)
         else:
             self.unnamed = None

@@ -9,7 +9,6 @@ are all that the edge has to know of an answer without parsing rows:
 
 Three more come from the pool node: what the session has set for itself may be still unknown (`is_settling`), or tied
 to its origin connection (`is_pinned`), and the transaction may have changed what statements mean (`is_uncertain`).
-
 `is_quiet` (none of these, nothing owed, nothing unsynced, no transaction) is when a session may lose its link, its
 pool node or its credentials without losing anything else (rules 1).
 
@@ -17,7 +16,6 @@ A request that comes while nothing is owed may be answered here (`answering`), i
 may wait for the answer to somebody else's, and what comes behind it then waits too (`go_on`). A transaction that has
 begun here is **held**: its client is told status T, and what opens it at the origin goes out in front of the first
 statement that crosses (`opening`). Held is as good as quiet, but it is not a boundary.
-
 A request may be refused as a whole, before any of it has run: no origin connection came free, no pool node is there.
 The client then gets the error and a ReadyForQuery for each sync point owed, and if it is in the middle of a group of
 extended messages the rest of the group is skipped up to its Sync, as PostgreSQL does after an error. Where that was the
@@ -33,14 +31,14 @@ from edge.cache.store import Store
 from edge.control import Held
 from edge.early import Early
 from edge.learning import Learning
-from edge.looked_at import ENDS, REFUSED_QUERIES, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN, sound
+from edge.looked_at import ENDS, REFUSED_QUERIES, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN, in_utf8, sound
 from edge.memos import Settings
 from edge.statements import Statements
 from edge.whole import sql_of
-from protos.errors import RemoteProtocolError, ServiceError
+from protos.errors import ServiceError
 from protos.link.settings import SETTLING, UNCERTAIN
 from protos.pg.framer import FRONTEND_LIMITS, Framer, FramingError, Piece
-from protos.pg.messages import ready_for_query
+from protos.pg.messages import copy_fail, ready_for_query
 from protos.pg.tags import Frontend, TransactionStatus
 
 _NO_EARLY: Final = Early()
@@ -83,7 +81,7 @@ class Session:
         self.violation: ServiceError | None = None
         """What the session ends with as soon as nothing is owed to it."""
         self.terminated = False
-        """The client said Terminate."""
+        """The client said Terminate; what comes behind that is not read."""
         self.opening: Held | None = None
         """The transaction that is to be opened in front of what `feed` returned last; the caller takes it."""
 
@@ -133,7 +131,7 @@ class Session:
         """
         here = self.here
         if self.violation is not None:
-            return self._feed([], [])  # what came before the fault has been taken
+            return b"" if self.owed else self._feed([], [])  # what came before the fault has been taken
         if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
             return b""
         self._framer.whole = WHOLE if self.owed or self.has_unsynced else WHOLE_BETWEEN
@@ -164,7 +162,11 @@ class Session:
             self._take_all(pieces, out)
         except ServiceError as error:
             self.violation = error
-        if self.violation is not None and not (self.owed or self.here.is_waiting or self.terminated):
+        if self.terminated:
+            self.violation = None
+        if self.violation is not None and self.owed:
+            out.append(copy_fail("the client has broken the protocol"))  # a COPY would wait for more
+        elif self.violation is not None and not self.here.is_waiting:
             self.here.say_last()
             raise self.violation
         if self.here.reader.tally.to_client:
@@ -173,7 +175,9 @@ class Session:
 
     def _take_all(self, pieces: list[Piece], out: list[bytes]) -> None:
         here = self.here
-        for index, piece in enumerate(map(sound, pieces), 1):
+        for index, piece in enumerate(map(in_utf8 if here.reader.settings.is_utf8 else sound, pieces), 1):
+            if self.terminated:
+                return
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
                 self._skip(piece.tag)
             elif here.is_gathering or self._is_at_rest:
@@ -201,6 +205,7 @@ class Session:
         self.is_uncertain = bool(status & UNCERTAIN)
         if not self.owed:
             self._may_have_begun = False
+            self.here.reader.at_rest(status, is_settling=self.is_settling)
         self.learning.settled(is_certain=not (self.owed or self.is_uncertain or self.is_pinned))
         self.here.status = status & 0xFF
         self._opened = None
@@ -257,7 +262,7 @@ class Session:
     # --- what crosses ---
 
     def _take(self, piece: Piece, out: list[bytes]) -> None:
-        taken = b"" if self.terminated else self._taken(*piece)
+        taken = self._taken(*piece)
         if not taken:
             return
         held = self.here.open_transaction()
@@ -265,6 +270,7 @@ class Session:
             self.opening = self._opened = held
         self.is_at_end = piece.whole and piece.tag in ENDS
         switches = self.here.reader.switches
+        switches.passes(piece)
         was_at_rest = self._framer.whole is WHOLE_BETWEEN  # else an answer may be on its way to the client
         if not switches.are_as_at_start and piece.tag != Frontend.PARSE:
             switches.crosses(piece.tag, sql_of(piece, self.statements), self.owed, is_heard=was_at_rest)
@@ -291,8 +297,6 @@ class Session:
         if tag == Frontend.TERMINATE:
             self.terminated = True
             return b""
-        if tag == Frontend.PASSWORD:
-            raise RemoteProtocolError("password message in a session", public="invalid frontend message type 112")
         return self._take_extended(tag, piece, whole=whole)
 
     def _take_query(self, piece: bytes, *, whole: bool) -> bytes:

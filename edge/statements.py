@@ -147,6 +147,7 @@ class Statements:
     def failed(self, failed: Failed) -> None:
         """An error ended a group: what has not happened is taken back."""
         self.registry.take_back(failed.sync_point, failed.end, failed.place)
+        self._commands.failed(failed.sync_point, failed.end, failed.place)
         self.asides.confirm()
 
     def refused(self) -> None:

@@ -52,6 +52,7 @@ class Uplink:
         self.on_up: Callable[[], None] = lambda: None
         self.on_changed: Callable[[str], None] = lambda name: None
         self.on_vouched: Callable[[], None] = lambda: None
+        self.on_cancel: Callable[[Cancel], None] = lambda cancel: None
         self.on_ddl: Callable[[Ddl], None] = lambda ddl: None
         self.on_serves: Callable[[str], None] = lambda name: None
         self.voucher = Voucher()
@@ -70,6 +71,7 @@ class Uplink:
         self._is_leaving = False
         self.stream_count = 0
         self._takes: dict[str, Callable[[Frame], None]] = {
+            "cancel": lambda frame: self.on_cancel(frame.cancel),
             "close": self._on_close,
             "configuration": self._on_configuration,
             "ddl": lambda frame: self.on_ddl(frame.ddl),
@@ -158,9 +160,9 @@ class Uplink:
         if self._stream is not None:
             self._stream.rouse()
 
-    def cancel(self, process_id: int, secret_key: bytes) -> None:
+    def cancel(self, process_id: int, secret_key: bytes, number: bytes = b"") -> None:
         if self._stream is not None:
-            cancel = Cancel(process_id=process_id, secret_key=secret_key)
+            cancel = Cancel(process_id=process_id, secret_key=secret_key, number=number)
             self._stream.mux.send_control(Frame(cancel=cancel))
 
     def resolve(

@@ -200,6 +200,17 @@ class ConnectionLostError(ServiceError):
     fault = Fault.LINK
     public_message = "the connection to the database was lost"
 
+    @classmethod
+    def of_link(cls, owed: int, *, is_in_doubt: bool) -> "ConnectionLostError":
+        """owed: how many answers were to come; is_in_doubt: something may have run."""
+        return cls(
+            f"link lost with {owed} answers owed",
+            detail="It is unknown whether the last statements have taken effect."
+            if is_in_doubt
+            else "The transaction that was open has been rolled back.",
+            hint="Connect again; before repeating anything that writes, look whether it has happened.",
+        )
+
 
 class OriginRefusedError(ServiceError):
     """No origin connection could be opened; nothing ran."""

@@ -102,7 +102,7 @@ class Copies:
         return (name, parameters + piece.data) if copy is self._by_name.get(name) else _NOTHING
 
     def failed(self, settled: int) -> None:
-        """An error came; settled sync points lie behind it, and the rest of its group is skipped."""
+        """An error came; settled sync points lie before the end of what it undoes."""
         self._parameters = b""
         while self._asked and self._asked[0][2] <= settled:
             self._asked.popleft()

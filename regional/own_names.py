@@ -27,6 +27,11 @@ class OwnNames:
         self._giving: deque[tuple[bytes, int]] = deque()
         self._freeing: deque[tuple[bytes, int]] = deque()
 
+    def may_be_here(self, name: bytes, pipeline: Pipeline) -> bool:
+        """Whether what has this name may be one of these: a Close of it in an earlier group may be skipped."""
+        group = pipeline.settled + pipeline.owed
+        return name in self.by_name or any(one == name and before < group for one, before in self._freeing)
+
     def gives(self, name: bytes, pipeline: Pipeline) -> None:
         """A PREPARE of this name goes out."""
         pipeline.watch()
@@ -48,7 +53,7 @@ class OwnNames:
             self._giving.popleft()
 
     def failed(self, settled: int) -> None:
-        """An error came; settled sync points lie behind it."""
+        """An error came; settled sync points lie before the end of what it undoes."""
         while self._giving and self._giving[0][1] <= settled:
             self.by_name.pop(self._giving.popleft()[0], None)
         while self._freeing and self._freeing[0][1] <= settled:

@@ -15,7 +15,7 @@ from protos.pg.names import PREFIX
 from protos.pg.parsers import renamed
 from protos.pg.pipeline import Pipeline
 from protos.pg.sql_statements import Kind, command_of
-from protos.pg.tags import Frontend
+from protos.pg.tags import Frontend, TransactionStatus
 from regional.prepared import Prepared, name_in
 from regional.residue import Residue
 
@@ -47,11 +47,13 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
     text = data[len(name) + 2 :]
     if pipeline.in_copy_in:
         return
+    if piece.whole and pipeline.status == TransactionStatus.INERROR and not pipeline.owed:
+        return  # the Query fails, and what fails in front of it in its group would have it skipped
     if data[0] == _SHARED:
         prepared.need(name, text, pipeline, out, is_private=is_private)
         return
     ends = piece.whole and not pipeline.may_skip  # a Sync of ours would end the client's group
-    if not text and name not in prepared.plain.by_name:
+    if not text and not prepared.plain.may_be_here(name, pipeline):
         return  # what a function has made stays
     _say(close_statement(name), pipeline, out)
     prepared.plain.by_name[name] = bool(data[0] & 2)

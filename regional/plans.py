@@ -156,6 +156,8 @@ class Plans:
             return name_in(data, 5) in self._controls
         if tag not in _PREPARES or not piece.whole:
             return False
+        if tag == Frontend.DESCRIBE and data[5:6] != b"S":
+            return True
         is_control = _is_control(data if tag == Frontend.PARSE else self._text_of(piece, texts))
         if tag == Frontend.BIND:
             (self._controls.add if is_control else self._controls.discard)(name_in(data, 5))

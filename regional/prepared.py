@@ -173,7 +173,7 @@ class Prepared:
             self.plain.done(done)
 
     def failed(self, settled: int) -> None:
-        """An error came; settled sync points lie behind it."""
+        """An error came; settled sync points lie before the end of what it undoes."""
         self.copies.failed(settled)
         while self._unconfirmed and self._unconfirmed[0][1] <= settled:
             name, _ = self._unconfirmed.popleft()

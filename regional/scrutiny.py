@@ -286,7 +286,7 @@ class Scrutiny:
 
     def _failed(self, piece: Piece, pipeline: Pipeline, *, is_ours: bool) -> None:
         """An error: the rest of its group of extended messages is skipped, with the Parses in it."""
-        self.prepared.failed(pipeline.settled)
+        self.prepared.failed(pipeline.undone_by_error)
         if self.prepared.is_unsure:
             self.residue |= Residue.STATEMENTS
         if not piece.whole:

@@ -151,6 +151,8 @@ class EdgeLink:
 
     def _on_cancel(self, frame: Frame) -> None:
         self._tenants.cancel(frame.cancel.process_id, frame.cancel.secret_key)
+        if frame.cancel.number:  # its session is another edge's, where it may be waiting
+            self._tenants.push(frame)
 
     def _on_ddl(self, frame: Frame) -> None:
         self._tenants.ddl.heard(frame.ddl, self.push)

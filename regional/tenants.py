@@ -183,6 +183,7 @@ class Tenants:
     def others_missed(self) -> None:
         """Another pool node may have written, or run DDL, and nobody has heard of it."""
         for tenant in self:
+            tenant.publishing.others_missed()
             tenant.knowledge.others_ddl_seen()
 
     def purge(self, name: str, table: str | None) -> None:

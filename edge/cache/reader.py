@@ -27,6 +27,7 @@ from edge.memos import Settings
 from protos.link.link_pb2 import Verdict
 from protos.link.settings import KEEP
 from protos.pg.parsers import error_fields
+from protos.pg.tags import TransactionStatus
 
 Compose = Callable[[Answer], bytes | None]
 """Puts what stands in front of the rows of an answer together; None if something is missing."""
@@ -69,9 +70,13 @@ class Reader:
 
     def adopt(self, settings: Settings) -> None:
         """The session has these settings now."""
-        self.settings = settings
-        for switch in settings.switches:
-            self.switches.turn(switch)
+        before, self.settings = self.settings, settings
+        self.switches.adopt(before.switches, settings.switches)
+
+    def at_rest(self, status: int, *, is_settling: bool) -> None:
+        """Nothing is owed any more. Outside of a transaction all that was said for the session is in its settings."""
+        if status & 0xFF == TransactionStatus.IDLE and not is_settling:
+            self.switches.are_at_origin = bool(self.settings.switches)
 
     # --- a request comes ---
 

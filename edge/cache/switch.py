@@ -7,17 +7,19 @@
 come of it. Both may be given at startup as well (`options=-c onetrip.cache=off`), which is then what RESET, RESET ALL
 and DISCARD ALL lead back to. What a transaction says is taken back with it, and SET LOCAL ends with it (outside of one
 it is the origin's, which warns). What is written otherwise (`set_config`, or beside other statements) reaches the
-origin as a custom parameter, and counts when the session's settings are known again.
+origin as a custom parameter, and counts when the session's settings are known again. From there on whatever the session
+says of them goes to the origin, so that the last word counts, until the origin has none any more.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import attrs
 
 from edge.cache.uncommitted import Said, Uncommitted, resets_all
 from protos.errors import InvalidParameterError
+from protos.pg.framer import Piece
 from protos.pg.messages import row_description
 from protos.pg.tags import Frontend
 
@@ -40,6 +42,8 @@ _SHOW: Final = re.compile(
     rf"{_BLANK}*show{_BLANK}+(onetrip\.cache(?:_status)?){_BLANK}*;?{_BLANK}*", re.IGNORECASE | re.ASCII
 )
 _MAX_BYTES: Final = 250  # of a message with such a statement
+_MAX_NAMING_BYTES: Final = 4 << 10  # that is looked at; of what is longer, the settings tell later
+_TEXTS: Final = frozenset({Frontend.PARSE, Frontend.QUERY})
 _ASKS: Final = frozenset({Frontend.FUNCTION_CALL, Frontend.QUERY, Frontend.SYNC})  # a ReadyForQuery answers them
 
 
@@ -71,7 +75,7 @@ class Switch:
 class Switches:
     """How one session has them."""
 
-    __slots__ = ("_at_start", "_said", "are_as_at_start", "is_off", "reports", "uncommitted")
+    __slots__ = ("_at_start", "_said", "are_as_at_start", "are_at_origin", "is_off", "reports", "uncommitted")
 
     def __init__(self) -> None:
         self._at_start: Mapping[str, bool] = DEFAULTS
@@ -83,12 +87,21 @@ class Switches:
         """It wants to know what has come of each query."""
         self.are_as_at_start = True
         """Nothing was said, and nothing of what crosses can change that."""
+        self.are_at_origin = False
+        """The origin has been told of them, or may have been."""
         self._say(Said(DEFAULTS, DEFAULTS))
 
     def begin(self, switches: "Iterable[Switch]") -> None:
         """What is said at startup."""
         self._at_start = {**DEFAULTS, **{one.name: one.value for one in switches if one.value is not None}}
         self._say(Said(self._at_start, self._at_start))
+
+    def adopt(self, before: "Sequence[Switch]", now: "Sequence[Switch]") -> None:
+        """What the session's settings say, before and now: what they say no longer is as at the start."""
+        left = {one.name for one in now}
+        for switch in (*(Switch(one.name) for one in before if one.name not in left), *now):
+            self.turn(switch)
+        self.are_at_origin = bool(left)
 
     def ran_here(self, sql: bytes, *, in_transaction: bool) -> None:
         """This was answered here; it may have reset all."""
@@ -115,7 +128,18 @@ class Switches:
         self.is_off, self.reports = not said.now[CACHE], said.now[STATUS]
         self.are_as_at_start = self.uncommitted is None and said.now == said.then == self._at_start
 
-    # --- what crosses, where something was said ---
+    def may_be_told(self, message: bytes, *, is_on: bool) -> bool:
+        """Whether a message may be answered here. is_on: others than such statements may."""
+        if self.are_at_origin:
+            return is_on and not may_be_switch(message)
+        return is_on or may_be_switch(message)
+
+    # --- what crosses ---
+
+    def passes(self, piece: Piece) -> None:
+        """A message goes to the origin. If it may say something of them, the origin is asked from here on."""
+        if piece.tag in _TEXTS and len(piece.data) <= _MAX_NAMING_BYTES and b"onetrip" in piece.data.lower():
+            self.are_at_origin = True
 
     def crosses(self, tag: int, sql: bytes, owed: int, *, is_heard: bool) -> None:
         """A message goes to the origin; owed: how many requests are not answered then, its own among them.
@@ -164,7 +188,7 @@ class Switches:
 
 
 def may_be_switch(message: bytes) -> bool:
-    """Whether a message may have such a statement in it."""
+    """Whether a message may be such a statement."""
     return len(message) <= _MAX_BYTES and b"onetrip.cache" in message.lower()
 
 

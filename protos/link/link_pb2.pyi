@@ -297,12 +297,14 @@ class Credit(_message.Message):
     def __init__(self, bytes: _Optional[int] = ...) -> None: ...
 
 class Cancel(_message.Message):
-    __slots__ = ("process_id", "secret_key")
+    __slots__ = ("process_id", "secret_key", "number")
     PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
     SECRET_KEY_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
     process_id: int
     secret_key: bytes
-    def __init__(self, process_id: _Optional[int] = ..., secret_key: _Optional[bytes] = ...) -> None: ...
+    number: bytes
+    def __init__(self, process_id: _Optional[int] = ..., secret_key: _Optional[bytes] = ..., number: _Optional[bytes] = ...) -> None: ...
 
 class Close(_message.Message):
     __slots__ = ("reason", "error")

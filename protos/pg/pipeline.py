@@ -17,7 +17,6 @@ swallowed: the pipeline is then *ambiguous* and its connection must not be used 
 """
 
 from collections import deque
-from itertools import takewhile
 from struct import Struct
 
 from protos.errors import LocalProtocolError, RemoteProtocolError
@@ -36,6 +35,7 @@ from protos.pg.replies import (
     UP_TO_READY,
     WHOLE_WHEN_PLAIN,
     WHOLE_WHEN_WATCHED,
+    up_to_sync,
 )
 from protos.pg.tags import STATUSES, Backend, Frontend, TransactionStatus
 
@@ -72,11 +72,6 @@ class Pipeline:
         return self._asked - self.settled
 
     @property
-    def is_plain(self) -> bool:
-        """Whether only sync points need to be seen."""
-        return not self._is_watched and not self.has_unsynced
-
-    @property
     def whole(self) -> frozenset[int]:
         """The messages that the framer must give whole from now on."""
         return WHOLE_WHEN_WATCHED if self._is_watched or self.has_unsynced else WHOLE_WHEN_PLAIN
@@ -105,8 +100,14 @@ class Pipeline:
     @property
     def may_skip(self) -> bool:
         """Whether the origin may be skipping when what is sent now gets there, or what is sent behind it."""
-        since_sync = takewhile(lambda entry: entry not in ANY_SYNC, reversed(self._queue))
-        return self.has_unsynced or not ANY_EXTENDED.isdisjoint(since_sync)
+        return self.has_unsynced or not ANY_EXTENDED.isdisjoint(up_to_sync(reversed(self._queue)))
+
+    @property
+    def undone_by_error(self) -> int:
+        """How many sync points lie before the end of what an error that comes now undoes: Queries are skipped, too."""
+        if self._blind or not self._queue or self._queue[0] not in ANY_EXTENDED:
+            return self.settled
+        return self.settled + sum(entry in SYNC_POINTS for entry in up_to_sync(self._queue))
 
     # What goes to the origin.
 
@@ -279,9 +280,7 @@ class Pipeline:
         size = min(self._tail_bytes, len(data))
         self._tail_bytes -= size
         forwarded = b"" if self._tail_is_ours else data[:size]
-        if self._tail_bytes:
-            return forwarded
-        return forwarded + self.due() + self._unless_ours(data[size:])
+        return forwarded if self._tail_bytes else forwarded + self.due() + self._unless_ours(data[size:])
 
     def _error(self, data: bytes) -> bytes:
         """Note that the origin gave up what is at the head, and all up to the next Sync if that is how it goes on."""

@@ -5,6 +5,8 @@ CommandComplete of an Execute, a ParameterDescription before the RowDescription 
 Sync are answered up to a ReadyForQuery.
 """
 
+from collections.abc import Iterable
+from itertools import takewhile
 from typing import Final
 
 from protos.pg.tags import Backend, Frontend
@@ -47,3 +49,8 @@ AT_ANY_TIME: Final = frozenset({Backend.NOTICE_RESPONSE, Backend.NOTIFICATION_RE
 #: What must be seen of a plain pipeline, and of one that is watched.
 WHOLE_WHEN_PLAIN: Final = AT_ANY_TIME | {Backend.READY_FOR_QUERY, Backend.ERROR_RESPONSE, Backend.COPY_IN_RESPONSE}
 WHOLE_WHEN_WATCHED: Final = WHOLE_WHEN_PLAIN | frozenset(ENDED_BY) | {Backend.PARAMETER_DESCRIPTION}
+
+
+def up_to_sync(entries: Iterable[int | bytes]) -> list[int | bytes]:
+    """Those in front of the first Sync."""
+    return list(takewhile(lambda entry: entry not in ANY_SYNC, entries))

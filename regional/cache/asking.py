@@ -33,6 +33,7 @@ def take_up(channel: "Channel", origin: "Origin") -> None:
     question = channel.question
     if question is not None and question is not origin.watching.question:
         question.opening = channel.opening
+        question.meets_settings = origin.scrutiny.residue.resets_settings
         origin.watching.question = question
         origin.watching.listens = True
 
@@ -59,7 +60,7 @@ def _why_not(channel: "Channel", origin: "Origin", question: Question) -> str:
     scrutiny = origin.scrutiny
     if origin.kept:
         return "pinned"
-    if scrutiny.has_own_settings or scrutiny.residue.resets_settings:
+    if scrutiny.has_own_settings or question.meets_settings:
         return "session settings"
     if question.opening is not None and "default_transaction_isolation" in channel.profile.settings:
         return "transaction"

@@ -5,8 +5,9 @@ statement goes on at the origin. So until its backend is gone, which another con
 those tables is not kept, and when it is gone it is published once more. Behind another pooler the number of a backend
 is not known; there it is awaited that whatever ran for the same user in the same database is over.
 
-The same goes for what a pool node before this one may have left behind when it ended: nothing is kept until the
-statements that this one found running, of the same user in the same database, are over.
+The same goes for what a pool node before this one, or another one of the group, may have left behind when it ended:
+nothing is kept until the statements that this one found running in the same database are over. Of other users', whose
+writes may change the same tables, PostgreSQL may not say whether they run: there, open transactions count.
 """
 
 from collections.abc import Callable
@@ -30,11 +31,14 @@ LOOK_AGAIN_S: Final = 0.5  # whether a backend is gone
 GIVE_UP_S: Final = 600.0
 FOUND_LIMIT_S: Final = 60.0  # for what was running before we came, which may be nobody's but the user's own
 
-_RUNNING: Final = (
-    "(datname = pg_catalog.current_database() and usename = session_user and state = 'active'"
-    " and pid <> pg_catalog.pg_backend_pid())"
+_IS_HERE: Final = "datname = pg_catalog.current_database() and pid <> pg_catalog.pg_backend_pid()"
+_RUNNING: Final = f"({_IS_HERE} and usename = session_user and state in ('active', 'fastpath function call'))"
+# The virtual transaction is there for everybody to see, and names a transaction for good.
+FOUND_QUERY: Final = (
+    "select pid, virtualtransaction from pg_catalog.pg_stat_activity join pg_catalog.pg_locks using (pid)"
+    f" where {_IS_HERE} and usename is not null and locktype = 'virtualxid' and mode = 'ExclusiveLock'"
+    " and coalesce(state in ('active', 'fastpath function call'), true)"
 )
-FOUND_QUERY: Final = f"select pid, xact_start::text from pg_catalog.pg_stat_activity where {_RUNNING}"
 LEFT_QUERY: Final = (
     "select pid, xact_start::text, pg_catalog.pg_backend_pid() from pg_catalog.pg_stat_activity"
     f" where pid in (pg_catalog.pg_backend_pid(), {{}}) or {_RUNNING}"
@@ -54,7 +58,7 @@ class Publishing:
         self._version = -1  # of the neighbours that the audience was found among
         self._audience: tuple[Tenant, ...] = ()
         self._doubts: list[Writing] = [EVERYTHING]  # until nothing is left of what a node before this one began
-        self._is_looking = False
+        self._has_looked = False  # or is about it
 
     @property
     def audience(self) -> "tuple[Tenant, ...]":
@@ -94,16 +98,22 @@ class Publishing:
     # --- what others have begun ---
 
     def look_for_others(self, nursery: trio.Nursery) -> None:
-        """The origin can be asked now: wait until what was running before we came is over."""
-        if not self._is_looking:
-            self._is_looking = True
+        """The origin can be asked now: wait until what others have left running is over."""
+        if not self._has_looked:
+            self._has_looked = True
             nursery.start_soon(self._await_others)
 
     def is_first(self) -> None:
         """The configuration has just been made, or been given this origin: nobody has written through it before."""
-        if not self._is_looking:
-            self._is_looking = True
+        if not self._has_looked:
+            self._has_looked = True
             self._doubts.remove(EVERYTHING)
+
+    def others_missed(self) -> None:
+        """Another pool node is gone, and may have left something running."""
+        if self._has_looked:
+            self._has_looked = False
+            self._doubts.append(EVERYTHING)
 
     async def _await_others(self) -> None:
         """Cancellation: safe."""

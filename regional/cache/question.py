@@ -67,11 +67,24 @@ class Circumstances:
 class Question:
     """About one request."""
 
-    __slots__ = ("_is_several", "_sql", "_tables", "_types", "_values", "_why_not", "generation", "group", "opening")
+    __slots__ = (
+        "_is_several",
+        "_sql",
+        "_tables",
+        "_types",
+        "_values",
+        "_why_not",
+        "generation",
+        "group",
+        "meets_settings",
+        "opening",
+    )
 
     def __init__(self, opening: Begin | None = None) -> None:
         self.opening = opening
         """The transaction that is opened in front of it."""
+        self.meets_settings = False
+        """Whether the lease may have set something before it."""
         self.group = -1
         """How many sync points were sent before it; -1 while nothing of it is sent."""
         self.generation = -1

@@ -227,8 +227,12 @@ shape_of(hash) AS (
   UNION ALL SELECT hashtextextended(concat_ws(' ', 'a', a.attrelid, a.attnum, a.xmin), 0)
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
   WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND a.attnum > 0
+  UNION ALL SELECT hashtextextended(concat_ws(' ', 'q', oid, rolname, rolsuper, rolinherit), 0)
+  FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER')
+    OR oid IN (SELECT relowner FROM pg_class UNION SELECT proowner FROM pg_proc)
   UNION ALL SELECT hashtextextended(concat_ws(' ', class, oid, row), 0) FROM (
-    SELECT 'f' AS class, oid, xmin FROM pg_proc WHERE oid >= 16384
+    SELECT 'f' AS class, oid, xmin FROM pg_proc WHERE oid >= 16384 OR proacl IS NOT NULL
+    UNION ALL SELECT 'h', oid, xmin FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%temp\\_%'
     UNION ALL SELECT 'w', oid, xmin FROM pg_rewrite WHERE ev_class >= 16384 AND ev_class IN
       (SELECT oid FROM pg_class WHERE relpersistence <> 't')
     UNION ALL SELECT 't', oid, xmin FROM pg_type WHERE oid >= 16384 AND typnamespace NOT IN

@@ -16,7 +16,7 @@ import attrs
 from protos.errors import RemoteProtocolError
 from protos.pg.messages import command_complete, data_row, parameter_status
 from protos.pg.parsers import error_fields
-from tests.differential.player import Answer, Played
+from tests.differential.player import END_OF_FILE, Answer, Played
 from tests.differential.script import Chunk
 
 # Of each answer in a complaint.
@@ -157,7 +157,10 @@ def _reset(point: Point) -> Explained | None:
 def _in_failed_transaction(point: Point) -> Explained | None:
     """A named statement that this connection has to parse first, which a failed transaction does not allow."""
     ends = [message[5:6] for message in (*point.here, *point.there) if message[:1] == b"Z"]
-    is_named = any(say.name.startswith(("bind", "describe_statement")) for say in point.chunk.says)
+    is_named = any(
+        say.name.startswith(("bind", "describe_statement")) or (say.name == "raw" and say.tag in "BD")
+        for say in point.chunk.says
+    )
     if _code(point.here) != "25P02" or not is_named or b"E" not in ends or point.there[0][:1] not in {b"E", b"t"}:
         return None
     return _up_to_ready(point.here), _up_to_ready(point.there)
@@ -205,7 +208,21 @@ def _prepared_here(point: Point) -> Explained | None:
 
 def _portal_of_begin(point: Point) -> Explained | None:
     """Execute once more in the portal of a BEGIN: it is not there, instead of being done."""
-    return (1, 1) if (_code(point.here), _code(point.there)) == ("34000", "55000") else None
+    return (1, 1) if _code(point.here) == "34000" and _code(point.there) in {"55000", "25P02"} else None
+
+
+def _begin_described(point: Point) -> Explained | None:
+    """Likewise a Describe of it, and then the transaction has failed for Onetrip alone."""
+    return (1, 1) if _code(point.here) == "34000" and point.there[0][:1] == b"n" else None
+
+
+def _not_to_be_framed(point: Point) -> Explained | None:
+    """A wrong length: PostgreSQL closes without a word, we say why. What no Sync has come for is not told before."""
+    is_said = _code(point.here) == "08P01" and b"('S', 'FATAL')" in point.here[0]
+    if is_said and b"'invalid message length'" in point.here[0] and point.there[0] == END_OF_FILE:
+        return 1, 0
+    is_later = point.here[0] in point.there or point.there[-1] == END_OF_FILE
+    return (0, 1) if is_said and is_later and b"('S', 'ERROR')" in point.there[0] else None
 
 
 def _named_by_us(point: Point) -> Explained | None:
@@ -279,6 +296,7 @@ FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
 PARSED_ANEW: Final = "errors of a named statement that its connection has to parse first"
 PORTAL_OF_BEGIN: Final = "the portal of a `BEGIN` by the extended protocol, or of a question that the edge has answered"
+WRONG_LENGTH: Final = "a message of a wrong length, or of no type that there is"
 TEMPORARY_SCHEMA: Final = "`DROP … IF EXISTS pg_temp.…` in a session without temporary tables"
 HIDDEN_AGAIN: Final = "a temporary table that hides another, in a session that has had temporary objects before"
 PREPARED_HERE: Final = "preparing a known statement while its table is locked"
@@ -298,6 +316,8 @@ ROWS: Final = (
     Row(CUSTOM, _forgotten_parameter),
     Row(PARSED_ANEW, _parsed_anew),
     Row(PORTAL_OF_BEGIN, _portal_of_begin),
+    Row(PORTAL_OF_BEGIN, _begin_described, parts=True),
+    Row(WRONG_LENGTH, _not_to_be_framed),
     Row(PREPARED_HERE, _prepared_here),
     Row(TEMPORARY_SCHEMA, _temporary_schema),
     Row(HIDDEN_AGAIN, _hidden_again),
@@ -305,7 +325,7 @@ ROWS: Final = (
     Row(PREPARED_STATEMENTS, _prepared_statements),
     Row(CACHED_READS, _isolation_after_reads, parts=True),
 )
-NAMES: Final = tuple(row.name for row in ROWS)
+NAMES: Final = tuple(dict.fromkeys(row.name for row in ROWS))
 
 
 # --- the comparison ---

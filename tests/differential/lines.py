@@ -27,12 +27,14 @@ from tests.differential.differences import (
     SQL_PREPARE,
     TEMPORARY,
     TEMPORARY_SCHEMA,
+    WRONG_LENGTH,
 )
 from tests.differential.script import (
     Chunk,
     Conversation,
     Neighbour,
     Say,
+    Until,
     When,
     bind,
     call,
@@ -47,6 +49,7 @@ from tests.differential.script import (
     flush,
     parse,
     query,
+    raw,
     sync,
 )
 
@@ -317,6 +320,7 @@ SHOWN: Final = (
     *(Conversation(PARAMETERS[1], steps, name=steps[0].topic or steps[-2].says[0].sql) for steps in TOPICS),
     *(Conversation(PARAMETERS[1], at_once(steps), name="at once, " + steps[-2].says[0].sql) for steps in TOPICS[-4:]),
     Conversation((), (chunk(query("show application_name")),), name=APPLICATION_NAME),
+    Conversation((), (chunk(query("select 1"), raw(b"Q\0\0\0\3"), until=Until.MARKED),), name=WRONG_LENGTH),
     Conversation(
         (("application_name", "alone"),),  # so no connection fits better than the one that the neighbour has just used
         (

@@ -8,6 +8,7 @@ import attrs
 
 from tests.differential.conversation import Author
 from tests.differential.differences import UnexcusedError
+from tests.differential.hostile import Foe
 from tests.differential.script import Chunk, Conversation
 from tests.differential.stage import Stage
 
@@ -23,12 +24,18 @@ class Failure:
 
 
 def converse(
-    stage: Stage, number: int, seed: int, on_progress: Callable[[int], object] = lambda _: None
+    stage: Stage,
+    number: int,
+    seed: int,
+    on_progress: Callable[[int], object] = lambda _: None,
+    *,
+    is_hostile: bool = False,
 ) -> Iterator[Failure]:
     """Have so many conversations; gives those that failed, the same complaint once."""
     seen = set[str]()
     for done in range(number):
-        conversation = Author(Random(f"{seed}/{done}"), stage.mode).conversation()
+        random = Random(f"{seed}/{done}")
+        conversation = (Foe(random) if is_hostile else Author(random, stage.mode)).conversation()
         try:
             stage.hold(conversation)
         except UnexcusedError as error:

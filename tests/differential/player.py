@@ -127,6 +127,8 @@ class Client:
         wanted = asked.sync_points
         if asked.until is Until.READY_IF_COPYING:
             wanted = 1 if was_copying else 0
+        elif asked.until is Until.MARKED:
+            return self._read(lambda came: [one[:1] for one in came[-2:]] == [b"I", b"Z"])
         elif asked.until is Until.COPY_OR_READY:
             return self._read(lambda came: came[-1][:1] in {b"G", b"Z"})
         elif asked.until is Until.FLUSHED:

@@ -13,6 +13,8 @@ from protos.pg import messages
 from protos.pg.tags import Frontend
 
 SYNC_POINTS: Final = frozenset("QSF")
+MARK: Final = messages.sync() + messages.query(b"")
+"""What ends a chunk: whatever it has come to, but for a COPY that goes on, PostgreSQL answers the query."""
 
 _header = Struct(">BI").pack
 _short = Struct(">H").pack
@@ -36,7 +38,9 @@ class Say:
 
     @property
     def sql(self) -> str:
-        """The SQL of a Query or Parse."""
+        """The SQL of a Query or Parse; not that of a raw one."""
+        if self.name == "raw":
+            return ""
         return str(self.arguments[1 if self.tag == "P" else 0]) if self.tag in "QP" else ""
 
 
@@ -107,6 +111,11 @@ def call(function: int, *values: str) -> Say:
     return Say("call", (function, *values), _header(Frontend.FUNCTION_CALL, len(body) + 4) + body)
 
 
+def raw(data: bytes) -> Say:
+    """Bytes as they are, which need not be a message."""
+    return Say("raw", (data,), data)
+
+
 class Until(enum.Enum):
     """How a client knows that a chunk is answered."""
 
@@ -118,6 +127,8 @@ class Until(enum.Enum):
     """ReadyForQuery if the COPY of the chunk before has begun; nothing otherwise, for PostgreSQL ignores it."""
     FLUSHED = enum.auto()
     """The last reply to each message, or an error."""
+    MARKED = enum.auto()
+    """The answer to an empty query, which is said behind it; no message of the chunk is one."""
 
 
 class When(enum.Enum):
@@ -147,7 +158,7 @@ class Chunk:
 
     @property
     def data(self) -> bytes:
-        return b"".join(say.data for say in self.says)
+        return b"".join(say.data for say in self.says) + (MARK if self.until is Until.MARKED else b"")
 
     @property
     def sync_points(self) -> int:

@@ -14,7 +14,7 @@ from tests.differential.conftest import EXCUSED
 from tests.differential.conversation import conversations
 from tests.differential.differences import CACHED_READS, FORGOTTEN, NAMES, UnexcusedError
 from tests.differential.lines import SHOWN
-from tests.differential.many import Failure, reduced
+from tests.differential.many import Failure, converse, reduced
 from tests.differential.modes import MODES, TRACK
 from tests.differential.player import Client
 from tests.differential.script import Conversation, chunk, query
@@ -25,6 +25,8 @@ from tests.support.onetrip import House
 
 CONVERSATIONS: Final = 40
 """In the first mode; in each of the others a third of it."""
+HOSTILE: Final = 10
+"""In each mode."""
 ATTEMPTS: Final = 40  # some rows hang on which connection the pool gives
 PAUSE_S: Final = 0.2  # between them, for what the pool node does meanwhile
 
@@ -77,6 +79,12 @@ def test_random_conversations_are_answered_as_postgresql_answers_them(stage: Sta
     have()
     told = [reduced(stage, failure) for failure in failures]
     assert not told, f"{told[0].conversation}\n{told[0].complaint}"
+
+
+@pytest.mark.timeout(60)
+def test_malformed_messages_are_answered_as_postgresql_answers_them(stage: Stage) -> None:
+    for failure in converse(stage, HOSTILE, list(MODES).index(stage.mode.name), is_hostile=True):
+        raise AssertionError(f"{failure.conversation}\n{failure.complaint}")
 
 
 def test_the_rows_of_a_mode_occur_in_it_and_no_others(stage: Stage) -> None:

@@ -44,6 +44,7 @@ from tests.support.stage import (
 TWO_POOLS: Final = (("pool-1", 1), ("pool-2", 2))
 GROUP: Final = parse(b"", b"select $1") + bind(b"", b"", [b"1"]) + execute() + sync()
 REFUSAL: Final = error_response({"S": "ERROR", "C": "53300", "M": "no connection came free"})
+GIVES_UP: Final = messages.copy_fail("the client has broken the protocol")
 FATAL: Final = error_response({"S": "FATAL", "C": "57P01", "M": "the origin goes away"})
 
 
@@ -434,19 +435,41 @@ def test_a_session_ended_by_the_pool_node_says_what_it_was_told(
 # --- the client leaves (rules 3) ---
 
 
-def test_what_came_before_terminate_is_sent_before_the_channel_is_closed(
-    stage: Stage, driver: Driver, pool: PlayedPool
+@pytest.mark.parametrize("behind", [b"", query(b"never"), b"!" * 100])
+def test_what_came_before_terminate_is_answered_and_then_the_channel_is_closed(
+    stage: Stage, driver: Driver, pool: PlayedPool, behind: bytes
 ) -> None:
-    driver.send(query(b"insert") + terminate())
-    assert pool.channel.take() == query(b"insert")
+    driver.send(query(b"insert") + query(b"update") + terminate() + behind)
+    assert pool.channel.take() == query(b"insert") + query(b"update")
+    for tag in ("INSERT 0 1", "UPDATE 1"):
+        assert pool.channel.reason == Reason.REASON_UNSPECIFIED
+        assert not driver.is_closed
+        pool.answer(messages.command_complete(tag) + messages.ready_for_query(IDLE))
+    assert driver.tags() == "CZCZ"
     assert pool.channel.reason == Reason.TERMINATED
-    driver.read()
     assert driver.is_closed
     assert not stage.edge.clients
 
 
+def test_a_client_that_does_not_wait_for_its_answer_behind_terminate_has_terminated(
+    stage: Stage, driver: Driver, pool: PlayedPool
+) -> None:
+    driver.send(query(b"insert") + terminate())
+    driver.hang_up()
+    assert pool.channel.take() == query(b"insert")
+    assert pool.channel.reason == Reason.TERMINATED
+    assert not stage.edge.clients
+
+
+def test_a_refusal_behind_terminate_is_told_before_the_client_is_let_go(driver: Driver, pool: PlayedPool) -> None:
+    driver.send(query(b"insert") + terminate())
+    pool.close(Reason.REFUSED, REFUSAL)
+    assert driver.tags() == "EZ"
+    assert driver.is_closed
+
+
 def test_a_long_request_before_terminate_is_sent_whole(driver: Driver, pool: PlayedPool) -> None:
-    long = query(b"x" * (1 << 20))
+    long = parse(b"s", b"x" * (1 << 20))
     driver.send(long + terminate())
     assert pool.channel.take() == long
     assert pool.channel.reason == Reason.TERMINATED
@@ -756,7 +779,7 @@ def test_what_came_before_the_garbage_runs_once(stage: Stage, driver: Driver, po
     stage.down()
     driver.send(query(b"insert") + b"!" * 200_000)
     pool = stage.up()
-    assert pool.channel.take() == query(b"insert")
+    assert pool.channel.take() == query(b"insert") + GIVES_UP
     pool.answer(done("INSERT 0 1"))
     assert driver.tags() == "CZE"
     assert driver.is_closed
@@ -787,7 +810,7 @@ def test_two_gigabytes_announced_are_neither_awaited_nor_sent_on(driver: Driver,
 
 def test_what_came_before_garbage_is_answered_and_then_the_session_ends(driver: Driver, pool: PlayedPool) -> None:
     driver.send(query(b"insert into t values (1)") + b"!\0\0\0\4")
-    assert pool.channel.take() == query(b"insert into t values (1)")
+    assert pool.channel.take() == query(b"insert into t values (1)") + GIVES_UP
     assert not driver.is_closed
     pool.answer(messages.command_complete("INSERT 0 1") + messages.ready_for_query(IDLE))
     *answer, error = driver.messages()
@@ -798,6 +821,6 @@ def test_what_came_before_garbage_is_answered_and_then_the_session_ends(driver: 
 
 def test_a_cancelled_key_of_a_session_is_free_again(stage: Stage, driver: Driver) -> None:
     (client,) = stage.edge.clients
-    assert client.process_id in stage.edge._cancel_keys
+    assert client.process_id in stage.edge.cancelling._keys
     driver.send(terminate())
-    assert not stage.edge._cancel_keys
+    assert not stage.edge.cancelling._keys

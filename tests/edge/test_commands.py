@@ -1,8 +1,13 @@
 """What commands do to the names of a session's statements: portals, and what an EXECUTE comes to."""
 
-from edge.commands import MAX_PORTALS, Commands
+from collections.abc import Sequence
+
+import pytest
+
+from edge.commands import MAX_PORTALS, MAX_STEPS, Commands, Run
 from edge.conditions import CERTAIN, Condition
 from edge.registry import Registry
+from protos.errors import StatementMemoryError
 from protos.pg.messages import parse
 from protos.pg.sql_statements import command_of
 
@@ -70,6 +75,40 @@ def test_what_an_execute_comes_to_hangs_on_each_name_in_between() -> None:
     dropped = [(change.name, change.conditions) for change in list(registry.in_flight.changes)[-2:]]
     # Where the Close has happened and the Parse has not, x is gone: then this message fails, and its changes with it.
     assert dropped == [(b"b", (Condition(1, 1),)), (b"a", (Condition(1, 1, happens=False),))]
+
+
+def ladder(registry: Registry, depth: int, end: bytes) -> None:
+    """Names that run names, each of which may be one of two: the first is a0, the last one runs this."""
+    for step in range(2):
+        for number in range(depth):
+            below = end if number == depth - 1 else b"execute %c%d" % (b"ab"[step], number + 1)
+            for name in (b"a%d" % number, b"b%d" % number):
+                if step:
+                    registry.gone(name)
+                    registry.place += 1
+                made(registry, name, below)
+                registry.next_sync_point()
+        if not step:
+            registry.answered(registry.asked)
+
+
+@pytest.mark.parametrize("end", [DROP, b"execute a0"], ids=["ends", "turns in a circle"])
+def test_what_a_message_costs_does_not_double_with_each_name(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    registry, commands = session()
+    ladder(registry, 14, end)
+    looked_up: list[bytes] = []
+    of = commands.of
+
+    def counted(commands: Commands, name: bytes) -> Sequence[Run]:
+        looked_up.append(name)
+        return of(name)
+
+    monkeypatch.setattr(Commands, "of", counted)
+    command = command_of(b"execute a0")
+    assert command is not None
+    with pytest.raises(StatementMemoryError):
+        commands.run([(CERTAIN, (command, b"execute a0"))])
+    assert len(looked_up) <= MAX_STEPS
 
 
 def test_a_discard_that_was_not_expected_takes_all_names_away() -> None:

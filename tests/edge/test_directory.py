@@ -46,6 +46,23 @@ def test_what_was_pushed_is_found_by_its_user_and_name() -> None:
     assert len(directory) == 1
 
 
+@pytest.mark.parametrize(
+    ("settings_", "default", "expected"),
+    [
+        ({}, "UTF8", True),
+        ({}, "LATIN1", False),
+        ({"Client_Encoding": "utf-8"}, "LATIN1", True),
+        ({"client_encoding": "latin1"}, "UTF8", False),
+        ({"application_name": "x"}, "UTF8", True),
+    ],
+)
+def test_it_is_known_whether_a_client_speaks_utf8(settings_: dict[str, str], default: str, *, expected: bool) -> None:
+    made = entry()
+    made.set_parameters(settings({"client_encoding": default}))
+    given = settings(settings_)
+    assert made.settings_of(given, given).is_utf8 == expected
+
+
 def test_the_newer_version_holds_whichever_comes_last() -> None:
     directory = Directory()
     new = entry(directory, version=5, credentials_version=5, user="ot_new")

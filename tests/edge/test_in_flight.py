@@ -1,5 +1,7 @@
 """Changes of statements that are on their way: which of them hang on what, and what is left when some fail."""
 
+import time
+
 import pytest
 
 from edge.in_flight import MAX_CHANGES, Change, InFlight
@@ -75,3 +77,32 @@ def test_their_number_is_bounded() -> None:
         changes.note(Change(0, number, b""))
     with pytest.raises(StatementMemoryError):
         changes.note(Change(0, 0, b""))
+
+
+def test_what_a_message_costs_does_not_grow_with_the_changes_before_it() -> None:
+    in_flight = InFlight()
+    in_flight.note(Change(0, 0, b"first"))
+    for place in range(1, 40_000):
+        in_flight.note(Change(0, place, b"other %d" % place))
+    began = time.process_time()
+    for _ in range(2_000):
+        assert not in_flight.has(b"first", 0)
+    in_flight.note(Change(1, 0, b"last"))
+    undone = in_flight.take_back(0, 1, 1)
+    assert time.process_time() - began < 1.0, "it took minutes"
+    assert (len(undone), len(in_flight.changes)) == (39_999, 2)
+
+
+def test_the_latest_is_known_where_a_later_one_was_taken_back() -> None:
+    in_flight = InFlight()
+    for sync_point, name in ((0, b"s"), (1, None), (2, b"s")):
+        in_flight.note(Change(sync_point, 0, name, before_all={} if name is None else None))
+    assert not in_flight.has(b"s", 2)
+    in_flight.take_back(2, 3, 0)
+    assert not in_flight.has(b"s", 1)
+    assert in_flight.has(b"s", 2)
+    in_flight.take_back(1, 2, 0)
+    assert not in_flight.has(b"s", 0)
+    assert in_flight.has(b"s", 1)
+    in_flight.settle(1)
+    assert not in_flight.has(b"s", 1)

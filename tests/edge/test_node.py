@@ -33,7 +33,7 @@ POOLS = (("127.0.0.1", 1),)
 
 
 def test_process_ids_are_positive_and_unique_while_they_are_used(stage: Stage) -> None:
-    numbers = {stage.edge.new_cancel_key(4)[0] for _ in range(1000)}
+    numbers = {stage.edge.cancelling.new_key(4)[0] for _ in range(1000)}
     assert len(numbers) == 1000
     assert all(0 < number < 1 << 31 for number in numbers)
 

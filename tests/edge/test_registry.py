@@ -79,6 +79,20 @@ def test_a_query_that_drops_the_unnamed_statement_is_not_undone_by_an_earlier_fa
     assert registry.present(b"") is None
 
 
+def test_a_query_that_is_skipped_leaves_the_unnamed_statement() -> None:
+    registry = Registry(b"scope")
+    registry.made_unnamed(parse(b"", b"select 1"))
+    registry.next_sync_point()
+    registry.answered(1)
+    registry.place = 1
+    for _ in range(2):
+        registry.drop_unnamed()
+        registry.next_sync_point()
+    assert registry.present(b"") is None
+    registry.take_back(1, 4, 0)
+    assert registry.present(b"") is not None
+
+
 def test_what_is_used_under_other_settings_is_parsed_anew() -> None:
     registry = Registry(b"scope")
     first = registry.made(b"s", parse(b"s", b"select 1"))

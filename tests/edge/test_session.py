@@ -22,11 +22,13 @@ from protos.pg import messages
 from protos.pg.framer import FRONTEND_LIMITS, MAX_WHOLE_BYTES, Framer
 from protos.pg.messages import (
     bind,
+    close_portal,
     close_statement,
     command_complete,
     copy_data,
     copy_done,
     copy_fail,
+    describe_portal,
     describe_statement,
     execute,
     flush,
@@ -393,6 +395,15 @@ def test_what_comes_before_terminate_crosses_and_what_comes_after_does_not() -> 
     assert session.owed == 1
 
 
+@pytest.mark.parametrize("behind", [sync(), query(b"begin"), b"\xff" * 9, terminate()])
+def test_what_comes_behind_terminate_is_not_answered_here_either(behind: bytes) -> None:
+    session = Session(SETTINGS, Early(begin=True, prepare=True))
+    for data in (sync() + terminate() + behind, behind):
+        assert session.feed(data) == b""
+        assert session.here.to_client == ready_for_query(IDLE)
+        assert session.violation is None
+
+
 # --- bad input ---
 
 
@@ -413,7 +424,9 @@ def test_garbage_ends_the_session_in_postgresql_s_words(data: bytes, message: st
         Session(SETTINGS).feed(data)
     assert caught.value.public_message == message
     session = Session(SETTINGS)
-    assert session.feed(query(b"select 1") + data) == query(b"select 1"), "what came before is done first"
+    gives_up = copy_fail("the client has broken the protocol")
+    assert session.feed(query(b"select 1") + data) == query(b"select 1") + gives_up, "what came before is done first"
+    assert session.feed(data) == b""
     assert session.violation is not None
     assert session.violation.public_message == message
 
@@ -441,6 +454,54 @@ GOES_ON: Final = b"Q\0\0\0\x19prepare q as select\0\0"
 def test_a_query_that_goes_on_behind_its_text_is_refused_likewise() -> None:
     session = Session(SETTINGS)
     assert session.feed(GOES_ON + query(b"select 2")) == b"Q\0\0\0\6\0\0" + query(b"select 2")
+
+
+def test_a_flush_with_something_in_it_is_refused_in_its_place() -> None:
+    session = Session(SETTINGS)
+    assert session.feed(b"H\0\0\0\5x") == b"C\0\0\0\7P\0\0"
+    assert session.feed(sync()) == sync(), "it is not ignored as a Flush between requests is"
+
+
+@pytest.mark.parametrize("before", [b"", parse(b"", b"begin") + bind(b"", b"") + execute()])
+def test_a_sync_with_something_in_it_crosses(before: bytes) -> None:
+    session = Session(SETTINGS, Early(begin=True, prepare=True))
+    assert session.feed(before + b"S\0\0\0\5x") == before + b"S\0\0\0\5x"
+    assert session.owed == 1
+    assert session.here.to_client == b""
+
+
+NOT_UTF8: Final = b"\xe4"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        parse(NOT_UTF8, b"select 1"),
+        describe_statement(NOT_UTF8),
+        close_statement(NOT_UTF8),
+        close_portal(NOT_UTF8),
+        describe_portal(NOT_UTF8),
+        bind(b"", NOT_UTF8),
+        bind(NOT_UTF8, b"\xff"),
+    ],
+)
+def test_a_name_that_is_no_utf8_is_left_for_postgresql_to_read(message: bytes) -> None:
+    session = Session(SETTINGS, Early(begin=True, prepare=True))
+    assert session.feed(message + sync()) == describe_portal(NOT_UTF8) + sync()
+    assert not session.statements
+
+
+@pytest.mark.parametrize("message", [parse("ä".encode(), NOT_UTF8), execute(NOT_UTF8), query(NOT_UTF8)])
+def test_other_words_that_are_no_utf8_reach_postgresql_anyhow(message: bytes) -> None:
+    assert NOT_UTF8 + b"\0" in Session(SETTINGS).feed(message)
+
+
+def test_a_client_that_speaks_another_encoding_has_names_in_that() -> None:
+    session = Session(attrs.evolve(SETTINGS, is_utf8=False))
+    assert session.feed(parse(NOT_UTF8, b"select 1") + sync()).endswith(b"\0select 1\0\0\0" + sync())
+    assert len(session.statements) == 1
+    session.state_known(SETTINGS, is_pinned=False)
+    assert session.feed(parse(NOT_UTF8, b"select 1")) == describe_portal(NOT_UTF8)
 
 
 @given(st.binary(min_size=1, max_size=200))

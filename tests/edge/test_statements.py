@@ -682,7 +682,7 @@ def test_a_name_without_an_end_breaks_the_protocol(kind: str) -> None:
     statements = Statements(SCOPE)
     body = b"S" * (kind in "DC") + b"portal\0" * (kind == "B") + b"unending"
     message = kind.encode() + (len(body) + 4).to_bytes(4, "big") + body
-    with pytest.raises(RemoteProtocolError, match="without an end"):
+    with pytest.raises(RemoteProtocolError, match="behind the beginning"):
         look_at(statements, message)
 
 

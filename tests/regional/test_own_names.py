@@ -49,6 +49,17 @@ def test_a_name_is_freed_unless_the_close_of_it_was_skipped() -> None:
         assert (b"a" in names.by_name) is fails
 
 
+def test_a_name_whose_close_may_be_skipped_may_be_here_in_the_next_group() -> None:
+    names, pipeline, out = OwnNames(), Pipeline(), list[bytes]()
+    names.by_name[b"a"] = False
+    names.frees(b"a", pipeline, out)
+    assert not names.may_be_here(b"a", pipeline)
+    pipeline.sent(Frontend.SYNC)
+    assert names.may_be_here(b"a", pipeline)
+    names.settled(1)
+    assert not names.may_be_here(b"a", pipeline)
+
+
 def test_nothing_is_freed_where_the_origin_takes_no_close() -> None:
     for state in ("is_skipping", "in_copy_in"):
         names, pipeline, out = OwnNames(), Pipeline(), list[bytes]()

@@ -11,6 +11,7 @@ from protos.pg.messages import (
     close_statement,
     copy_data,
     copy_done,
+    describe_portal,
     describe_statement,
     execute,
     flush,
@@ -32,6 +33,7 @@ from tests.support.cluster import Origin
 CREATE = b"create temp table planned (a int)"
 CALM = b"set transaction isolation level serializable; " + CREATE
 MALFORMED_CLOSE = b"C\0\0\0\5P"
+MALFORMED_DESCRIBE = b"D\0\0\0\4"
 FUNCTION_CALL = b"F\0\0\0\x0e\0\0\x40\0\0\0\0\0\0\0"
 
 
@@ -119,6 +121,10 @@ def run(sql: bytes, *values: bytes) -> tuple[bytes, bytes, bytes]:
         ([parse(b"s", b"select 1"), *run(CREATE), *run(b"select 1"), sync()], "PPBEPcpbeccBES"),
         ([parse(b"s", b"select 1"), query(CREATE), query(b"select 1")], "PQqQ"),
         ([parse(b"s", b"select 1"), query(b"select 1"), query(b"select 1"), query(CREATE)], "PQQqQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), query(b"select 1"), sync(), query(b"x")], "PQqQSQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), *run(b"select 1")], "PQPcpbeccBE"),
+        ([parse(b"s", b"select 1"), query(CREATE), describe_portal(b"p"), sync(), query(b"x")], "PQDScpbeccsQ"),
+        ([parse(b"s", b"select 1"), query(CREATE), MALFORMED_DESCRIBE, sync(), query(b"x")], "PQDScpbeccsQ"),
         ([MALFORMED_CLOSE, *run(CREATE), sync(), query(CREATE)], "CPBEScpbeccsQ"),
         ([*run(b"select 1"), query(CREATE)], "PBEcpbeccQ"),
         ([*run(b"select run($1)", b"create temp table t ()"), sync(), *run(b"select run($1)", b"x")], "PBEScpbeccsPBE"),
@@ -413,6 +419,19 @@ async def odd_answers(side: PoolSide, client: Client, *groups: tuple[bytes, ...]
 
 
 @pytest.mark.postgres
+@beside
+async def test_a_query_behind_one_that_fails_its_transaction_gets_its_own_answer(
+    side: PoolSide, origin: Origin
+) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    client = edge.client()
+    await client.ask(query(CREATE + b" on commit drop"))
+    await client.ask(query(b"begin; select 1"))
+    answer = await client.ask(*run(b"select 1"), query(b"selec"), query(CREATE), sync())
+    assert answer.tags == "12DCEZEZZ"
+
+
 @beside
 async def test_a_connection_that_has_had_no_temporary_object_is_left_alone(side: PoolSide, origin: Origin) -> None:
     client = side.serve(origin).client()

@@ -173,6 +173,19 @@ async def test_a_parse_that_was_skipped_is_made_in_the_next_group_of_the_pipelin
 
 
 @beside
+async def test_a_parse_behind_a_query_that_was_skipped_is_not_taken_for_done(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    client, other = edge.client(), edge.client()
+    await client.ask(parse(b"s", b"select 1"), sync())
+    bad = (parse(b"", BAD), query(b"select 0"), parse(b"t", b"select 2"), parse(b"s", b"select 2"))
+    assert (await client.ask(*bad, sync())).tags == "EZ"
+    assert (await client.ask(parse(b"s", b"select 2"), sync())).code == "42P05"
+    assert (await other.ask(parse(b"t", b"select 2"), bind(b"", b"t"), *RUN)).value == b"2"
+    assert await made(side) == await there(client) == 2 + 1, "with the one that is in use everywhere"
+
+
+@beside
 async def test_the_least_recently_used_statement_makes_room(
     side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

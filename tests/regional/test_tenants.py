@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from protos.errors import NotReadyError, UnknownConfigurationError
-from protos.link.link_pb2 import Frame
+from protos.link.link_pb2 import Cancel, Frame
 from protos.link.version import PROTOCOL_VERSION
 from protos.pg.messages import command_complete, query, ready_for_query
 from regional import tenant
@@ -40,6 +40,18 @@ async def test_a_cancel_request_of_any_edge_stops_the_statement(side: PoolSide, 
     assert (await client.ask(query(b"select 1"))).value == b"1"
     await side.quiet()
     assert side.tenant.pool.size == 1
+
+
+@beside
+async def test_a_cancel_request_that_is_for_another_edge_is_passed_on(side: PoolSide, origin: Origin) -> None:
+    """Its session may be waiting there for the answer to another one's read."""
+    edge, other = side.serve(origin), side.edge()
+    own = Cancel(process_id=7, secret_key=b"secret")
+    foreign = Cancel(process_id=8, secret_key=b"secret", number=b"a number")
+    for cancel in (own, foreign):
+        other.stream.mux.send_control(Frame(cancel=cancel))
+    await until(lambda: frames(edge, "cancel"))
+    assert [frame.cancel for frame in frames(edge, "cancel")] == [foreign]
 
 
 @beside

@@ -5,7 +5,17 @@ from typing import Final
 
 import pytest
 
-from protos.pg.messages import bind, close_statement, describe_statement, execute, flush, parse, query, sync
+from protos.pg.messages import (
+    bind,
+    close_portal,
+    close_statement,
+    describe_statement,
+    execute,
+    flush,
+    parse,
+    query,
+    sync,
+)
 from tests.support.beside import Answer, PoolSide, beside, until
 from tests.support.cluster import Origin
 from tests.support.straight import Straight
@@ -113,6 +123,46 @@ async def test_a_command_that_could_not_be_made_anew_does_what_it_did(
         (parse(b"a", b"select 1"), parse(b"d", b"deallocate a"), sync()),
         (*spoils, *remakes, *how, *ran(b"a"), *ran(b"b"), parse(b"b", b"select 3"), sync(), *ran(b"b")),
         (*ran(b"a"), *ran(b"b"), query(b"execute a"), query(b"execute b")),
+    )
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@beside
+async def test_a_portal_is_what_it_was_where_it_could_not_be_bound_anew(
+    side: PoolSide, origin: Origin, *, at_once: bool
+) -> None:
+    begun = (query(b"begin"), parse(b"s", b"prepare x as select 1"), parse(b"t", b"select 5"), bind(b"c", b"s"))
+    ended = (query(b"rollback to a"), execute(b"c"), sync(), query(b"execute x"), query(b"rollback"))
+    anew = (
+        (parse(b"", b"selec"), close_portal(b"c"), bind(b"c", b"t"), sync()),
+        (bind(b"c", b"t"), sync()),
+        (query(b"deallocate t"), bind(b"c", b"t"), sync()),
+    )
+    for failing in anew:
+        groups = ((*begun, sync(), query(b"savepoint a")), failing, ended)
+        await same(side, origin, *((sum(groups, ()),) if at_once else groups))
+
+
+@beside
+async def test_a_command_in_a_group_of_a_failed_transaction_gets_its_own_answer(side: PoolSide, origin: Origin) -> None:
+    await same(
+        side,
+        origin,
+        (parse(b"s", b"select 1"), sync(), query(b"begin"), query(b"selec")),
+        (close_portal(b"c"), query(b"execute s"), parse(b"", b"select 1"), sync()),
+        (query(b"deallocate s"), query(b"rollback"), query(b"execute s")),
+    )
+
+
+@beside
+async def test_a_command_is_not_run_by_a_portal_that_it_could_not_be_bound_to(side: PoolSide, origin: Origin) -> None:
+    made = (parse(b"s", b"prepare x as select 1"), parse(b"t", b"select 5"), bind(b"c", b"t"), sync())
+    await same(
+        side,
+        origin,
+        (query(b"begin"), *made, query(b"savepoint a")),
+        (bind(b"c", b"s"), sync()),
+        (query(b"rollback to a"), execute(b"c"), sync(), query(b"execute x"), query(b"rollback")),
     )
 
 

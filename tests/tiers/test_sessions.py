@@ -165,6 +165,15 @@ async def test_a_query_before_terminate_commits(side: PoolSide, origin: Origin) 
 
 
 @beside
+async def test_a_client_that_says_terminate_at_once_gets_its_answers(side: PoolSide, origin: Origin) -> None:
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        await driver.send(query(b"select 1 from pg_sleep(0.1)"), query(b"select 2") + terminate())
+        assert tags(await driver.until_closed()) == "TDCZTDCZ"
+        await side.quiet()
+
+
+@beside
 async def test_a_client_that_vanishes_in_a_transaction_is_rolled_back_and_its_connection_kept(
     side: PoolSide, origin: Origin
 ) -> None:
@@ -463,8 +472,11 @@ async def test_a_message_that_ends_in_a_string_fails_as_postgresql_says_and_cost
                 error = fields(answer)
                 assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid string in message")
                 assert rows(answer)[-1] == [b"2"]
-        error = fields(await driver.ask(GOES_ON))
-        assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid message format")
+        for message in (GOES_ON, b"S\0\0\0\5x", b"H\0\0\0\5x" + sync()):
+            error = fields(await driver.ask(message))
+            assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", "invalid message format")
+        assert fields(await driver.ask(parse(b"\xff", b"select 1"), sync()))["C"] == "22021"
+        assert rows(await driver.ask(query(b"select 2"))) == [[b"2"]]
         assert set(side.tenant.pool.all()) == connected
 
 
@@ -510,6 +522,46 @@ async def test_garbage_behind_what_is_never_answered_ends_its_session_in_time(si
         error = fields([(await driver.until_closed())[-1]])
         assert (error["S"], error["C"]) == ("FATAL", "08P01")
         await until(lambda: not side.tenant.is_busy, timeout_s=2)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@beside
+async def test_garbage_in_the_data_of_a_copy_ends_its_session_at_once(
+    side: PoolSide, origin: Origin, *, at_once: bool
+) -> None:
+    make_table(origin, "copied")
+    async with two_tiers(side, origin) as tiers:
+        driver = await tiers.connect()
+        garbage = copy_data(b"1\tone\n") + b"!\0\0\0\4"
+        await driver.send(query(b"copy copied from stdin"), garbage if at_once else b"")
+        if not at_once:
+            while tags(driver._seen) != "G":
+                await driver._receive()
+            await driver.send(garbage)
+        answer = await driver.until_closed()
+        assert tags(answer) == "GEZE"
+        assert [fields([one])["M"] for one in answer if one[:1] == b"E"] == [
+            "COPY from stdin failed: the client has broken the protocol", "invalid frontend message type 33",
+        ]  # fmt: skip
+        await side.quiet()
+        assert count(origin, "copied") == 0
+
+
+@pytest.mark.parametrize("state", ["track", "pin"])
+@beside
+async def test_names_longer_than_what_is_read_of_a_message_end_their_session_with_a_word(
+    side: PoolSide, origin: Origin, state: str
+) -> None:
+    long = b"n" * (1 << 20)
+    async with two_tiers(side, origin, session_state=state) as tiers:
+        for message in (parse(long, b"select 1"), bind(long, b"s"), bind(b"", long)):
+            driver = await tiers.connect()
+            await driver.send(message)
+            error = fields(await driver.until_closed())
+            assert error["M"] == "the names in a message of more than 1 MiB must end within 1024 bytes"
+        driver = await tiers.connect()
+        answer = await driver.ask(parse(long[:99_999], b"select 1"), bind(b"", long[:99]), execute(), sync())
+        assert tags(answer) == "12DCZ"
 
 
 @beside

@@ -347,7 +347,7 @@ def cancel(cache: Cached, number: int) -> None:
     """A cancel request for the client that came as this one."""
     keys = [channel.opening.process_id for channel in cache.pool.channels]
     client = next(one for one in cache.stage.edge.clients if one.process_id == keys[number])
-    cache.stage.edge.cancel(client.process_id, client.secret_key, "192.0.2.1")
+    cache.stage.edge.cancelling.asked(client.process_id, client.secret_key, "192.0.2.1")
     cache.stage.settle()
 
 
@@ -401,7 +401,7 @@ def test_a_cancel_fails_the_transaction_that_is_held() -> None:
         follower.send(query(b"begin") + READ)
         assert follower.read() == done("BEGIN", IN_TRANSACTION)
         (client,) = cache.stage.edge.clients - {before}
-        cache.stage.edge.cancel(client.process_id, client.secret_key, "192.0.2.1")
+        cache.stage.edge.cancelling.asked(client.process_id, client.secret_key, "192.0.2.1")
         assert follower.messages()[-1] == ready(FAILED)
         follower.send(query(b"rollback"))
         assert follower.read() == done("ROLLBACK")

@@ -87,6 +87,16 @@ def test_a_reset_leads_back_to_the_startup() -> None:
     assert (switches.value_of(CACHE), switches.value_of(STATUS)) == (b"off", b"off")
 
 
+def test_what_the_settings_say_no_longer_is_as_at_the_start() -> None:
+    switches = Switches()
+    switches.turn(Switch(STATUS, value=True))
+    switches.adopt([], [Switch(CACHE, value=False)])
+    assert (switches.is_off, switches.are_at_origin) == (True, True)
+    switches.adopt([Switch(CACHE, value=False)], [])
+    assert (switches.is_off, switches.are_at_origin) == (False, False)
+    assert switches.reports, "which the settings never said"
+
+
 # --- in a session ---
 
 
@@ -120,6 +130,48 @@ def test_a_switch_stays_here_where_nothing_is_cached(*, early: bool) -> None:
         driver.send(query(b"show onetrip.cache"))
         assert driver.read() == row_description(["onetrip.cache"]) + data_row([b"off"]) + done("SHOW")
         assert not cache.pool.channels
+
+
+def said(cache: Cached, driver: Driver, sql: bytes, **settings: str) -> None:
+    """It crosses, and the session's settings are these then."""
+    driver.send(query(sql))
+    assert cache.pool.channel.take() == query(sql)
+    cache.pool.answer(done("SET"), status=IDLE | SETTLING)
+    cache.pool.state({CACHE if name == "cache_" else name: value for name, value in settings.items()})
+    cache.stage.settle()
+    driver.read()
+
+
+def test_behind_what_the_origin_was_told_it_is_told_the_rest(cache: Cached, driver: Driver) -> None:
+    """Else what it was told first would count again as soon as another setting is heard of."""
+    cache.kept(driver, READ, row(b"1"))
+    said(cache, driver, b"select 1; set onetrip.cache = on", cache_="on")
+    said(cache, driver, b"set onetrip.cache = off", cache_="off")
+    said(cache, driver, b"set jit = off", cache_="off", jit="off")
+    driver.send(READ)
+    assert cache.pool.channel.take() == READ
+    cache.pool.answer(row(b"2") + ready())
+    driver.read()
+    said(cache, driver, b"reset onetrip.cache")
+    driver.send(query(b"show onetrip.cache") + query(b"set onetrip.cache = off"))
+    assert driver.tags() == "TDCZCZ"
+    assert not cache.pool.channel.take(), "the origin has none any more"
+
+
+def test_while_it_may_have_been_told_it_is_asked(cache: Cached, driver: Driver) -> None:
+    driver.send(query(b"begin") + query(b"select 1; set onetrip.cache = on"))
+    cache.pool.channel.take()
+    cache.pool.answer(done("BEGIN", IN_TRANSACTION) + done("SET", IN_TRANSACTION), status=IN_TRANSACTION, settled=2)
+    driver.read()
+    driver.send(query(b"set onetrip.cache = off"))
+    assert cache.pool.channel.take() == query(b"set onetrip.cache = off")
+    cache.pool.answer(done("SET", IN_TRANSACTION), status=IN_TRANSACTION)
+    driver.send(query(b"rollback"))
+    cache.pool.channel.take()
+    cache.pool.answer(done("ROLLBACK"))
+    driver.read()
+    driver.send(query(b"set onetrip.cache = off"))
+    assert not cache.pool.channel.take(), "nothing is left of it"
 
 
 def test_show_in_the_extended_protocol(cache: Cached, driver: Driver) -> None:

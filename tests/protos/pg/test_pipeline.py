@@ -16,6 +16,7 @@ from protos.errors import LocalProtocolError, RemoteProtocolError
 from protos.pg import messages
 from protos.pg.framer import BACKEND_LIMITS, Framer, Piece
 from protos.pg.pipeline import Pipeline
+from protos.pg.replies import WHOLE_WHEN_PLAIN, WHOLE_WHEN_WATCHED
 from protos.pg.tags import Frontend, TransactionStatus
 
 IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
@@ -287,7 +288,7 @@ def test_the_client_reads_what_it_would_read_from_the_origin(
     pipeline, model = conversation.pipeline, conversation.model
     assert pipeline.status == model.status
     assert (pipeline.owed, pipeline.has_unsynced, pipeline.in_copy_in) == (0, False, False)
-    assert pipeline.is_plain
+    assert pipeline.whole == WHOLE_WHEN_PLAIN
     assert not pipeline.is_ambiguous
     assert pipeline.settled == sum(1 for m in messages_sent if m.owner == "client" and m.tag in {Q, F, S})
     assert pipeline.is_idle == (model.status == IDLE)
@@ -347,7 +348,8 @@ def ready(status: int = IDLE) -> bytes:
 
 def test_a_new_pipeline_is_idle() -> None:
     pipeline = Pipeline()
-    assert (pipeline.is_idle, pipeline.is_plain, pipeline.owed, pipeline.status) == (True, True, 0, IDLE)
+    assert (pipeline.is_idle, pipeline.whole, pipeline.owed) == (True, WHOLE_WHEN_PLAIN, 0)
+    assert pipeline.status == IDLE
 
 
 def test_a_transaction_is_not_idle_until_it_ends() -> None:
@@ -384,11 +386,11 @@ def test_a_segment_can_be_watched_though_it_is_all_the_clients() -> None:
     pipeline.watch()
     for tag in (P, S):
         pipeline.sent(tag)
-    assert (pipeline.is_plain, pipeline.is_watching) == (False, False), "the query before it is still blind"
+    assert (pipeline.whole, pipeline.is_watching) == (WHOLE_WHEN_WATCHED, False), "the query before it is still blind"
     talk(pipeline, ready())
     assert pipeline.is_watching
     talk(pipeline, messages.parse_complete(), ready())
-    assert (pipeline.is_plain, pipeline.is_watching, pipeline.is_idle) == (True, False, True)
+    assert (pipeline.whole, pipeline.is_watching, pipeline.is_idle) == (WHOLE_WHEN_PLAIN, False, True)
 
 
 def test_what_is_sent_after_an_error_is_skipped_up_to_the_sync() -> None:
@@ -565,6 +567,24 @@ def test_what_nobody_asked_for_is_refused(reply: bytes) -> None:
 )
 def test_what_an_error_may_have_skipped_is_known(tags: list[int], *, expected: bool) -> None:
     assert asked(*tags).may_skip == expected
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [([], 0), ([Q], 0), ([P, S], 0), ([P, Q, S], 1), ([P, Q, B, Q, S, P, S], 2), ([P, Q, P], 1), ([Q, P, Q, S], 0)],
+)
+def test_an_error_undoes_the_queries_of_its_group_too(tags: list[int], *, expected: int) -> None:
+    assert asked(*tags).undone_by_error == expected
+
+
+def test_what_an_error_undoes_is_counted_from_the_first_sync_point_on() -> None:
+    pipeline = asked(P, Q, P, Q, P, S)
+    talk(pipeline, messages.parse_complete(), DONE, ready())
+    assert pipeline.undone_by_error == 2
+    pipeline = asked(P)
+    pipeline.inject(S)
+    pipeline.sent(Q)
+    assert pipeline.undone_by_error == 0, "a Sync of ours ends it"
 
 
 def test_what_is_answered_has_skipped_nothing() -> None:

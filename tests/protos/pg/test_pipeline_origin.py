@@ -17,6 +17,7 @@ from protos.pg import messages
 from protos.pg.framer import BACKEND_LIMITS, Framer
 from protos.pg.login import LoggedIn, Login, LoginTarget, Send
 from protos.pg.pipeline import Pipeline
+from protos.pg.replies import WHOLE_WHEN_PLAIN
 from protos.pg.scram import KeyCache
 from tests.protos.pg.test_pipeline import (
     COPY_DATA,
@@ -212,7 +213,7 @@ def test_the_origin_answers_as_the_model_says(line: Line, said: list[list[Messag
     line.send(sent)
     line.wait(size)
     assert line.tags().replace("DD", "D") == modelled(sent)
-    assert line.pipeline.is_plain
+    assert line.pipeline.whole == WHOLE_WHEN_PLAIN
     assert not line.pipeline.is_ambiguous
     line.expect_silence()
 

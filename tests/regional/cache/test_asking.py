@@ -307,6 +307,34 @@ async def test_a_session_that_has_just_set_something(side: PoolSide, origin: Ori
 
 
 @beside
+async def test_a_table_that_the_catalogue_does_not_know_yet(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    """It might be a view that sets something; that is no setting of the session's."""
+    _, client = await ready(side, origin)
+    with origin.connect() as connection:
+        connection.execute("create table shop.later (id int); grant select on shop.later to by_scram")
+    for messages in (
+        (query(b"select id from shop.later"),),
+        (parse(b"", b"select id from shop.later"), bind(b"", b"", []), execute(), sync()),
+    ):
+        answer, verdict, is_kept = await asked(client, *messages)
+        await side.quiet()
+        assert (answer.errors, verdict.why, verdict.only_now, is_kept) == ([], "unknown name: later", False, False)
+
+
+@beside
+async def test_a_function_that_is_not_proven_to_set_nothing(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    """What it does to the connection is no setting of the session's before it."""
+    with origin.connect() as connection:
+        connection.execute(
+            "create or replace function shop.twice(n int) returns int language sql immutable as 'select n * 2';"
+            "grant execute on function shop.twice(int) to public"
+        )
+    _, client = await ready(side, origin)
+    _, verdict, is_kept = await asked(client, query(b"select shop.twice(price) from shop.prices"))
+    assert (verdict.why, verdict.only_now, is_kept) == ("leaves something", False, False)
+
+
+@beside
 async def test_a_session_that_keeps_its_connection(side: PoolSide, origin: Origin, shop: Oids) -> None:
     _, client = await ready(side, origin, session_state="pin")
     await client.ask(query(b"select pg_advisory_lock(5)"))

@@ -387,14 +387,16 @@ async def test_behind_another_pooler_a_lost_connection_is_in_doubt_until_what_ra
     await until(lambda: told(edge).count(str(shop["orders"])) == 2)
 
 
+@pytest.mark.parametrize("user", ["by_scram", "by_password"])
+@pytest.mark.parametrize("is_new", [True, False], ids=["this one is new", "another one is gone"])
 @beside
-async def test_nothing_is_kept_until_what_ran_before_this_node_came_is_over(
-    side: PoolSide, origin: Origin, shop: Oids
+async def test_nothing_is_kept_until_what_another_node_has_left_running_is_over(
+    side: PoolSide, origin: Origin, shop: Oids, user: str, *, is_new: bool
 ) -> None:
-    """A pool node that has died may have left a statement running, which commits later."""
+    """A pool node that has died may have left a statement running, which commits later, for whatever configuration."""
 
     def run(sql: bytes) -> None:
-        with psycopg.connect(origin.url()) as connection, suppress(psycopg.errors.QueryCanceled):
+        with psycopg.connect(origin.url(user)) as connection, suppress(psycopg.errors.QueryCanceled):
             connection.execute(sql)
 
     def cancel() -> None:
@@ -403,9 +405,16 @@ async def test_nothing_is_kept_until_what_ran_before_this_node_came_is_over(
                 "select pg_cancel_backend(pid) from pg_stat_activity where query = 'select pg_sleep(75)'"
             )
 
+    if not is_new:
+        edge, _ = await ready(side, origin)
+        assert side.tenant.publishing.in_doubt == frozenset()
     side.nursery.start_soon(trio.to_thread.run_sync, run, b"select pg_sleep(75)")
     await active(origin, "pg_sleep(75)")
-    edge = side.serve(origin)
+    if is_new:
+        edge = side.serve(origin)
+    else:
+        side.tenants.others_missed()
+        side.tick()
     await side.known()
     assert side.tenant.publishing.in_doubt is None
     edge.ask(client := edge.client())

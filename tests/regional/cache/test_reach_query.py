@@ -111,6 +111,47 @@ def test_the_digest_hangs_on_what_is_changed_and_on_nothing_else(origin: Origin,
             connection.execute("drop function f(); drop type e; drop domain d")
 
 
+_RIGHTS = (
+    "grant select on t to joe",
+    "grant select (id) on t to joe",
+    "revoke select (id) on t from joe",
+    "revoke all on t from joe",
+    "revoke execute on function lib.thrice(int) from public",
+    "grant usage on schema lib to joe",
+    "revoke usage on schema lib from joe",
+    "alter schema lib owner to joe",
+    "revoke execute on function pg_catalog.lower(text) from public",
+    "grant execute on function pg_catalog.lower(text) to public",
+    "grant team to joe",
+    "revoke team from joe",
+    "alter role joe noinherit",
+    "alter role joe superuser",
+    "alter role joe nosuperuser",
+    "alter role joe rename to jack",
+    "alter role jack set search_path = lib",
+    "alter table t enable row level security",
+    "create policy p on t using (id = 1)",
+    "alter policy p on t using (id = 2)",
+    "drop policy p on t",
+    "alter table t disable row level security",
+)
+
+
+def test_the_digest_hangs_on_who_may_do_what(origin: Origin, empty: str) -> None:
+    with origin.connect(empty) as connection:
+        connection.execute("create role joe; create role team; create schema lib; create table t (id int)")
+        connection.execute("create function lib.thrice(int) returns int language sql immutable as 'select $1 * 3'")
+        try:
+            before = read_reach(connection)
+            for change in _RIGHTS:
+                connection.execute(change.encode())
+                after = read_reach(connection)
+                assert after.digest != before.digest, change
+                before = after
+        finally:
+            connection.execute("drop table t; drop schema lib cascade; drop role team; drop role if exists joe, jack")
+
+
 def test_another_expression_of_a_generated_column_is_seen(origin: Origin, empty: str) -> None:
     """A virtual column stores nothing, so no row of the table is written."""
     kind = "virtual" if origin.major >= 18 else "stored"
