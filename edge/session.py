@@ -238,8 +238,7 @@ class Session:
         if self.has_unsynced:
             answer += response
             self._is_skipping = True
-        self.owed, self.has_unsynced = 0, False
-        self.opening = None
+        self.owed, self.has_unsynced, self.opening = 0, False, None
         self.learning.stop()
         self.here.interrupt()
         self.statements.refused()
@@ -275,9 +274,8 @@ class Session:
         if not switches.are_as_at_start and piece.tag != Frontend.PARSE:
             switches.crosses(piece.tag, sql_of(piece, self.statements), self.owed, is_heard=was_at_rest)
         if piece.tag in _QUERIES:
-            self.here.reader.tally.crossed(
-                self.status, is_alone=was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE)
-            )
+            is_alone = was_at_rest and self.owed == (piece.tag != Frontend.EXECUTE)
+            self.here.reader.tally.crossed(self.status, is_alone=is_alone)
         out.append(taken)
 
     def _taken(self, tag: int, piece: bytes, whole: bool) -> bytes:  # noqa: FBT001 - a Piece
