@@ -110,8 +110,9 @@ DDL_WORDS: Final = r"(^|[^a-z0-9_])(create(?![a-z0-9_])(?!\s+(local\s+)?temp)|al
 #: What may run DDL that is not written there, from a text or in another language; what is DDL and none of DDL_WORDS;
 #: names that are not written as they are; tables of the catalogue that a superuser writes to.
 HIDING_WORDS: Final = (
-    r"(^|[^a-z0-9_])(execute|drop|grant|revoke|import|do\s+language|" + "|".join(RUNNING) + r")([^a-z0-9_]|$)"
-    r"|u&\"|(update|into|delete\s+from)\s+((only|pg_catalog)\s*[. ]\s*)*pg_"
+    r"(^|[^a-z0-9_])(execute|drop|grant|revoke|import|reassign|" + "|".join(RUNNING) + r")([^a-z0-9_]|$)"
+    r"|(^|[^a-z0-9_])do\s*(language\s+[^\s]+\s*)?(e|u&)?['$]"
+    r"|u&\"|(update|into|copy|delete\W+from)\W+(only\W+)?(pg_catalog\W+)?pg_"
 )
 #: What makes a temporary object, or names one.
 TEMPORARY_WORDS: Final = r"(^|[^a-z0-9_])temp(orary)?([^a-z0-9_]|$)|pg_temp"

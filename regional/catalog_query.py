@@ -36,6 +36,7 @@ SET LOCAL search_path = pg_catalog;
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL jit = off;
 SET LOCAL enable_nestloop = off;
+SET LOCAL work_mem = '16MB';
 WITH RECURSIVE
 extension_member(oid, name) AS MATERIALIZED (
   SELECT d.objid, e.extname
@@ -129,7 +130,6 @@ uses(class, object, used_class, used) AS MATERIALIZED (
             FROM pg_opclass c JOIN pg_amproc p ON p.amprocfamily = c.opcfamily WHERE p.amproc >= 16384
   UNION ALL SELECT 'pg_opclass'::regclass, c.oid, 'pg_operator'::regclass, o.amopopr
             FROM pg_opclass c JOIN pg_amop o ON o.amopfamily = c.opcfamily WHERE o.amopopr >= 16384
-  UNION ALL SELECT 'pg_proc'::regclass, oid, used_class, used FROM speaks
   UNION ALL SELECT 'pg_proc'::regclass, objid, {writing}, refobjid  -- BEGIN ATOMIC
             FROM pg_depend WHERE classid = 'pg_proc'::regclass AND refclassid = 'pg_class'::regclass
   UNION ALL SELECT {writing}, relation, 'pg_class'::regclass, relation FROM written
@@ -143,6 +143,7 @@ uses(class, object, used_class, used) AS MATERIALIZED (
 ),
 bad(class, object, bits) AS (
   SELECT 'pg_proc'::regclass::oid, oid, bits FROM user_function WHERE bits > 0
+  UNION SELECT 'pg_proc'::regclass, oid, bits FROM body
   UNION SELECT class, object, bits FROM bad_expression
   UNION SELECT class, object, bits FROM bad_reader
   UNION SELECT 'pg_class'::regclass, oid, 1
@@ -152,8 +153,18 @@ bad(class, object, bits) AS (
   UNION SELECT {writing}, r.ev_class, 9 FROM system_reader s JOIN pg_rewrite r ON r.oid = s.object
         WHERE s.class = 'pg_rewrite'::regclass
   UNION SELECT {writing}, confrelid, 1 FROM pg_constraint WHERE contype = 'f' AND 'd' IN (confdeltype, confupdtype)
-  UNION SELECT uses.class, uses.object, bad.bits
-        FROM bad JOIN uses ON uses.used_class = bad.class AND uses.used = bad.object
+  UNION SELECT found.class, found.object, bad.bits
+        FROM bad LEFT JOIN uses ON uses.used_class = bad.class AND uses.used = bad.object
+          LEFT JOIN called c ON c.class = bad.class AND c.object = bad.object AND bad.bits > 1
+          LEFT JOIN LATERAL (
+            SELECT oid FROM body
+            WHERE c.name IS NOT NULL AND (bad.bits > 33 OR NOT (SELECT all_hide FROM audited))
+              AND (body.bits | bad.bits) > body.bits
+              AND CASE WHEN strpos(body.text, c.name) > 0 THEN body.text ~ c.pattern END
+            OFFSET 0  -- for itself, so that where there is no name no body is looked at
+          ) speaks ON true,
+          LATERAL (VALUES (uses.class, uses.object), ('pg_proc'::regclass, speaks.oid)) found(class, object)
+        WHERE found.object IS NOT NULL
 ),
 bad_object(class, object, bits) AS MATERIALIZED (
   SELECT class, object, bit_or(bits) FROM bad GROUP BY class, object

@@ -54,7 +54,6 @@ _KNOWN: Final = {
         ("VacuumStmt", "CheckPointStmt", "ReindexStmt", "ClusterStmt", "GrantStmt", "GrantRoleStmt", "CommentStmt"),
         DISCARD,
     ),
-    **dict.fromkeys(("TruncateStmt", "RefreshMatViewStmt"), _UNSEEN),
 }  # fmt: skip
 _QUERIES: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _CURSOR_OPT_HOLD: Final = 0x20  # src/include/nodes/parsenodes.h
@@ -168,6 +167,18 @@ def _execute(proof: Proof, node: Node) -> None:
         proof.follow_wrapped(wrapped)
 
 
+def _truncate(proof: Proof, node: Node) -> None:
+    """What it leads to is told by no name of the statement's own."""
+    proof.add(_unknown_in(proof.catalog) if node.get("behavior") == "DROP_CASCADE" else DISCARD)
+    for wrapped in node["relations"]:
+        proof.write("TruncateStmt", wrapped["RangeVar"])
+
+
+def _refresh(proof: Proof, node: Node) -> None:
+    proof.add(DISCARD)
+    proof.read(node["relation"])
+
+
 def _call(proof: Proof, node: Node) -> None:
     proof.follow("FuncCall", node["funccall"])
 
@@ -210,6 +221,26 @@ def _transaction(proof: Proof, node: Node) -> None:
 
 def _create_table(proof: Proof, node: Node) -> None:
     proof.add(residue_of_new(node["relation"], node.get("oncommit")))
+    if node["relation"].get("relpersistence") == "t" and _elements(node, proof.catalog).hides_ddl:
+        proof.add(_DDL | Residue.HIDES)  # whoever writes to it later runs that, and its name may be known as another's
+
+
+def _elements(node: Node, catalog: Catalog | None) -> Residue:
+    """What the defaults, checks and types of a new table may leave, and what it inherits."""
+    proof = Proof(catalog)
+    for wrapped in node.get("inhRelations", ()):
+        proof.write("CreateStmt", wrapped["RangeVar"])
+    for wrapped in node.get("tableElts", ()):
+        ((kind, element),) = wrapped.items()
+        if kind == "TableLikeClause":
+            proof.write("CreateStmt", element["relation"])
+            continue
+        if "typeName" in element:
+            proof.follow("TypeName", element["typeName"])
+        for constraint in (wrapped, *element.get("constraints", ())) if kind == "ColumnDef" else (wrapped,):
+            if "raw_expr" in constraint.get("Constraint", {}):
+                proof.follow_wrapped(constraint["Constraint"]["raw_expr"])
+    return proof.residue
 
 
 def _create_table_as(proof: Proof, node: Node) -> None:
@@ -224,6 +255,8 @@ _READ: Final[dict[str, Callable[[Proof, Node], None]]] = {
     "PrepareStmt": _prepare,
     "ExecuteStmt": _execute,
     "CallStmt": _call,
+    "TruncateStmt": _truncate,
+    "RefreshMatViewStmt": _refresh,
     "DoStmt": _do,
     "VariableSetStmt": _set,
     "DiscardStmt": _discard,

@@ -3,12 +3,14 @@
 Theory of operation: what a body says is seen by its words (`regional/builtins.py`); what it calls, reads and writes is
 one of its words too. So a body speaks of everything of the user's whose name is a word of it, in whatever schema: too
 much rather than too little. `bad` follows these arrows like all the others, so a function is as harmful as what it
-speaks of. What a body does not write down (a text that it puts together, or reads from a table) can only be run by
-EXECUTE, or in another language; a function that has that may do anything unseen (`regional/unseen.py`).
+speaks of. They are looked for one by one, and only from what leaves more than a plain reset takes away, as any function
+does: to take thousands of bodies apart into words costs seconds.
+
+What a body does not write down (a text that it puts together, or reads from a table) can only be run by EXECUTE, or in
+another language; a function that has that may do anything unseen (`regional/unseen.py`).
 """
 
 from collections.abc import Iterable
-from functools import reduce
 from typing import Final
 
 from regional.builtins import (
@@ -26,8 +28,7 @@ from regional.builtins import (
 
 #: The class of what is written to; its objects are relations.
 WRITING: Final = "0::oid"
-#: Whatever ends a word of a body. Names with one of these in them are looked for as they are.
-_BETWEEN: Final = "\t\n\v\f\r!\"#%&'()*+,-./:;<=>?@[\\]^`{|}~"
+MANY_TABLES: Final = 50
 
 
 def _names(names: Iterable[str]) -> str:
@@ -39,19 +40,8 @@ def pattern(words: str) -> str:
     return "'" + words.replace("'", "''") + "'"
 
 
-def _constant(text: str) -> str:
-    """A constant of this text, whatever is set about backslashes."""
-    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
-    return "E'" + "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in quoted) + "'"
-
-
-def _spaced(text: str) -> str:
-    """The words of a text, with nothing but blanks between them. One translate() takes ten times as long."""
-    return reduce(lambda inner, between: f"replace({inner}, {_constant(between)}, ' ')", _BETWEEN, text)
-
-
 # 16384 is FirstNormalObjectId; languages 12, 13 and 14 are internal, C and SQL.
-_FUNCTIONS: Final = """
+_FUNCTIONS: Final = r"""
 builtin_function(oid, bits) AS MATERIALIZED (
   SELECT oid, CASE WHEN proname = ANY ({closing}) THEN 3 WHEN proname = ANY ({running}) THEN 33 ELSE 1 END
   FROM pg_proc
@@ -69,41 +59,42 @@ user_function(oid, bits) AS MATERIALIZED (
               | CASE WHEN p.prosrc ~* {statement_words} THEN 4 ELSE 0 END
               | CASE WHEN p.prolang <> 14 AND l.lanname <> 'plpgsql' AND p.prokind <> 'a'
                             AND (m.name = ANY ({reviewed})) IS NOT TRUE
-                       OR p.prosrc ~* {ddl_words} OR p.prosrc ~* {hiding_words} THEN 32 ELSE 0 END
+                       OR p.prosrc ~* {ddl_words} OR p.prosrc ~* {hiding_words}
+                       -- SELECT INTO makes a table
+                       OR p.prolang = 14 AND regexp_replace(p.prosrc, '(insert|merge)\s+into', '', 'gi') ~* '\minto\M'
+                     THEN 32 ELSE 0 END
     END
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN extension_member m ON m.oid = p.oid
   WHERE p.oid >= 16384
 ),
 """
 
-# Unless some function does more than what a plain reset takes away, all are alike and there is nothing to follow. With
-# "C" only ASCII letters have a case, as in the names of PostgreSQL.
+# What a body may speak of: its name as it may be written there, and a pattern. With "C" only ASCII letters have a case,
+# as in the names of PostgreSQL.
 _SPEAKS: Final = """
-called(name, class, object) AS MATERIALIZED (
-  SELECT lower(p.proname::text COLLATE "C"), 'pg_proc'::regclass::oid, p.oid
-  FROM pg_proc p JOIN user_function u ON u.oid = p.oid WHERE u.bits > 0
-  UNION ALL SELECT lower(relname::text COLLATE "C"), {writing}, oid
+named(name, class, object) AS (
+  SELECT proname::text, 'pg_proc'::regclass::oid, oid FROM pg_proc WHERE oid >= 16384
+  UNION ALL SELECT relname::text, {writing}, oid
             FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f')
-  UNION ALL SELECT lower(typname::text COLLATE "C"), 'pg_type'::regclass, oid
-            FROM pg_type WHERE oid >= 16384 AND typtype <> 'p' AND typrelid = 0 AND typelem = 0
-  UNION ALL SELECT o.oprname::text, 'pg_operator'::regclass, o.oid
-            FROM pg_operator o JOIN user_function u ON u.oid = o.oprcode WHERE u.bits > 0
+  UNION ALL SELECT t.typname::text, 'pg_type'::regclass, t.oid
+            FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+            WHERE t.oid >= 16384 AND t.typtype <> 'p' AND t.typelem = 0 AND (c.oid IS NULL OR c.relkind = 'c')
+  UNION ALL SELECT oprname::text, 'pg_operator'::regclass, oid FROM pg_operator WHERE oid >= 16384
 ),
-body(oid, text) AS MATERIALIZED (
-  SELECT p.oid, lower(p.prosrc COLLATE "C") FROM pg_proc p JOIN user_function u ON u.oid = p.oid
+called(name, pattern, class, object) AS MATERIALIZED (
+  SELECT name, CASE WHEN name ~ '^[a-z0-9_]+$' THEN '(^|[^a-z0-9_])' || name || '($|[^a-z0-9_])' ELSE '' END,
+    class, object
+  FROM (SELECT lower(replace(name, '"', '""') COLLATE "C"), class, object FROM named) n(name, class, object)
+),
+-- Where triggers that may do anything are on many tables, what writes may do anything; it would take long to say which.
+audited(all_hide) AS MATERIALIZED (
+  SELECT count(DISTINCT t.tgrelid) > {many} FROM pg_trigger t JOIN user_function u ON u.oid = t.tgfoid
+  WHERE u.bits & 32 > 0
+),
+body(oid, bits, text) AS MATERIALIZED (
+  SELECT p.oid, u.bits | CASE WHEN (SELECT all_hide FROM audited) THEN 32 ELSE 0 END, lower(p.prosrc COLLATE "C")
+  FROM pg_proc p JOIN user_function u ON u.oid = p.oid
   WHERE u.bits > 0 AND p.prolang NOT IN (12, 13)
-    AND (EXISTS (SELECT FROM user_function WHERE bits > 1) OR EXISTS (SELECT FROM call WHERE bits > 1))
-),
-odd(name, class, object) AS MATERIALIZED (
-  SELECT * FROM called WHERE strpos({spaced_name}, ' ') > 0
-),
-spoken(oid, word) AS MATERIALIZED (
-  SELECT b.oid, word FROM body b, unnest(string_to_array({spaced_text}, ' ')) word
-  WHERE (word IN (SELECT name FROM called)) IS TRUE  -- no join, which would sort all of the words
-),
-speaks(oid, used_class, used) AS MATERIALIZED (
-  SELECT DISTINCT s.oid, c.class, c.object FROM spoken s JOIN called c ON c.name = s.word
-  UNION ALL SELECT b.oid, o.class, o.object FROM body b, odd o WHERE strpos(b.text, o.name) > 0
 ),
 """
 
@@ -118,4 +109,4 @@ FUNCTIONS: Final = _FUNCTIONS.format(
     statement_words=pattern(STATEMENT_WORDS),
     ddl_words=pattern(DDL_WORDS),
     hiding_words=pattern(HIDING_WORDS),
-) + _SPEAKS.format(writing=WRITING, spaced_name=_spaced("name"), spaced_text=_spaced("b.text"))
+) + _SPEAKS.format(writing=WRITING, many=MANY_TABLES)

@@ -174,7 +174,7 @@ class Knowledge:
         except Exception:  # whatever the origin answers, the node lives on
             log.exception("catalogue not understood; every statement counts as unclean", configuration=name)
         finally:
-            self._is_loading = False
+            self._is_loading, self.doubts.reading = False, None
 
     async def _take(self, exchange: Exchange, began: float) -> None:
         """Build what was read, unless it is what was read last. Cancellation: safe."""
@@ -184,6 +184,7 @@ class Knowledge:
         reach = await self.cache.understood()
         if self._due == began + CATALOG_AGE_S:  # no DDL was seen meanwhile
             self._read_at = began
+            self.doubts.state = self.doubts.reading
             self._loaded(self._last, is_other=self.cache.take(reach))
             self._tenant.origin_known()
 

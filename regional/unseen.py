@@ -12,8 +12,8 @@ LOST is as after DDL too, for it may have been committed; it is not over, for it
 seen it is likewise.
 
 Such a statement may commit before its answer is here, and another's beside it fire the trigger that it has made. So
-every connection that comes back meanwhile is cleaned, in any configuration of the database; and no answer is kept that
-was read until what its client has been told is known here too. The catalogue stays what it is unless it has changed.
+every connection that comes back meanwhile is cleaned, in any configuration of the database; and once its client has an
+answer, no other answer is kept until the catalogue is known to be the same. What is known of it stays if it is.
 """
 
 from collections.abc import Callable
@@ -39,40 +39,43 @@ log = structlog.get_logger(__name__)
 class Doubts:
     """Of one tenant."""
 
-    __slots__ = ("asked", "open", "state")
+    __slots__ = ("open", "reading", "state", "told")
 
     def __init__(self) -> None:
         self.open = 0
         """How many leases of this database may just now run DDL unseen, or have done so and nobody has looked."""
-        self.asked = 0
-        """Of how many of them the origin is asked now."""
+        self.told = 0
+        """Of how many of them the clients have had their answers."""
         self.state: bytes | None = None
-        """That of the catalogue when the last reading of it began; None if it has to be read anew anyway."""
+        """That of the catalogue which is known; None if none is."""
+        self.reading: bytes | None = None
+        """That of the catalogue which is being read; None if none is, or nothing of it has been read."""
 
     def read(self, origin: "Origin", then: Callable[[Exchange], None]) -> None:
-        """Find the state, before the catalogue is read."""
+        """Find the state of the catalogue that is to be read next."""
 
         def found(exchange: Exchange) -> None:
             if exchange.status:
-                self.state = _state_in(exchange)
+                self.reading = _state_in(exchange)
             then(exchange)
 
         origin.run(STATE_QUERY.encode(), found)
 
-    def is_unchanged(self, state: bytes) -> bool:
-        return self.state is None or (state != _UNREADABLE and state == self.state)
+    def are_of(self, state: bytes) -> bool:
+        """Whether what is known, and what is being read, is of this state."""
+        return all(one is None or one == state != _UNREADABLE for one in (self.state, self.reading))
 
 
 class Unseen:
     """What one connection may have done."""
 
-    __slots__ = ("_number", "_shared", "_tenant", "is_asked")
+    __slots__ = ("_is_told", "_number", "_shared", "_tenant")
 
     def __init__(self, tenant: "Tenant") -> None:
         self._tenant = tenant
         self._shared: tuple[Doubts, ...] = ()  # those that count this lease
         self._number: bytes | None = None  # of writes to the catalogue when it was last asked
-        self.is_asked = False
+        self._is_told = False
 
     @property
     def is_open(self) -> bool:
@@ -87,6 +90,13 @@ class Unseen:
             self._shared = tuple(dict.fromkeys((here, *others)))
             for doubts in self._shared:
                 doubts.open += 1
+
+    def told(self) -> None:
+        """The client hears that something of it is done, and may act on it."""
+        if not self._is_told:
+            self._is_told = True
+            for doubts in self._shared:
+                doubts.told += 1
 
     def ask(self, origin: "Origin", then: "Callable[[Origin], None]") -> None:
         """The lease is over: find out, then go on; not if the connection is lost."""
@@ -107,7 +117,8 @@ class Unseen:
                 lost()
                 return
             self._number = number
-            if not self._tenant.knowledge.doubts.is_unchanged(_state_in(exchange)):
+            state = _state_in(exchange)
+            if not all(doubts.are_of(state) for doubts in self._shared):
                 self._tenant.knowledge.ddl_seen()
             self._end()
             then(origin)
@@ -116,9 +127,7 @@ class Unseen:
             if waiting is not None:
                 waiting.unsettled(complaints.unread("the connection was lost"))
 
-        self.is_asked = True
-        for doubts in self._shared:
-            doubts.asked += 1
+        self.told()
         origin.run(NUMBER_QUERY.encode(), numbered)
 
     def lost(self) -> None:
@@ -135,9 +144,9 @@ class Unseen:
     def _end(self) -> None:
         for doubts in self._shared:
             doubts.open -= 1
-            doubts.asked -= self.is_asked
+            doubts.told -= self._is_told
         self._shared = ()
-        self.is_asked = False
+        self._is_told = False
 
 
 def _state_in(exchange: Exchange) -> bytes:

@@ -1,8 +1,8 @@
 """The SQL that asks whether the catalogue has changed since it was read, and whether this connection has changed it.
 
 The state of the catalogue is told by how many rows its tables have and by the sums of their xmin. A row that is written
-anew has the xmin of its writer, which is greater than all that there are, so no change leaves both as they were. What
-temporary objects stand in is left out.
+anew has the xmin of its writer, as a rule the greatest that there is, so hardly a change leaves both as they were. Of
+pg_class the values count, for TRUNCATE writes there too. What temporary objects stand in is left out.
 
 To count is work, some milliseconds in a large database, and mostly for nothing. So since PostgreSQL 15 the connection's
 own statistics are asked first: how often those tables were written to, as far as it can see. That number grows with
@@ -14,7 +14,6 @@ from typing import Final
 
 #: What is judged by, and what meanings hang on; how rows of temporary relations are recognized there.
 _TABLES: Final = {
-    "pg_class": "oid >= 16384 AND relpersistence <> 't'",
     "pg_attribute": "attrelid >= 16384 AND attrelid NOT IN (SELECT oid FROM temporary)",
     "pg_attrdef": "adrelid NOT IN (SELECT oid FROM temporary)",
     "pg_constraint": "conrelid NOT IN (SELECT oid FROM temporary)",
@@ -37,18 +36,32 @@ _TABLES: Final = {
 _COUNTED: Final = ("tuples_inserted", "tuples_updated", "tuples_deleted")
 
 
-_COUNTS: Final = " + ".join(f"pg_stat_get_{what}(oid) + pg_stat_get_xact_{what}(oid)" for what in _COUNTED)
+_COUNTS: Final = " + ".join(f"pg_stat_get_{what}(t.oid) + pg_stat_get_xact_{what}(t.oid)" for what in _COUNTED)
 _SETTINGS: Final = "SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = 0; SET LOCAL jit = off;\n"
 
-#: How often the catalogue was written to, as far as this connection can see; NULL where it cannot be known.
+#: How often the catalogue was written to, as far as this connection can see, and since when that is counted; NULL where
+#: it cannot be known.
 NUMBER_QUERY: Final = f"""{_SETTINGS}
-SELECT CASE WHEN current_setting('server_version_num')::int >= 150000 AND current_setting('track_counts')::bool
-  THEN (SELECT sum({_COUNTS}) FROM unnest('{{{",".join(_TABLES)}}}'::regclass[]) oid) END
+SELECT CASE WHEN current_setting('server_version_num')::int >= 150000 AND current_setting('track_counts')::bool THEN (
+  SELECT concat_ws(' ', sum({_COUNTS}), max(pg_stat_get_db_stat_reset_time(d.oid)))
+  FROM unnest('{{pg_class,{",".join(_TABLES)}}}'::regclass[]) t(oid), pg_database d WHERE d.datname = current_database()
+) END
 """
 
+_RELATIONS: Final = """(
+  SELECT concat_ws(' ', count(*), sum(hashtextextended(concat_ws(' ', oid, relname, relnamespace, reltype, relowner,
+    relkind, relnatts, relchecks, relhasrules, relhastriggers, relrowsecurity, relforcerowsecurity, relispartition,
+    relacl, reloptions, relpartbound::text), 0)))
+  FROM pg_class WHERE oid >= 16384 AND relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+)"""
 _STATES: Final = ", ".join(
-    f"(SELECT concat_ws(' ', count(*), sum(xmin::text::int8)) FROM {table} WHERE {where})"
-    for table, where in _TABLES.items()
+    (
+        _RELATIONS,
+        *(
+            f"(SELECT concat_ws(' ', count(*), sum(xmin::text::int8)) FROM {table} WHERE {where})"
+            for table, where in _TABLES.items()
+        ),
+    )
 )
 
 #: The state of the catalogue.

@@ -6,6 +6,7 @@ import pytest
 
 from regional.catalog import Catalog
 from regional.cleanness import CLEAN, DISCARD, judge
+from regional.functions_query import MANY_TABLES
 from regional.residue import Residue
 from tests.regional.conftest import read_catalog
 from tests.support.cluster import Origin
@@ -54,6 +55,15 @@ create function by_domain() {_BODY} return 1::dom; end $$;
 create function by_operator() {_BODY} return (1 === 'a')::int; end $$;
 create function by_trigger_of_view() {_BODY} insert into over_fired values (1); return 1; end $$;
 create function by_trigger_of_partition() {_BODY} insert into divided values (1); return 1; end $$;
+create function into_sql() returns int language sql as 'select 1 as a into made; select 1';
+create function inserts_sql() returns int language sql as 'insert into plain values (1) returning id';
+create type comp as (a int);
+create function casts(comp) {_BODY} return third(); end $$;
+create cast (comp as int) with function casts(comp) as assignment;
+create function by_cast() {_BODY} return row(1)::comp; end $$;
+create function "q""x"() {_BODY} return third(); end $$;
+create function by_quotes() {_BODY} return "q""x"(); end $$;
+create function escapes() {_BODY} do e'begin \\x65xecute ''select 1''; end'; return 1; end $$;
 create function runs(q text) {_BODY} execute q; return 1; end $$;
 create function finds(q text) returns setof int language plpgsql as $$ begin return query execute q; end $$;
 create function xml() returns xml language sql as $$ select query_to_xml('select 1', true, true, '') $$;
@@ -109,6 +119,10 @@ def catalog(origin: Origin) -> Iterator[Catalog]:
         "select by_operator()",
         "select by_trigger_of_view()",
         "select by_trigger_of_partition()",
+        "select into_sql()",
+        "select by_cast()",
+        "select by_quotes()",
+        "select escapes()",
         "select runs('select 1')",
         "select * from finds('select 1')",
         "select xml()",
@@ -142,7 +156,31 @@ def test_a_body_of_the_grammar_s_own_is_followed_too(catalog: Catalog, origin: O
 
 
 @pytest.mark.parametrize(
-    "sql", ["select writes_plain()", "select reads_plain()", "insert into dated values (1)", "select alone()"]
+    "sql",
+    [
+        "select writes_plain()",
+        "select reads_plain()",
+        "select inserts_sql()",
+        "insert into dated values (1)",
+        "select alone()",
+    ],
 )
 def test_a_body_that_comes_to_none_hides_none(catalog: Catalog, sql: str) -> None:
     assert judge(sql.encode(), catalog) == DISCARD
+
+
+def test_where_triggers_that_hide_it_are_everywhere_all_bodies_do(origin: Origin) -> None:
+    with origin.connect("app") as connection:
+        connection.execute(
+            f"create function audits() returns trigger language plpgsql as $$ begin execute ''; return new; end $$;"
+            f"create function innocent() {_BODY} return 1; end $$;"
+        )
+        for number in range(MANY_TABLES + 1):
+            if number == MANY_TABLES:
+                assert judge(b"select innocent()", read_catalog(connection)) == DISCARD
+            connection.execute(
+                f"create table audited_{number} (id int);"
+                f"create trigger t before insert on audited_{number} for each row execute function audits()"
+            )
+        assert judge(b"select innocent()", read_catalog(connection)) == HIDES
+        connection.rollback()

@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+import trio
 
 from protos.pg.messages import bind, execute, parse, query, sync
 from regional.exchange import Exchange
+from regional.knowledge import CATALOG_AGE_S, Knowledge
 from regional.origin import Origin as Lease
 from regional.unseen_query import NUMBER_QUERY, STATE_QUERY
 from tests.support.beside import PoolSide, active, beside, configuration_for, until
@@ -126,7 +128,7 @@ async def test_what_was_no_ddl_changes_nothing(side: PoolSide, origin: Origin, e
         await side.quiet()
     assert side.tenant.knowledge.judge.catalog is catalog
     assert side.tenant.knowledge.judge.generation == generation
-    assert side.tenant.knowledge.doubts.open == side.tenant.knowledge.doubts.asked == 0
+    assert side.tenant.knowledge.doubts.open == side.tenant.knowledge.doubts.told == 0
 
 
 @beside
@@ -175,6 +177,62 @@ async def test_a_state_that_cannot_be_read_is_another(
     assert (await client.ask(runs("select 1"))).tags.endswith("Z")
     await until(lambda: not is_known(side))
     await until(lambda: side.tenant.knowledge.doubts.open == 0)
+
+
+@beside
+async def test_a_reading_that_has_begun_does_not_hide_it_again(
+    side: PoolSide, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has found the state that is found again, and what is known is older."""
+    gate = trio.Event()
+    take = Knowledge._take
+
+    async def held_back(self: Knowledge, exchange: Exchange, began: float) -> None:
+        await gate.wait()
+        await take(self, exchange, began)
+
+    edge = side.serve(origin, origin_connection_limit=5)
+    client = edge.client()
+    await side.known()
+    before = side.tenant.knowledge.judge.generation
+    client.send(query(b"do $$ begin execute '" + TRIGGER.encode() + b"'; commit; perform pg_sleep(1); end $$"))
+    await active(origin, "pg_sleep(1)")
+    await until(lambda: side.tenant.pool.idle)
+    monkeypatch.setattr(Knowledge, "_take", held_back)
+    side.tick(CATALOG_AGE_S + 1)
+    await until(lambda: side.tenant.knowledge.doubts.reading is not None)
+    assert (await client.answer()).tags == "CZ"
+    await until(lambda: side.tenant.knowledge.doubts.open == 0)
+    assert side.tenant.knowledge.judge.generation > before
+    gate.set()
+
+
+@beside
+async def test_a_catalogue_that_is_older_elsewhere_counts_too(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    client = edge.client()
+    await side.known()
+    side.put(msgspec.structs.replace(configuration_for(origin), name="other"))
+    other = side.tenants.get("other")
+    assert other is not None
+    other.knowledge.doubts.state = b"older"
+    before = side.tenant.knowledge.judge.generation
+    await client.ask(runs("create temp table mine (a int)"))
+    await until(lambda: side.tenant.knowledge.judge.generation > before)
+
+
+@beside
+async def test_no_answer_is_kept_once_the_client_has_heard_of_it(side: PoolSide, origin: Origin) -> None:
+    edge = side.serve(origin)
+    client = edge.client()
+    await side.known()
+    client.send(runs("select 1"), query(b"select pg_sleep(30)"))
+    await active(origin, "pg_sleep(30)")
+    assert side.tenant.knowledge.doubts.told == 1
+    client.cancel()
+    await until(lambda: client.settled == 2)
+    await side.quiet()
+    assert side.tenant.knowledge.doubts.told == 0
 
 
 # --- beside it ---

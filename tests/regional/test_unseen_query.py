@@ -19,7 +19,7 @@ create table t (id int primary key, a text default 'x', b int check (b > 0)); cr
 create table parent (id int) partition by range (id); create table part (id int); create table heir (id int);
 create table pg_trigger ();
 create function concat_ws(text, text, text) returns text language sql as $$ select 'same' $$;
-create view v as select * from t;
+create view v as select * from t; create materialized view kept as select 1;
 create function f() returns int language sql as 'select 1';
 create function compares(int, text) returns int language sql as 'select 1';
 create function fires() returns trigger language plpgsql as 'begin return new; end';
@@ -105,6 +105,8 @@ def test_what_is_no_ddl_changes_nothing(connection: Connection) -> None:
         "create function pg_temp.g() returns int language sql as 'select 1'; drop function pg_temp.g()",
         "insert into t values (1, 'a', 1); update t set b = 2; delete from t",
         "analyze t",
+        "truncate t, part",
+        "refresh materialized view kept",
         "drop view tv; drop table tt, tu",
     ):
         connection.execute(sql.encode())
