@@ -40,12 +40,20 @@ class OwnNames:
 
     def frees(self, name: bytes, pipeline: Pipeline, out: list[bytes]) -> None:
         """Take away what has this name, if it may be one of these."""
+        if self.loses(name, pipeline):
+            pipeline.inject(Frontend.CLOSE)
+            out.append(close_statement(name))
+
+    def loses(self, name: bytes, pipeline: Pipeline) -> bool:
+        """What goes out takes away what has this name; whether that may be one of these.
+
+        Whatever has the name after that is none of them.
+        """
         if name not in self.by_name or pipeline.is_skipping or pipeline.in_copy_in:
-            return
+            return False
         del self.by_name[name]
         self._freeing.append((name, pipeline.settled + pipeline.owed))
-        pipeline.inject(Frontend.CLOSE)
-        out.append(close_statement(name))
+        return True
 
     def done(self, reply: bytes) -> None:
         """A CommandComplete came."""

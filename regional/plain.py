@@ -90,11 +90,16 @@ def names_kept(residue: Residue, sql: bytes, prepared: Prepared, pipeline: Pipel
 
     piece: the message that runs it, or is about it.
     """
-    command = command_of(sql)
+    command, own = command_of(sql), prepared.plain
     if command is None or command.kind is Kind.FORGET_ALL:
         prepared.doubt()
-    elif command.kind is Kind.PREPARE and _may_run(piece):
-        prepared.plain.gives(command.name, pipeline)
+    if command is None or not _may_run(piece):
+        pass
+    elif command.kind is Kind.PREPARE:
+        own.gives(command.name, pipeline)
+    elif command.kind is not Kind.EXECUTE:
+        for name in [command.name] if command.name else list(own.by_name):
+            own.loses(name, pipeline)
     return residue if command is None else residue & ~Residue.PREPARES
 
 

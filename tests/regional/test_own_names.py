@@ -60,6 +60,18 @@ def test_a_name_whose_close_may_be_skipped_may_be_here_in_the_next_group() -> No
     assert not names.may_be_here(b"a", pipeline)
 
 
+def test_what_is_taken_away_by_what_goes_out_is_another_s_from_then_on() -> None:
+    for fails in (False, True):
+        names, pipeline = OwnNames(), Pipeline()
+        names.by_name[b"a"] = False
+        assert names.loses(b"a", pipeline)
+        assert not names.loses(b"b", pipeline)
+        assert not names.may_be_here(b"a", pipeline)
+        if fails:
+            names.failed(0)
+        assert names.may_be_here(b"a", pipeline) is fails
+
+
 def test_nothing_is_freed_where_the_origin_takes_no_close() -> None:
     for state in ("is_skipping", "in_copy_in"):
         names, pipeline, out = OwnNames(), Pipeline(), list[bytes]()

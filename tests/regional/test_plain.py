@@ -154,6 +154,20 @@ async def test_what_a_function_has_prepared_is_there_as_long_as_its_lease(side: 
     assert (await client.ask(query(b"execute s"))).code == "26000"
 
 
+@pytest.mark.parametrize("gone", [b"deallocate s", b"deallocate all"])
+@beside
+async def test_what_a_function_prepares_by_a_name_that_was_given_back_is_its_own(
+    side: PoolSide, origin: Origin, gone: bytes
+) -> None:
+    client = side.serve(origin).client()
+    await client.ask(query(b"begin"))
+    await client.ask(query(b"prepare s as select 1"))
+    await client.ask(query(gone))
+    await client.ask(query(b"do $$ begin execute 'prepare s as select 2'; end $$"))
+    assert (await client.ask(query(b"execute s"))).value == b"2"
+    await client.ask(query(b"commit"))
+
+
 @beside
 async def test_a_prepare_that_fails_takes_nothing_from_who_has_the_name(side: PoolSide, origin: Origin) -> None:
     client = side.serve(origin).client()
