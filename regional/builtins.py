@@ -28,8 +28,7 @@ CLOSING: Final = (
 )  # fmt: skip
 
 #: Not volatile, yet they run what their arguments say: SQL, a view's or domain's code, an operator class's functions.
-DENIED: Final = (
-    *CLOSING,
+RUNNING: Final = (
     "table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xmlschema",
     "schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema",
     "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "cursor_to_xml", "cursor_to_xmlschema",
@@ -38,6 +37,9 @@ DENIED: Final = (
     # Called by hand these reach the checks of any domain.
     "domain_in", "array_in", "record_in", "range_in", "multirange_in",
 )  # fmt: skip
+
+#: What is harmful although it is not volatile.
+DENIED: Final = (*CLOSING, *RUNNING)
 
 #: What a call leaves, where that is known more closely than "anything that DISCARD removes".
 EFFECTS: Final[Mapping[str, Residue]] = {
@@ -105,5 +107,12 @@ CLOSING_WORDS: Final = (
 STATEMENT_WORDS: Final = r"(^|[^a-z0-9_])(deallocate|discard|prepare)([^a-z0-9_]|$)"
 #: DDL that adds or changes something. What is only dropped cannot make a statement harmful.
 DDL_WORDS: Final = r"(^|[^a-z0-9_])(create(?![a-z0-9_])(?!\s+(local\s+)?temp)|alter(?![a-z0-9_]))"
+#: What may run DDL that is not written there, from a text or in another language; what is DDL and none of DDL_WORDS;
+#: names that are not written as they are; tables of the catalogue that a superuser writes to.
+HIDING_WORDS: Final = (
+    r"(^|[^a-z0-9_])(execute|drop|grant|revoke|import|reassign|" + "|".join(RUNNING) + r")([^a-z0-9_]|$)"
+    r"|(^|[^a-z0-9_])do\s*(language\s+[^\s]+\s*)?(e|u&)?['$]"
+    r"|u&\"|(update|into|copy|delete\W+from)\W+(only\W+)?(pg_catalog\W+)?pg_"
+)
 #: What makes a temporary object, or names one.
 TEMPORARY_WORDS: Final = r"(^|[^a-z0-9_])temp(orary)?([^a-z0-9_]|$)|pg_temp"

@@ -21,7 +21,8 @@ from regional.residue import Residue
 from regional.slices import SLICE, Slices, at_once
 
 #: The bits of the query's answer, from the lowest.
-_BITS: Final = (Residue.DISCARD, Residue.CLOSES, Residue.STATEMENTS, Residue.CATALOG, Residue.SEQUENCES)
+_BITS: Final = (Residue.DISCARD, Residue.CLOSES, Residue.STATEMENTS, Residue.CATALOG, Residue.SEQUENCES, Residue.HIDES)
+_HIDES: Final = 1 << _BITS.index(Residue.HIDES)
 _RESIDUES: Final = tuple(
     reduce(or_, (residue for bit, residue in enumerate(_BITS) if bits >> bit & 1), Residue.CLEAN)
     for bits in range(1 << len(_BITS))
@@ -58,6 +59,8 @@ class Catalog:
     """What any statement may leave: a harmful operator or cast replaces a built-in one."""
     makes_temporary: bool = True
     """Whether functions may make temporary objects."""
+    hides: bool = True
+    """Whether anything of the user's may run DDL unseen."""
     is_utf8: bool = False
     """The server's encoding: a text outside ASCII is only read as the server reads it if that is UTF-8."""
     shape: str = ""
@@ -82,7 +85,7 @@ class Catalog:
 
     def function(self, name: str) -> Residue:
         residue = self.functions.get(name)
-        return EFFECTS.get(name, Residue.DISCARD) if residue is None else residue
+        return EFFECTS.get(name, Residue.DISCARD | Residue.HIDES) if residue is None else residue
 
     def relation(self, schema: str | None, name: str) -> Relation:
         if schema is None:
@@ -110,12 +113,15 @@ class _Builder:
     every: Residue = Residue.CLEAN
     encoding: str = ""
     makes_temporary: bool = True
+    hides: bool = False
     shape: str = ""
 
     def add(self, row: Sequence[bytes | None]) -> None:
         kind, schema, name, oid, read, write = (b"" if value is None else value for value in row)
         text = name.decode("utf-8", "surrogateescape")
         first, second = int(read), int(write)
+        if (second if kind == b"f" else first | second) & _HIDES:
+            self.hides = True
         match kind:
             case b"f":
                 self.functions[text] = first, second
@@ -163,6 +169,7 @@ class _Builder:
             unqualified=unqualified,
             every=self.every,
             makes_temporary=self.makes_temporary,
+            hides=self.hides,
             is_utf8=self.encoding == "UTF8",
             shape=self.shape,
             digest=digest,

@@ -4,7 +4,8 @@ Theory of operation: a table is harmless if nothing that runs by itself when it 
 index expression, generated column; trigger, default, rule, cascade) reaches a function that is not proven harmless. So
 harm starts at functions and spreads against the arrows of "uses": pg_depend names what uses a function of the user's,
 directly or through an operator, a type, a domain, another view. It does not name built-in functions; those are looked
-for, by number, in the stored expression trees. `bad` holds every object that harm has reached.
+for, by number, in the stored expression trees. Nor does it say what a function's body calls: that is told from the
+words of the body (`regional/functions_query.py`). `bad` holds every object that harm has reached.
 
 A built-in function is harmless if it is not volatile or its name was reviewed (`regional/builtins.py`). A function of
 the user's is harmless if it is C code of a reviewed extension. Anything else could do anything.
@@ -21,30 +22,11 @@ Works on PostgreSQL 12 to 18, as any user, with read access to the system catalo
 versions have are read through to_jsonb. It takes no lock on a user's table.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
-from regional.builtins import (
-    CLOSING,
-    CLOSING_WORDS,
-    DDL_WORDS,
-    DENIED,
-    REVIEWED_EXTENSIONS,
-    REVIEWED_VOLATILE,
-    STATEMENT_WORDS,
-    TEMPORARY_WORDS,
-    TRUSTED_EXTENSIONS,
-)
+from regional.builtins import TEMPORARY_WORDS
+from regional.functions_query import FUNCTIONS, WRITING, pattern
 from regional.snapshot import snapshot_query
-
-
-def _names(names: Iterable[str]) -> str:
-    return "'{" + ",".join(names) + "}'::name[]"
-
-
-def _pattern(pattern: str) -> str:
-    return "'" + pattern.replace("'", "''") + "'"
-
 
 #: How the queries of a catalogue begin (`cache/reach_query.py` is the other one).
 # Nobody's operators, names as UTF-8, and no plan that trusts the estimates of recursive parts: one row is thousands. No
@@ -54,35 +36,12 @@ SET LOCAL search_path = pg_catalog;
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL jit = off;
 SET LOCAL enable_nestloop = off;
+SET LOCAL work_mem = '16MB';
 WITH RECURSIVE
 extension_member(oid, name) AS MATERIALIZED (
   SELECT d.objid, e.extname
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
   WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
-),
-"""
-
-# Functions. 16384 is FirstNormalObjectId; languages 12, 13 and 14 are internal, C and SQL.
-_FUNCTIONS: Final = """
-builtin_function(oid, bits) AS MATERIALIZED (
-  SELECT oid, CASE WHEN proname = ANY ({closing}) THEN 3 ELSE 1 END
-  FROM pg_proc
-  WHERE oid < 16384
-    AND (proname = ANY ({denied}) OR provolatile = 'v' AND proname <> ALL ({reviewed_volatile}))
-),
-user_function(oid, bits) AS MATERIALIZED (
-  SELECT p.oid,
-    CASE WHEN p.prolang IN (12, 13)
-              AND (m.name = ANY ({trusted}) OR m.name = ANY ({reviewed}) AND p.provolatile <> 'v')
-           OR p.prolang = 14 AND m.name = 'citext' THEN 0
-         ELSE 1
-              | CASE WHEN p.prolang NOT IN (12, 13, 14) AND l.lanname <> 'plpgsql'
-                       OR p.prosrc ~* {closing_words} THEN 2 ELSE 0 END
-              | CASE WHEN p.prosrc ~* {statement_words} THEN 4 ELSE 0 END
-              | CASE WHEN p.prosrc ~* {ddl_words} THEN 8 ELSE 0 END
-    END
-  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN extension_member m ON m.oid = p.oid
-  WHERE p.oid >= 16384
 ),
 """
 
@@ -96,6 +55,8 @@ expression(class, object, text) AS MATERIALIZED (
             FROM pg_constraint WHERE conbin IS NOT NULL AND oid >= 16384
   UNION ALL SELECT 'pg_type'::regclass, oid, typdefaultbin::text
             FROM pg_type WHERE typdefaultbin IS NOT NULL AND oid >= 16384
+  UNION ALL SELECT 'pg_proc'::regclass, oid, to_jsonb(p) ->> 'prosqlbody'
+            FROM pg_proc p WHERE oid >= 16384 AND prolang = 14 AND prosrc = ''
   UNION ALL SELECT 'pg_trigger'::regclass, oid, tgqual::text FROM pg_trigger WHERE tgqual IS NOT NULL
   UNION ALL SELECT 'pg_attrdef'::regclass, oid, adbin::text FROM pg_attrdef
 ),
@@ -120,6 +81,22 @@ bad_reader(class, object, bits) AS (
   SELECT s.class, s.object, b.bits
   FROM system_reader s JOIN pg_rewrite r ON r.ev_class = s.relation AND r.ev_type = '1'
     JOIN bad_expression b ON b.class = 'pg_rewrite'::regclass AND b.object = r.oid
+),
+"""
+
+# What is harmful only when rows are written: an object of the class WRITING is a relation. A view on a system
+# table may be updated into pg_settings, whose rule calls set_config(); pg_depend does not name system tables.
+_WRITES: Final = """
+written(relation) AS MATERIALIZED (
+  SELECT oid FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f')
+),
+writes(relation, other) AS MATERIALIZED (
+  SELECT r.ev_class, d.refobjid
+  FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+  UNION SELECT inhparent, inhrelid FROM pg_inherits
+  UNION SELECT confrelid, conrelid FROM pg_constraint
+        WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
 ),
 """
 
@@ -153,50 +130,48 @@ uses(class, object, used_class, used) AS MATERIALIZED (
             FROM pg_opclass c JOIN pg_amproc p ON p.amprocfamily = c.opcfamily WHERE p.amproc >= 16384
   UNION ALL SELECT 'pg_opclass'::regclass, c.oid, 'pg_operator'::regclass, o.amopopr
             FROM pg_opclass c JOIN pg_amop o ON o.amopfamily = c.opcfamily WHERE o.amopopr >= 16384
+  UNION ALL SELECT 'pg_proc'::regclass, objid, {writing}, refobjid  -- BEGIN ATOMIC
+            FROM pg_depend WHERE classid = 'pg_proc'::regclass AND refclassid = 'pg_class'::regclass
+  UNION ALL SELECT {writing}, relation, 'pg_class'::regclass, relation FROM written
+  UNION ALL SELECT {writing}, relation, {writing}, other FROM writes
+  UNION ALL SELECT {writing}, tgrelid, 'pg_trigger'::regclass, oid FROM pg_trigger
+  UNION ALL SELECT {writing}, adrelid, 'pg_attrdef'::regclass, oid FROM pg_attrdef
+  UNION ALL SELECT {writing}, ev_class, 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_type <> '1'
+  -- a foreign key is checked by a query on the other table
+  UNION ALL SELECT {writing}, conrelid, 'pg_class'::regclass, confrelid FROM pg_constraint WHERE contype = 'f'
+  UNION ALL SELECT {writing}, confrelid, 'pg_class'::regclass, conrelid FROM pg_constraint WHERE contype = 'f'
 ),
 bad(class, object, bits) AS (
   SELECT 'pg_proc'::regclass::oid, oid, bits FROM user_function WHERE bits > 0
+  UNION SELECT 'pg_proc'::regclass, oid, bits FROM body
   UNION SELECT class, object, bits FROM bad_expression
   UNION SELECT class, object, bits FROM bad_reader
   UNION SELECT 'pg_class'::regclass, oid, 1
         FROM pg_class WHERE relkind NOT IN ('r', 'p', 'v', 'm', 'i', 'I', 'S', 't', 'c')
-  UNION SELECT uses.class, uses.object, bad.bits
-        FROM bad JOIN uses ON uses.used_class = bad.class AND uses.used = bad.object
+  UNION SELECT 'pg_trigger'::regclass, t.oid, b.bits FROM pg_trigger t JOIN builtin_function b ON b.oid = t.tgfoid
+  UNION SELECT {writing}, ev_class, 1 FROM pg_rewrite WHERE ev_type <> '1'
+  UNION SELECT {writing}, r.ev_class, 9 FROM system_reader s JOIN pg_rewrite r ON r.oid = s.object
+        WHERE s.class = 'pg_rewrite'::regclass
+  UNION SELECT {writing}, confrelid, 1 FROM pg_constraint WHERE contype = 'f' AND 'd' IN (confdeltype, confupdtype)
+  UNION SELECT found.class, found.object, bad.bits
+        FROM bad LEFT JOIN uses ON uses.used_class = bad.class AND uses.used = bad.object
+          LEFT JOIN called c ON c.class = bad.class AND c.object = bad.object AND bad.bits > 1
+          LEFT JOIN LATERAL (
+            SELECT oid FROM body
+            WHERE c.name IS NOT NULL AND (bad.bits > 33 OR NOT (SELECT all_hide FROM audited))
+              AND (body.bits | bad.bits) > body.bits
+              AND CASE WHEN strpos(body.text, c.name) > 0 THEN body.text ~ c.pattern END
+            OFFSET 0  -- for itself, so that where there is no name no body is looked at
+          ) speaks ON true,
+          LATERAL (VALUES (uses.class, uses.object), ('pg_proc'::regclass, speaks.oid)) found(class, object)
+        WHERE found.object IS NOT NULL
 ),
 bad_object(class, object, bits) AS MATERIALIZED (
   SELECT class, object, bit_or(bits) FROM bad GROUP BY class, object
 ),
 """
 
-# What is harmful only when rows are written. A view on a system table may be updated into pg_settings, whose rule calls
-# set_config(); pg_depend does not name system tables.
-_WRITES: Final = """
-writes(relation, other) AS MATERIALIZED (
-  SELECT r.ev_class, d.refobjid
-  FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
-  UNION SELECT inhparent, inhrelid FROM pg_inherits
-  UNION SELECT confrelid, conrelid FROM pg_constraint
-        WHERE contype = 'f' AND (confdeltype IN ('c', 'n') OR confupdtype IN ('c', 'n'))
-),
-bad_write(relation, bits) AS (
-  SELECT object, bits FROM bad_object WHERE class = 'pg_class'::regclass
-  UNION SELECT t.tgrelid, b.bits FROM pg_trigger t
-        JOIN bad_object b ON b.class = 'pg_trigger'::regclass AND b.object = t.oid
-  UNION SELECT t.tgrelid, b.bits FROM pg_trigger t JOIN builtin_function b ON b.oid = t.tgfoid
-  UNION SELECT d.adrelid, b.bits FROM pg_attrdef d
-        JOIN bad_object b ON b.class = 'pg_attrdef'::regclass AND b.object = d.oid
-  UNION SELECT ev_class, 1 FROM pg_rewrite WHERE ev_type <> '1'
-  UNION SELECT r.ev_class, 9 FROM system_reader s JOIN pg_rewrite r ON r.oid = s.object
-        WHERE s.class = 'pg_rewrite'::regclass
-  UNION SELECT confrelid, 1 FROM pg_constraint WHERE contype = 'f' AND (confdeltype = 'd' OR confupdtype = 'd')
-  -- a foreign key is checked by a query on the other table
-  UNION SELECT CASE end_ WHEN 1 THEN c.conrelid ELSE c.confrelid END, b.bits
-        FROM pg_constraint c, generate_series(1, 2) end_, bad_object b
-        WHERE c.contype = 'f' AND b.class = 'pg_class'::regclass
-          AND b.object = CASE end_ WHEN 1 THEN c.confrelid ELSE c.conrelid END
-  UNION SELECT writes.relation, bad_write.bits FROM bad_write JOIN writes ON writes.other = bad_write.relation
-),
+_NEXT_VALUES: Final = """
 next_value(relation) AS (
   SELECT attrelid FROM pg_attribute WHERE attidentity <> '' AND NOT attisdropped
   UNION SELECT d.adrelid FROM call JOIN pg_attrdef d ON d.oid = call.object
@@ -256,7 +231,7 @@ relation(schema, name, read_bits, write_bits) AS (
       | CASE WHEN q.relation IS NULL THEN 0 ELSE 16 END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN bad_object b ON b.class = 'pg_class'::regclass AND b.object = c.oid
-    LEFT JOIN (SELECT relation, bit_or(bits) AS bits FROM bad_write GROUP BY relation) w ON w.relation = c.oid
+    LEFT JOIN bad_object w ON w.class = {writing} AND w.object = c.oid
     LEFT JOIN next_value q ON q.relation = c.oid
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg_toast%'
 ),
@@ -298,7 +273,7 @@ UNION ALL SELECT 'o', '', name, 0, bits, 0 FROM operator UNION ALL SELECT 'x', '
 UNION ALL SELECT 't', '', name, oid, bits, 0 FROM type
 UNION ALL SELECT 'r', schema, name, 0, read_bits, write_bits FROM relation
 UNION ALL SELECT 'v', '', current_setting('server_encoding'), 0, count(*)::int, 0
-          FROM pg_proc WHERE oid >= 16384 AND prosrc ~* {_pattern(TEMPORARY_WORDS)}
+          FROM pg_proc WHERE oid >= 16384 AND prosrc ~* {pattern(TEMPORARY_WORDS)}
 UNION ALL SELECT 's', '', text, 0, 0, 0 FROM shape
 """
 
@@ -306,20 +281,12 @@ UNION ALL SELECT 's', '', text, 0, 0, 0 FROM shape
 _PARTS: Final = "".join(
     (
         HEAD,
-        _FUNCTIONS.format(
-            closing=_names(CLOSING),
-            denied=_names(DENIED),
-            reviewed_volatile=_names(REVIEWED_VOLATILE),
-            trusted=_names(TRUSTED_EXTENSIONS),
-            reviewed=_names(REVIEWED_EXTENSIONS),
-            closing_words=_pattern(CLOSING_WORDS),
-            statement_words=_pattern(STATEMENT_WORDS),
-            ddl_words=_pattern(DDL_WORDS),
-        ),
+        FUNCTIONS,
         _EXPRESSIONS,
-        _USES,
         _WRITES,
-        _NAMES,
+        _USES.format(writing=WRITING),
+        _NEXT_VALUES,
+        _NAMES.replace("{writing}", WRITING),
         _SHAPE,
     )
 )

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from regional.builtins import CLOSING_WORDS, DDL_WORDS, STATEMENT_WORDS
+from regional.builtins import CLOSING_WORDS, DDL_WORDS, HIDING_WORDS, STATEMENT_WORDS
 from regional.catalog import Catalog
 from regional.folding import fold
 from regional.grammar import Node, parse
@@ -35,6 +35,7 @@ _ENTRY_BYTES: Final = 150
 _FIRST_USER_OID: Final = 16384
 
 _DDL: Final = Residue.DISCARD | Residue.CATALOG
+_UNSEEN: Final = Residue.DISCARD | Residue.HIDES
 
 #: Statements that need no walk. What is not named here or in _WALKED or _READ is DDL.
 _KNOWN: Final = {
@@ -50,8 +51,7 @@ _KNOWN: Final = {
     "LoadStmt": DISCARD | Residue.CLOSES,
     # They run code of tables, or change nothing that the catalogue tells us.
     **dict.fromkeys(
-        ("TruncateStmt", "VacuumStmt", "CheckPointStmt", "ReindexStmt", "ClusterStmt", "RefreshMatViewStmt",
-         "GrantStmt", "GrantRoleStmt", "CommentStmt"),
+        ("VacuumStmt", "CheckPointStmt", "ReindexStmt", "ClusterStmt", "GrantStmt", "GrantRoleStmt", "CommentStmt"),
         DISCARD,
     ),
 }  # fmt: skip
@@ -65,6 +65,7 @@ _WORDS: Final = tuple(
         (CLOSING_WORDS, Residue.CLOSES),
         (STATEMENT_WORDS, Residue.STATEMENTS),
         (DDL_WORDS, Residue.CATALOG),
+        (HIDING_WORDS, Residue.HIDES),
     )
 )
 
@@ -77,26 +78,31 @@ def judge(sql: bytes, catalog: Catalog | None) -> Residue:
 def _judged(sql: bytes, catalog: Catalog | None) -> tuple[Residue, bool]:
     """Return the verdict, and whether it holds for these constants only."""
     if len(sql) > MAX_JUDGED_BYTES or not (sql.isascii() or (catalog is not None and catalog.is_utf8)):
-        return _not_read(sql), True
+        return _not_read(sql, catalog), True
     proof = Proof(catalog)
     # A backslash is read in two ways, and which one counts is a setting of the session's.
     for escapes in (False, True) if b"\\" in sql else (False,):
         statements = parse(sql, escapes=escapes)
         if statements is None:
-            return _not_read(sql), True
+            return _not_read(sql, catalog), True
         try:
             for statement in statements:
                 _follow(proof, statement)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # a tree of a shape not foreseen
-            return _not_read(sql), True
+            return _not_read(sql, catalog), True
         if len(statements) > 1:  # it holds for the others, if for nothing more
             proof.residue &= ~Residue.CHANGES_MEANING
     return proof.residue, proof.reads_literals
 
 
-def _not_read(text: bytes) -> Residue:
+def _unknown_in(catalog: Catalog | None) -> Residue:
+    """The residue of what nobody knows, in a database of this catalogue."""
+    return DISCARD if catalog is not None and not catalog.hides else DISCARD | Residue.HIDES
+
+
+def _not_read(text: bytes, catalog: Catalog | None) -> Residue:
     """The residue of a text whose structure is not known, but whose words are."""
-    residue = DISCARD
+    residue = _unknown_in(catalog)
     for has_words, more in _WORDS:
         if has_words(text):
             residue |= more
@@ -135,9 +141,9 @@ def _copy(proof: Proof, node: Node) -> None:
     for option in node.get("options", ()):
         value = option["DefElem"]
         if value["defname"] == "format" and value["arg"]["String"]["sval"] not in _COPY_FORMATS:
-            proof.add(DISCARD)
+            proof.add(_UNSEEN)
     if "filename" in node or node.get("is_program"):
-        proof.add(DISCARD)
+        proof.add(_UNSEEN)
     if "relation" in node:
         if node.get("is_from"):
             proof.write("CopyStmt", node["relation"])
@@ -156,9 +162,21 @@ def _prepare(proof: Proof, node: Node) -> None:
 
 def _execute(proof: Proof, node: Node) -> None:
     """What it runs may have been prepared in another lease."""
-    proof.add(DISCARD)
+    proof.add(_unknown_in(proof.catalog))
     for wrapped in node.get("params", ()):
         proof.follow_wrapped(wrapped)
+
+
+def _truncate(proof: Proof, node: Node) -> None:
+    """What it leads to is told by no name of the statement's own."""
+    proof.add(_unknown_in(proof.catalog) if node.get("behavior") == "DROP_CASCADE" else DISCARD)
+    for wrapped in node["relations"]:
+        proof.write("TruncateStmt", wrapped["RangeVar"])
+
+
+def _refresh(proof: Proof, node: Node) -> None:
+    proof.add(DISCARD)
+    proof.read(node["relation"])
 
 
 def _call(proof: Proof, node: Node) -> None:
@@ -168,7 +186,7 @@ def _call(proof: Proof, node: Node) -> None:
 def _do(proof: Proof, node: Node) -> None:
     proof.reads_literals = True
     options = {item["DefElem"]["defname"]: item["DefElem"]["arg"]["String"].get("sval", "") for item in node["args"]}
-    proof.add(_not_read(options["as"].encode()))
+    proof.add(_not_read(options["as"].encode(), proof.catalog))
     if options.get("language", "plpgsql").lower() != "plpgsql":
         proof.add(Residue.CLOSES)
 
@@ -203,6 +221,26 @@ def _transaction(proof: Proof, node: Node) -> None:
 
 def _create_table(proof: Proof, node: Node) -> None:
     proof.add(residue_of_new(node["relation"], node.get("oncommit")))
+    if node["relation"].get("relpersistence") == "t" and _elements(node, proof.catalog).hides_ddl:
+        proof.add(_DDL | Residue.HIDES)  # whoever writes to it later runs that, and its name may be known as another's
+
+
+def _elements(node: Node, catalog: Catalog | None) -> Residue:
+    """What the defaults, checks and types of a new table may leave, and what it inherits."""
+    proof = Proof(catalog)
+    for wrapped in node.get("inhRelations", ()):
+        proof.write("CreateStmt", wrapped["RangeVar"])
+    for wrapped in node.get("tableElts", ()):
+        ((kind, element),) = wrapped.items()
+        if kind == "TableLikeClause":
+            proof.write("CreateStmt", element["relation"])
+            continue
+        if "typeName" in element:
+            proof.follow("TypeName", element["typeName"])
+        for constraint in (wrapped, *element.get("constraints", ())) if kind == "ColumnDef" else (wrapped,):
+            if "raw_expr" in constraint.get("Constraint", {}):
+                proof.follow_wrapped(constraint["Constraint"]["raw_expr"])
+    return proof.residue
 
 
 def _create_table_as(proof: Proof, node: Node) -> None:
@@ -217,6 +255,8 @@ _READ: Final[dict[str, Callable[[Proof, Node], None]]] = {
     "PrepareStmt": _prepare,
     "ExecuteStmt": _execute,
     "CallStmt": _call,
+    "TruncateStmt": _truncate,
+    "RefreshMatViewStmt": _refresh,
     "DoStmt": _do,
     "VariableSetStmt": _set,
     "DiscardStmt": _discard,
@@ -260,7 +300,7 @@ class Judge:
 
     def _find(self, sql: bytes) -> Residue:
         if len(sql) > MAX_JUDGED_BYTES:
-            return _not_read(sql)
+            return _not_read(sql, self._catalog)
         key = fold(sql)
         residue = self._memo.get(key)
         if residue is None:
@@ -279,5 +319,5 @@ class Judge:
         for start in range(2, len(types_raw), 4):
             oid = int.from_bytes(types_raw[start : start + 4], "big")
             if oid >= _FIRST_USER_OID:
-                residue |= DISCARD if self._catalog is None else self._catalog.type_oids.get(oid, DISCARD)
+                residue |= _UNSEEN if self._catalog is None else self._catalog.type_oids.get(oid, DISCARD)
         return residue

@@ -26,6 +26,7 @@ from regional.names_query import NAMES_QUERY, names_in
 from regional.origin import Origin
 from regional.profile import BASE
 from regional.snapshot import answer_of, unless_known
+from regional.unseen import Doubts
 
 if TYPE_CHECKING:
     from regional.tenant import Tenant
@@ -49,6 +50,7 @@ class Knowledge:
         self.backends = Backends(tenant)
         self.cache = Known(tenant)
         self.meaning = Meaning()
+        self.doubts = Doubts()
         self.tell: Callable[[Frame], None] = lambda frame: None
         """To every linked edge."""
         self.on_parameters: Callable[[Tenant], None] = lambda tenant: None
@@ -87,6 +89,7 @@ class Knowledge:
         """It has just changed: until it is read again nothing is proven."""
         self.judge.catalog = None
         self.cache.forget()
+        self.doubts.state = None
         self._due = 0.0
 
     def hurry(self) -> None:
@@ -107,6 +110,7 @@ class Knowledge:
                 self._loaded(other.judge.catalog)
                 self._tenant.publishing.is_first()
             self._due, self._read_at = other._due, other._read_at
+            self.doubts.state = other.doubts.state
             self._tenant.names.take_over(other._tenant.names)
 
     def ddl_seen(self) -> None:
@@ -170,7 +174,7 @@ class Knowledge:
         except Exception:  # whatever the origin answers, the node lives on
             log.exception("catalogue not understood; every statement counts as unclean", configuration=name)
         finally:
-            self._is_loading = False
+            self._is_loading, self.doubts.reading = False, None
 
     async def _take(self, exchange: Exchange, began: float) -> None:
         """Build what was read, unless it is what was read last. Cancellation: safe."""
@@ -180,11 +184,12 @@ class Knowledge:
         reach = await self.cache.understood()
         if self._due == began + CATALOG_AGE_S:  # no DDL was seen meanwhile
             self._read_at = began
+            self.doubts.state = self.doubts.reading
             self._loaded(self._last, is_other=self.cache.take(reach))
             self._tenant.origin_known()
 
     def _read(self, origin: Origin, done: Callable[[Exchange], None]) -> None:
-        """Whose connection it is, the names of parameters, then the catalogue, also as the cache needs it."""
+        """Whose connection it is, the names of parameters, the catalogue's state, it itself, and it for the cache."""
 
         def asked(exchange: Exchange | None) -> None:
             if exchange is None or exchange.status:
@@ -193,6 +198,12 @@ class Knowledge:
                 done(exchange)
 
         def named(exchange: Exchange) -> None:
+            if exchange.status:
+                self.doubts.read(origin, stated)
+            else:
+                done(exchange)
+
+        def stated(exchange: Exchange) -> None:
             if exchange.status:
                 digest = "" if self._last is None else self._last.digest
                 origin.run(unless_known(CATALOG_SNAPSHOT, digest), read)

@@ -34,6 +34,7 @@ from regional.profile import Profile
 from regional.relaying import publish, relay
 from regional.residue import Residue
 from regional.scrutiny import Scrutiny
+from regional.unseen import Unseen
 
 if TYPE_CHECKING:
     from regional.channel import Channel
@@ -65,6 +66,7 @@ class Origin:
     scrutiny: Scrutiny = attrs.field(init=False)
     watching: Watching = attrs.field(init=False)
     plans: Plans = attrs.field(init=False)
+    unseen: Unseen = attrs.field(init=False)
     last_activity: float = 0.0  # when the last message went in either direction
     busy_since: float = 0.0  # since when the oldest answer that is owed has been the next one
     cancelling: int = 0  # cancel requests under way; the connection is not reused until they are settled
@@ -79,6 +81,7 @@ class Origin:
         self.scrutiny.telling.on_described = self._described
         self.watching = Watching(self.tenant.knowledge.cache, self.scrutiny)
         self.plans = Plans(self.tenant.knowledge.judge, self.prepared)
+        self.unseen = Unseen(self.tenant)
 
     @property
     def prepared(self) -> Prepared:
@@ -121,6 +124,10 @@ class Origin:
             self._busy_from(self.last_activity)
         out: list[bytes] = [] if opening is None else self.scrutiny.opened_by(opening, self.pipeline)
         forward(self, pieces, texts, out)
+        residue = self.residue
+        # What a pinned session has made for itself is in no catalogue; some of it may run anything.
+        if residue and (residue.hides_ddl or self.kept.makes_catalog_stale):
+            self.unseen.begin()
         if out:
             self.connection.write(out[0] if len(out) == 1 else b"".join(out))
 
@@ -211,6 +218,8 @@ class Origin:
             return
         self.channel = None
         self.residue |= self.kept
+        if self.tenant.knowledge.doubts.open:
+            self.residue |= Residue.DISCARD  # it may have met what nobody knows of yet
         self.kept = Residue.CLEAN
         channel.lease_ended()
         self.tenant.lease_ended(self)

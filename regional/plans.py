@@ -65,7 +65,7 @@ def may_make_temporary(residue: Residue, *texts: bytes, knows_makers: bool) -> b
     """
     if not residue.leaves_temporary:
         return False
-    return knows_makers or residue.makes_catalog_stale or any(map(_speaks, texts))
+    return knows_makers or residue.may_run_ddl or any(map(_speaks, texts))
 
 
 def _statements(piece: Piece) -> list[Node]:

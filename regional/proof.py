@@ -24,7 +24,8 @@ UNCLEAN_LOCALLY: Final = {"seed": Residue.SETTINGS | Residue.CLOSES, "client_enc
 GIVES_MEANING: Final = frozenset({"role", "session_authorization", "row_security", "search_path"})
 
 _SAMPLERS: Final = frozenset({"bernoulli", "system"})
-_UNKNOWN: Final = Relation(Residue.DISCARD, Residue.DISCARD)
+_UNSEEN: Final = Residue.DISCARD | Residue.HIDES
+_UNKNOWN: Final = Relation(_UNSEEN, _UNSEEN)
 
 
 class Proof:
@@ -34,7 +35,7 @@ class Proof:
         self.residue = Residue.CLEAN
         self.reads_literals = False
         """The value of some constant has counted, not only its being there."""
-        self._catalog = catalog
+        self.catalog = catalog
         self._todo: list[tuple[str, Node, Scope]] = []
         self._may_default = False  # an UPDATE of a table whose defaults call nextval()
 
@@ -44,8 +45,8 @@ class Proof:
 
     def follow(self, kind: str, node: Node) -> None:
         """Add what this node and everything in it may leave."""
-        if self._catalog is not None:
-            self.add(self._catalog.every)
+        if self.catalog is not None:
+            self.add(self.catalog.every)
         todo = self._todo
         todo.append((kind, node, NO_SCOPE))
         while todo:
@@ -74,7 +75,7 @@ class Proof:
             self._leaf(kind, node)
             return
         if kind not in TYPED:
-            self.add(Residue.DISCARD)
+            self.add(_UNSEEN)
             return
         without: tuple[str, ...] = ()
         if kind.endswith("Stmt"):
@@ -113,7 +114,7 @@ class Proof:
             case "RangeTableSample":
                 self._sampler(names(node["method"]))
             case "IndexElem" if "opclass" in node:
-                self.add(Residue.DISCARD)
+                self.add(_UNSEEN)
 
     def _leaf(self, kind: str, node: Node) -> None:
         if kind == "ColumnRef":
@@ -124,21 +125,21 @@ class Proof:
             self.add(Residue.SEQUENCES)
 
     def _relation(self, node: Node) -> Relation:
-        if self._catalog is None:
+        if self.catalog is None:
             return _UNKNOWN
-        return self._catalog.relation(node.get("schemaname"), node.get("relname", ""))
+        return self.catalog.relation(node.get("schemaname"), node.get("relname", ""))
 
     def _call(self, node: Node) -> None:
         """A schema before the name proves nothing: some syntax becomes pg_catalog.name() only in a newer grammar."""
         name = names(node["funcname"])[-1]
-        if self._catalog is None:
-            self.add(EFFECTS.get(name, Residue.DISCARD))
+        if self.catalog is None:
+            self.add(EFFECTS.get(name, _UNSEEN))
             if name == "set_config":
                 self._set_config(node)
-        elif name == "set_config" and name not in self._catalog.shadowed:
+        elif name == "set_config" and name not in self.catalog.shadowed:
             self._set_config(node)
         else:
-            self.add(self._catalog.function(name))
+            self.add(self.catalog.function(name))
 
     def _set_config(self, node: Node) -> None:
         self.reads_literals = True
@@ -154,36 +155,36 @@ class Proof:
 
     def _type(self, node: Node) -> None:
         found = names(node.get("names", []))
-        if not found or self._catalog is None or node.get("setof") or node.get("pct_type"):
-            self.add(Residue.DISCARD)
+        if not found or self.catalog is None or node.get("setof") or node.get("pct_type"):
+            self.add(_UNSEEN)
         else:
-            self.add(self._catalog.type(found[-1]))
+            self.add(self.catalog.type(found[-1]))
 
     def _operator(self, items: list[Node] | None) -> None:
         """What is written without an operator uses the comparison operators; Catalog.every answers for those."""
         if items is None:
             return
         found = names(items)
-        if self._catalog is None or not found:
-            self.add(Residue.DISCARD)
+        if self.catalog is None or not found:
+            self.add(_UNSEEN)
         else:
-            self.add(self._catalog.operators.get(found[-1], Residue.DISCARD))
+            self.add(self.catalog.operators.get(found[-1], _UNSEEN))
 
     def _attributes(self, found: list[str]) -> None:
         for name in found:
-            if self._catalog is None:
+            if self.catalog is None:
                 self.add(EFFECTS.get(name, Residue.CLEAN))
-            elif name in self._catalog.attributes:
-                self.add(self._catalog.attributes[name])
+            elif name in self.catalog.attributes:
+                self.add(self.catalog.attributes[name])
 
     def _sampler(self, found: list[str]) -> None:
-        if self._catalog is None or found[-1] not in _SAMPLERS or found[-1] in self._catalog.shadowed:
-            self.add(Residue.DISCARD)
+        if self.catalog is None or found[-1] not in _SAMPLERS or found[-1] in self.catalog.shadowed:
+            self.add(_UNSEEN)
 
     def _later_syntax(self, kind: str) -> None:
         for name in LATER_SYNTAX[kind]:
-            if self._catalog is None or name in self._catalog.shadowed:
-                self.add(Residue.DISCARD)
+            if self.catalog is None or name in self.catalog.shadowed:
+                self.add(_UNSEEN)
 
 
 def residue_of_new(relation: Node, on_commit: str | None) -> Residue:

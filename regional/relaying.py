@@ -65,11 +65,13 @@ def _answer(origin: "Origin", channel: "Channel", out: list[bytes], settled: int
 def _status(origin: "Origin", settled: int, *, settles: bool, tells_meaning: bool) -> int:
     """What the edge hears with a ReadyForQuery, which nobody has heard of yet."""
     scrutiny, status = origin.scrutiny, origin.pipeline.status
+    if status == TransactionStatus.IDLE and origin.unseen.is_open:
+        origin.unseen.told()
     early = origin.tenant.configuration.early
     flags = scrutiny.facts.flags(status, settings=early.settings, catalog=early.catalog)
     scrutiny.facts.begin()
     if origin.watching.question is not None and origin.watching.keeps(
-        settled, origin.pipeline, is_clean=not (scrutiny.residue or settles)
+        settled, origin.pipeline, is_clean=not (scrutiny.residue or settles or origin.tenant.knowledge.doubts.told)
     ):
         flags |= KEEP
     if status != TransactionStatus.IDLE:

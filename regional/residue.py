@@ -5,8 +5,8 @@ set means that a proof exists; whoever cannot prove sets too many. `DISCARD` is 
 prepared statements, which are shared between sessions and stay.
 
 What no SQL removes (a seeded random generator, a loaded library, a replication origin, globals of a procedural
-language) is `CLOSES`. `CATALOG` leaves nothing on the connection, but what we know of the database may be wrong from
-here on.
+language) is `CLOSES`. `CATALOG` and `HIDES` leave nothing on the connection, but what we know of the database may be
+wrong from here on.
 
 The last flags are no residue: they say that a text openly asks for something which a session may not be able to keep
 (rules 4), so that its client can be told.
@@ -36,6 +36,8 @@ class Residue(enum.IntFlag):
     """SQL's own PREPARE; or DEALLOCATE, with which the shared prepared statements may have gone."""
     CATALOG = enum.auto()
     """DDL: drop the catalogue now and read it again once the lease has ended."""
+    HIDES = enum.auto()
+    """May have run DDL that nothing shows: what we know of the database is looked at once the lease has ended."""
     CLOSES = enum.auto()
     """Nothing but closing the connection removes it."""
     TAKES_LOCK = enum.auto()
@@ -85,6 +87,16 @@ class Residue(enum.IntFlag):
         return self.value & _CATALOG != 0
 
     @property
+    def hides_ddl(self) -> bool:
+        """DDL may have been run unseen."""
+        return self.value & _HIDES != 0
+
+    @property
+    def may_run_ddl(self) -> bool:
+        """DDL has been run, or may have been."""
+        return self.value & _MAY_RUN_DDL != 0
+
+    @property
     def needs_reset(self) -> bool:
         """Something is left that `reset_sql` takes away."""
         return self.value & ~_NOTHING_LEFT != 0
@@ -110,10 +122,12 @@ _SETTINGS: Final = int(Residue.SETTINGS)
 _STATEMENTS: Final = int(Residue.STATEMENTS)
 _TEMPORARY: Final = int(Residue.TEMPORARY)
 _CATALOG: Final = int(Residue.CATALOG)
+_HIDES: Final = int(Residue.HIDES)
+_MAY_RUN_DDL: Final = _CATALOG | _HIDES
 _CLOSES: Final = int(Residue.CLOSES)
 _ASKS: Final = int(ASKS)
 _MEANING: Final = int(Residue.SETTINGS | Residue.TEMPORARY | Residue.STATEMENTS | Residue.CATALOG | Residue.CLOSES)
-_NOTHING_LEFT: Final = _CATALOG | _ASKS | int(Residue.RELEASES)
+_NOTHING_LEFT: Final = _CATALOG | _HIDES | _ASKS | int(Residue.RELEASES)
 
 # RESET ALL resets neither role nor session authorization. The role comes second: leaving a session authorization ends
 # the role that was taken under it, and RESET ROLE then finds the one that ALTER ROLE ... SET role gave at login.

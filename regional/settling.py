@@ -1,9 +1,11 @@
 """What follows a transaction that may have changed its session or left something, once the client has its answer.
 
-    lease ended ──► settling (what has the session set, what does it hold?) ──► pinned, with its session
-                         └──► cleaning (take away what is left) ──► idle, or closed
+    lease ended ──► asking (has it run DDL that nobody has seen?)
+                      └──► settling (what has the session set, what does it hold?) ──► pinned, with its session
+                             └──► cleaning (take away what is left) ──► idle, or closed
 
-Settling comes before the session's next lease and before anybody else's; cleaning is off every client's path. Both are
+Each of them is left out where there is nothing to find out or take away. Asking is of `regional/unseen.py`. Settling
+comes before the session's next lease and before anybody else's; cleaning is off every client's path. Both are
 exchanges on the connection itself. A session whose settings could not be read has lost them, and is told so: it ends.
 """
 
@@ -29,6 +31,17 @@ log = structlog.get_logger(__name__)
 
 BETWEEN = Profile.between()
 """Of a connection whose settings are being changed: equal to nothing."""
+
+
+def has_to_know(tenant: "Tenant", origin: "Origin") -> bool:
+    """Begin to find out what has to be known of a lease that is over, before anything else; False for nothing."""
+    if origin.unseen.is_open:
+        origin.unseen.ask(origin, tenant.lease_ended)
+    elif origin.settling is not None:
+        settle(tenant, origin, origin.settling)
+    else:
+        return False
+    return True
 
 
 def settle(tenant: "Tenant", origin: "Origin", channel: "Channel") -> None:

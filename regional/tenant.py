@@ -3,8 +3,8 @@
 The pool core decides who gets which connection; here is what follows from its decisions. What a lease may have left
 behind is cleaned after the client has its answer, and a connection that provably carries nothing is not cleaned at all.
 
-When a lease ends, the questions are asked in this order: must it close (why)? is a cancel under way? is anything left
-on it? only then is it idle, and given to the next waiter at once.
+When a lease ends, the questions are asked in this order: has it changed what is known, or its session (`settling`)?
+must it close (why)? is a cancel under way? is anything left on it? only then is it idle, and given to the next waiter.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from regional.pool import Pool, PoolLimits
 from regional.profile import Profile, difference
 from regional.residue import Residue
 from regional.session_state import NamesSeen
-from regional.settling import BETWEEN, clean, settle
+from regional.settling import BETWEEN, clean, has_to_know
 from regional.sizing import Sizing
 
 CANCEL_LIMIT_S: Final = 10.0  # rules 16
@@ -134,8 +134,7 @@ class Tenant:
         pool = self.pool
         if origin.connection.is_closed:
             return
-        if origin.settling is not None and not origin.cancelling:
-            settle(self, origin, origin.settling)
+        if not origin.cancelling and has_to_know(self, origin):
             return
         why = origin.must_close or self._reason_to_close(origin)
         if why and origin.settling is None:
@@ -179,9 +178,9 @@ class Tenant:
     def _forget_origin(self, origin: Origin) -> None:
         self.pool.discard(origin)
         self._retired.discard(origin)
+        if origin.residue.makes_catalog_stale or origin.unseen.is_open:
+            origin.unseen.lost()
         self.publishing.lost(origin, self._nursery)
-        if origin.residue.makes_catalog_stale:  # whether or not its last transaction was committed
-            self.knowledge.ddl_seen()
         if self.pool.waiters:
             self.opener.grow(self._nursery)
 

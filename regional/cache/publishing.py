@@ -149,17 +149,27 @@ class Publishing:
         return frozenset().union(*(doubt.tables for doubt in self._doubts))
 
     def lost(self, origin: "Origin", nursery: trio.Nursery) -> None:
-        """A connection is gone, and perhaps had written something."""
+        """A connection is gone, and perhaps had written something, or run DDL."""
         written = origin.watching.take_all()
         if written is not None:
             self.publish(written)
             doubting = [tenant.publishing for tenant in self.audience]
             for one in doubting:
                 one._doubts.append(written)
-            nursery.start_soon(self._await_end, origin.process_id, written, doubting)
+            nursery.start_soon(self._await_writing, origin, written, doubting)
+        elif origin.unseen.is_open:
+            nursery.start_soon(self._await_end, origin)
 
-    async def _await_end(self, process_id: int, written: Writing, doubting: "list[Publishing]") -> None:
+    async def _await_writing(self, origin: "Origin", written: Writing, doubting: "list[Publishing]") -> None:
         """Cancellation: safe, for nothing is kept then."""
+        await self._await_end(origin)
+        for one in doubting:
+            one._doubts.remove(written)
+        self.publish(written)
+
+    async def _await_end(self, origin: "Origin") -> None:
+        """Wait until what was lost is at work no more. Cancellation: safe."""
+        process_id = origin.process_id
         with trio.move_on_after(GIVE_UP_S) as scope:
             left = await self._left_by(process_id)
             while left != set() and not self._tenant.is_withdrawn:
@@ -167,9 +177,7 @@ class Publishing:
                 seen = await self._left_by(process_id)
                 if seen is not None:
                     left = seen if left is None else left & seen
-        for one in doubting:
-            one._doubts.remove(written)
-        self.publish(written)
+        origin.unseen.gone()
         if scope.cancelled_caught:
             log.warning("a lost connection may be at work still", configuration=self._tenant.configuration.name)
 

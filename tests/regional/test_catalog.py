@@ -29,14 +29,14 @@ def test_what_is_not_known_is_not_clean() -> None:
     catalog = _catalog(_row("r", "t", schema="a"))
     assert catalog.relation("pg_temp", "t") == Relation(DISCARD, DISCARD)
     assert catalog.relation(None, "u") == Relation(DISCARD, DISCARD)
-    assert catalog.function("f") == DISCARD
+    assert catalog.function("f") == DISCARD | Residue.HIDES
     assert catalog.type("x") == DISCARD
 
 
 def test_bits_become_flags() -> None:
-    catalog = _catalog(_row("r", "t", 3, 16, schema="a"), _row("f", "f", 0, 1 | 2 | 4 | 8))
+    catalog = _catalog(_row("r", "t", 3, 16, schema="a"), _row("f", "f", 0, 1 | 2 | 4 | 8 | 32))
     assert catalog.relation("a", "t") == Relation(DISCARD | Residue.CLOSES, Residue.SEQUENCES)
-    assert catalog.function("f") == DISCARD | Residue.CLOSES | Residue.STATEMENTS | Residue.CATALOG
+    assert catalog.function("f") == DISCARD | Residue.CLOSES | Residue.STATEMENTS | Residue.CATALOG | Residue.HIDES
 
 
 def test_functions_have_their_known_effects() -> None:

@@ -53,6 +53,7 @@ FUNCTION_CALL = b"F\0\0\0\x0e\0\0\x40\0\0\0\0\0\0\0"
         (b"do $$ begin create temp table t (); end $$", True),
         (b"select run('create temp table t ()')", True),
         (b"select run('create table t ()')", False),
+        (b"select not_known('cre' || 'ate te' || 'mp table t ()')", True),
         (b"select attempt(), template from contemporary", False),
         (b"select 'temp'", False),
         (b"drop table t", True),
@@ -69,7 +70,8 @@ def test_what_may_make_a_temporary_object(text: bytes, *, expected: bool) -> Non
 
 def judge(*, makers: int) -> Judge:
     """With a catalogue that knows so many functions which speak of temporary objects."""
-    return Judge(Catalog.from_rows([[b"v", b"", b"UTF8", b"0", b"%d" % makers, b"0"]]))
+    functions = [[b"f", b"", name, b"0", b"0", b"1"] for name in (b"f", b"run", b"attempt")]
+    return Judge(Catalog.from_rows([[b"v", b"", b"UTF8", b"0", b"%d" % makers, b"0"], *functions]))
 
 
 def at_risk(*, makers: int = 0) -> Plans:

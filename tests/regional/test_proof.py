@@ -87,7 +87,7 @@ def test_harmless_names_are_clean(sql: str) -> None:
     ],
 )
 def test_one_harmful_name_is_enough(sql: str) -> None:
-    assert _judge(sql) == DISCARD
+    assert _judge(sql) & ~Residue.HIDES == DISCARD
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_tree_of_another_shape_is_no_proof(node: Node) -> None:
         proof.follow("SelectStmt", {"targetList": [node]})
     except (KeyError, IndexError):
         return  # which the judge takes for "not understood"
-    assert proof.residue == DISCARD
+    assert proof.residue == DISCARD | Residue.HIDES
 
 
 def test_a_temporary_table_is_not_in_the_catalogue() -> None:

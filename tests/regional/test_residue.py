@@ -21,7 +21,14 @@ def test_each_flag_answers_its_question() -> None:
     assert [residue for residue in Residue if residue.resets_settings] == [Residue.SETTINGS]
     assert [residue for residue in Residue if residue.leaves_temporary] == [Residue.TEMPORARY]
     assert [residue for residue in Residue if residue.makes_catalog_stale] == [Residue.CATALOG]
-    assert [residue for residue in Residue if not residue.needs_reset] == [Residue.CATALOG, *ASKS, Residue.RELEASES]
+    assert [residue for residue in Residue if residue.hides_ddl] == [Residue.HIDES]
+    assert [residue for residue in Residue if residue.may_run_ddl] == [Residue.CATALOG, Residue.HIDES]
+    assert [residue for residue in Residue if not residue.needs_reset] == [
+        Residue.CATALOG,
+        Residue.HIDES,
+        *ASKS,
+        Residue.RELEASES,
+    ]
     assert [residue for residue in Residue if residue.asks] == list(ASKS)
 
 

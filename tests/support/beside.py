@@ -453,6 +453,7 @@ class PoolSide:
         """Wait until the origin's catalogue is known, so that plain statements are proven clean."""
         if self.tenant.knowledge.judge.catalog is None:
             await self.edges[0].resolve()
+            await self.quiet()  # it is read on an idle connection
             self.tick()
             await until(lambda: self.tenant.knowledge.judge.catalog is not None)
         await self.quiet()

@@ -9,6 +9,7 @@ from edge.directory import Directory
 from edge.uplink import Uplink
 from protos.link.ddl import RECENT_S
 from protos.link.link_pb2 import Ddl, Frame, Hello, Welcome, Withdraw
+from protos.link.version import PROTOCOL_VERSION
 from tests.support.stage import configuration
 
 MANY: Final = [f"app{number}" for number in range(1000)]
@@ -29,7 +30,7 @@ class Pools:
 
     def link(self, uplink: Uplink, *names: str) -> None:
         uplink.on_serves = lambda name: self.lag.serves(uplink, name)
-        uplink.take(Frame(welcome=Welcome(version=1, configurations=len(names), node=uplink.name)))
+        uplink.take(Frame(welcome=Welcome(version=PROTOCOL_VERSION, configurations=len(names), node=uplink.name)))
         for name in names:
             uplink.take(Frame(configuration=configuration(name)))
 

@@ -1,0 +1,112 @@
+"""The part of the catalogue's SQL that tells what a function may leave, and what its body speaks of.
+
+Theory of operation: what a body says is seen by its words (`regional/builtins.py`); what it calls, reads and writes is
+one of its words too. So a body speaks of everything of the user's whose name is a word of it, in whatever schema: too
+much rather than too little. `bad` follows these arrows like all the others, so a function is as harmful as what it
+speaks of. They are looked for one by one, and only from what leaves more than a plain reset takes away, as any function
+does: to take thousands of bodies apart into words costs seconds.
+
+What a body does not write down (a text that it puts together, or reads from a table) can only be run by EXECUTE, or in
+another language; a function that has that may do anything unseen (`regional/unseen.py`).
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from regional.builtins import (
+    CLOSING,
+    CLOSING_WORDS,
+    DDL_WORDS,
+    DENIED,
+    HIDING_WORDS,
+    REVIEWED_EXTENSIONS,
+    REVIEWED_VOLATILE,
+    RUNNING,
+    STATEMENT_WORDS,
+    TRUSTED_EXTENSIONS,
+)
+
+#: The class of what is written to; its objects are relations.
+WRITING: Final = "0::oid"
+MANY_TABLES: Final = 50
+
+
+def _names(names: Iterable[str]) -> str:
+    return "'{" + ",".join(names) + "}'::name[]"
+
+
+def pattern(words: str) -> str:
+    """A constant of this regular expression."""
+    return "'" + words.replace("'", "''") + "'"
+
+
+# 16384 is FirstNormalObjectId; languages 12, 13 and 14 are internal, C and SQL.
+_FUNCTIONS: Final = r"""
+builtin_function(oid, bits) AS MATERIALIZED (
+  SELECT oid, CASE WHEN proname = ANY ({closing}) THEN 3 WHEN proname = ANY ({running}) THEN 33 ELSE 1 END
+  FROM pg_proc
+  WHERE oid < 16384
+    AND (proname = ANY ({denied}) OR provolatile = 'v' AND proname <> ALL ({reviewed_volatile}))
+),
+user_function(oid, bits) AS MATERIALIZED (
+  SELECT p.oid,
+    CASE WHEN p.prolang IN (12, 13)
+              AND (m.name = ANY ({trusted}) OR m.name = ANY ({reviewed}) AND p.provolatile <> 'v')
+           OR p.prolang = 14 AND m.name = 'citext' THEN 0
+         ELSE 1
+              | CASE WHEN p.prolang NOT IN (12, 13, 14) AND l.lanname <> 'plpgsql'
+                       OR p.prosrc ~* {closing_words} THEN 2 ELSE 0 END
+              | CASE WHEN p.prosrc ~* {statement_words} THEN 4 ELSE 0 END
+              | CASE WHEN p.prolang <> 14 AND l.lanname <> 'plpgsql' AND p.prokind <> 'a'
+                            AND (m.name = ANY ({reviewed})) IS NOT TRUE
+                       OR p.prosrc ~* {ddl_words} OR p.prosrc ~* {hiding_words}
+                       -- SELECT INTO makes a table
+                       OR p.prolang = 14 AND regexp_replace(p.prosrc, '(insert|merge)\s+into', '', 'gi') ~* '\minto\M'
+                     THEN 32 ELSE 0 END
+    END
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN extension_member m ON m.oid = p.oid
+  WHERE p.oid >= 16384
+),
+"""
+
+# What a body may speak of: its name as it may be written there, and a pattern. With "C" only ASCII letters have a case,
+# as in the names of PostgreSQL.
+_SPEAKS: Final = """
+named(name, class, object) AS (
+  SELECT proname::text, 'pg_proc'::regclass::oid, oid FROM pg_proc WHERE oid >= 16384
+  UNION ALL SELECT relname::text, {writing}, oid
+            FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f')
+  UNION ALL SELECT t.typname::text, 'pg_type'::regclass, t.oid
+            FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+            WHERE t.oid >= 16384 AND t.typtype <> 'p' AND t.typelem = 0 AND (c.oid IS NULL OR c.relkind = 'c')
+  UNION ALL SELECT oprname::text, 'pg_operator'::regclass, oid FROM pg_operator WHERE oid >= 16384
+),
+called(name, pattern, class, object) AS MATERIALIZED (
+  SELECT name, CASE WHEN name ~ '^[a-z0-9_]+$' THEN '(^|[^a-z0-9_])' || name || '($|[^a-z0-9_])' ELSE '' END,
+    class, object
+  FROM (SELECT lower(replace(name, '"', '""') COLLATE "C"), class, object FROM named) n(name, class, object)
+),
+-- Where triggers that may do anything are on many tables, what writes may do anything; it would take long to say which.
+audited(all_hide) AS MATERIALIZED (
+  SELECT count(DISTINCT t.tgrelid) > {many} FROM pg_trigger t JOIN user_function u ON u.oid = t.tgfoid
+  WHERE u.bits & 32 > 0
+),
+body(oid, bits, text) AS MATERIALIZED (
+  SELECT p.oid, u.bits | CASE WHEN (SELECT all_hide FROM audited) THEN 32 ELSE 0 END, lower(p.prosrc COLLATE "C")
+  FROM pg_proc p JOIN user_function u ON u.oid = p.oid
+  WHERE u.bits > 0 AND p.prolang NOT IN (12, 13)
+),
+"""
+
+FUNCTIONS: Final = _FUNCTIONS.format(
+    closing=_names(CLOSING),
+    denied=_names(DENIED),
+    running=_names(RUNNING),
+    reviewed_volatile=_names(REVIEWED_VOLATILE),
+    trusted=_names(TRUSTED_EXTENSIONS),
+    reviewed=_names(REVIEWED_EXTENSIONS),
+    closing_words=pattern(CLOSING_WORDS),
+    statement_words=pattern(STATEMENT_WORDS),
+    ddl_words=pattern(DDL_WORDS),
+    hiding_words=pattern(HIDING_WORDS),
+) + _SPEAKS.format(writing=WRITING, many=MANY_TABLES)
