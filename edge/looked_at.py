@@ -45,24 +45,32 @@ def sound(piece: Piece) -> Piece:
 
 
 def in_utf8(piece: Piece) -> Piece:
-    """The same, of a client that speaks UTF-8: a name has to be that, or it is PostgreSQL that has to read it."""
+    """The same, of a client that speaks UTF-8: words have to be that, or it is PostgreSQL that has to read them.
+
+    It does so before it does anything with the message, and says so in the same words of any.
+    """
     piece = sound(piece)
-    if piece.data.isascii() or piece.tag not in _NAMES_AT or not piece.whole:
+    if piece.data.isascii() or piece.tag not in _WORDS_AT or not piece.whole:
         return piece
-    start = _NAMES_AT[piece.tag]
+    start = _WORDS_AT[piece.tag]
     end = piece.data.find(0, start)
-    if piece.tag == Frontend.BIND:
+    if piece.tag in (Frontend.BIND, Frontend.PARSE):
         end = piece.data.find(0, end + 1)
-    names = piece.data[start : max(start, end)]
-    if names.isascii():
+    words = piece.data[start : max(start, end)]
+    if words.isascii():
         return piece
-    bad = next(filterfalse(_is_utf8, names.split(b"\0")), None)
+    bad = next(filterfalse(_is_utf8, words.split(b"\0")), None)
     return piece if bad is None else Piece(Frontend.DESCRIBE, describe_portal(bad), whole=True)
 
 
-def _is_utf8(name: bytes) -> bool:
+def is_refused(query: bytes, *, is_utf8: bool) -> bool:
+    """Whether PostgreSQL refuses to read a Query, so it does not drop the unnamed statement. is_utf8: its client is."""
+    return query in _REFUSED_QUERIES or (is_utf8 and not (query.isascii() or _is_utf8(query[5:])))
+
+
+def _is_utf8(words: bytes) -> bool:
     try:
-        name.decode()
+        words.decode()
     except UnicodeDecodeError:
         return False
     return True
@@ -85,11 +93,10 @@ def _names_its_target(message: bytes) -> bool:
 
 _ENDS_IN_SQL: Final = Piece(Frontend.QUERY, b"Q\0\0\0\5-", whole=True)
 _GOES_ON: Final = Piece(Frontend.QUERY, b"Q\0\0\0\6\0\0", whole=True)
-REFUSED_QUERIES: Final = frozenset({_ENDS_IN_SQL.data, _GOES_ON.data})
-"""Refused before they drop the unnamed statement."""
+_REFUSED_QUERIES: Final = frozenset({_ENDS_IN_SQL.data, _GOES_ON.data})
 _ENDS_IN_NAME: Final = Piece(Frontend.CLOSE, b"C\0\0\0\5P", whole=True)
-_NAMES_AT: Final = {Frontend.BIND: 5, Frontend.CLOSE: 6, Frontend.DESCRIBE: 6, Frontend.PARSE: 5}
-"""Where the messages have it that may go out under another one, or not at all."""
+_WORDS_AT: Final = {Frontend.BIND: 5, Frontend.CLOSE: 6, Frontend.DESCRIBE: 6, Frontend.PARSE: 5}
+"""Where the words begin of messages that may go out under another name, or not at all."""
 _HAS_MORE: Final = Piece(Frontend.CLOSE, b"C\0\0\0\7P\0\0", whole=True)
 _FLUSH: Final = flush()
 _SYNC: Final = sync()

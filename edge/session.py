@@ -31,7 +31,7 @@ from edge.cache.store import Store
 from edge.control import Held
 from edge.early import Early
 from edge.learning import Learning
-from edge.looked_at import ENDS, REFUSED_QUERIES, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN, in_utf8, sound
+from edge.looked_at import ENDS, VOID_BETWEEN, WHOLE, WHOLE_BETWEEN, in_utf8, is_refused, sound
 from edge.memos import Settings
 from edge.statements import Statements
 from edge.whole import sql_of
@@ -71,9 +71,7 @@ class Session:
         self._opened: Held | None = None  # what has been sent to open the transaction; nothing has come back yet
         self.owed = 0
         self.has_unsynced = False
-        self.is_settling = False
-        self.is_pinned = False
-        self.is_uncertain = False
+        self.is_settling = self.is_pinned = self.is_uncertain = False
         self.learning = Learning(self.statements, early)
         """What can be learnt from its answers."""
         self.is_at_end = True
@@ -301,7 +299,8 @@ class Session:
         """A simple query ends the group of extended messages before it, as a Sync does."""
         self.owed += 1
         self.has_unsynced = self._is_dropping = False
-        self.statements.synced() if piece in REFUSED_QUERIES else self.statements.queried(piece, whole=whole)
+        is_void = is_refused(piece, is_utf8=whole and self.here.reader.settings.is_utf8)
+        self.statements.synced() if is_void else self.statements.queried(piece, whole=whole)
         return piece
 
     def _take_extended(self, tag: int, piece: bytes, *, whole: bool) -> bytes:

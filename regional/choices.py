@@ -96,12 +96,16 @@ class Choices:
         """What may go out, one after the other; what hangs on an outcome that is not known yet waits behind it."""
         while self:
             pipeline = origin.pipeline
-            goes_on = bool(pipeline.owed) or origin.is_verifying
-            takes_none = pipeline.in_copy_in or pipeline.is_skipping or not goes_on
+            is_held = origin.is_verifying  # what it hangs on may not have gone out yet, nor the Sync that ends a skip
+            takes_none = not is_held and (pipeline.in_copy_in or pipeline.is_skipping or not pipeline.owed)
             ready, pieces = self.resolve(pieces, requests.texts, takes_none=takes_none)
             if pieces and not ready:
                 requests.put_back(pieces)
-                pieces = []
+                yield []
+                if not is_held or origin.is_verifying:
+                    return
+                pieces = requests.take()
+                continue
             yield ready
             if not pieces:
                 return

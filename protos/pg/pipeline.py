@@ -35,6 +35,7 @@ from protos.pg.replies import (
     UP_TO_READY,
     WHOLE_WHEN_PLAIN,
     WHOLE_WHEN_WATCHED,
+    executes_behind,
     up_to_sync,
 )
 from protos.pg.tags import STATUSES, Backend, Frontend, TransactionStatus
@@ -310,8 +311,8 @@ class Pipeline:
         """Find the message that turned out to be a COPY FROM STDIN, and what it takes of those behind it."""
         queue = self._queue
         if self._blind:
-            while queue[0] in EXTENDED and queue[1] in EXTENDED:
-                queue.popleft()  # only the last message of a segment can be: the origin refuses others in a COPY
+            while queue[0] in EXTENDED and executes_behind(queue):
+                queue.popleft()  # it is the last one: the origin ends the session for any other message in a COPY
         head = queue[0] if queue else None
         if head not in MAY_COPY:
             raise RemoteProtocolError("unexpected CopyInResponse")

@@ -6,7 +6,7 @@ Sync are answered up to a ReadyForQuery.
 """
 
 from collections.abc import Iterable
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Final
 
 from protos.pg.tags import Backend, Frontend
@@ -54,3 +54,8 @@ WHOLE_WHEN_WATCHED: Final = WHOLE_WHEN_PLAIN | frozenset(ENDED_BY) | {Backend.PA
 def up_to_sync(entries: Iterable[int | bytes]) -> list[int | bytes]:
     """Those in front of the first Sync."""
     return list(takewhile(lambda entry: entry not in ANY_SYNC, entries))
+
+
+def executes_behind(entries: Iterable[int | bytes]) -> bool:
+    """Whether an Execute comes behind the first of them, in the same group."""
+    return Frontend.EXECUTE in takewhile(EXTENDED.__contains__, islice(entries, 1, None))

@@ -8,6 +8,7 @@ be equal again. A row's name is its line in the table of differences of docs/arc
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from struct import Struct
 from typing import Final
 
@@ -108,9 +109,10 @@ def _code(messages: Sequence[bytes]) -> str:
     return found[1].decode() if found else ""
 
 
-def _up_to_ready(messages: Sequence[bytes]) -> int:
-    """How many messages come before ReadyForQuery."""
-    return next((index for index, message in enumerate(messages) if message[:1] == b"Z"), len(messages))
+def _up_to_ready(messages: Sequence[bytes], skipped: int = 0) -> int:
+    """How many messages come before ReadyForQuery; skipped: before the one behind so many more."""
+    found = (index for index, message in enumerate(messages) if message[:1] == b"Z")
+    return next(islice(found, skipped, None), len(messages))
 
 
 def _of_topic(topic: str, *codes: str) -> Callable[[Point], Explained | None]:
@@ -163,7 +165,22 @@ def _in_failed_transaction(point: Point) -> Explained | None:
     )
     if _code(point.here) != "25P02" or not is_named or b"E" not in ends or point.there[0][:1] not in {b"E", b"t"}:
         return None
-    return _up_to_ready(point.here), _up_to_ready(point.there)
+    here = _up_to_ready(point.here)
+    return here, _up_to_ready(point.there, skipped=_skipped_queries(point) if point.there[0][:1] == b"t" else 0)
+
+
+def _skipped_queries(point: Point) -> int:
+    """How many Queries an error of ours alone has skipped: they lie between a named statement's use and its Sync."""
+    missing = sum(one[:1] == b"Z" for one in point.there) - sum(one[:1] == b"Z" for one in point.here)
+    behind, found = 0, [0]
+    for say in reversed(point.chunk.says):
+        if say.tag == "S":
+            behind = 0
+        elif say.tag in "QF":
+            behind += 1
+        elif say.name == "describe_statement":
+            found.append(behind)
+    return max(number for number in found if number <= max(0, missing))
 
 
 def _forgotten_parameter(point: Point) -> Explained | None:

@@ -15,6 +15,7 @@ from protos.pg.messages import (
 )
 from tests.differential.differences import (
     CACHED_READS,
+    FAILED,
     NAMES,
     SEQUENCES,
     TEMPORARY,
@@ -24,7 +25,7 @@ from tests.differential.differences import (
     normalised,
 )
 from tests.differential.player import Answer, Played
-from tests.differential.script import Chunk, chunk, query
+from tests.differential.script import Chunk, chunk, describe_statement, query, sync
 
 READY = ready_for_query(ord("I"))
 ASKED = chunk(query("select 1"))
@@ -143,3 +144,20 @@ def test_behind_a_row_at_which_the_ways_part_nothing_is_compared() -> None:
         assert not compare(here, there, excused)
         assert excused.messages[CACHED_READS] == 2
     assert compare(played(*ANSWER), played(*ANSWER), Excused())
+
+
+def test_a_describe_that_fails_for_us_alone_skips_the_queries_of_its_group() -> None:
+    failed = error_response({"S": "ERROR", "C": "25P02", "M": "current transaction is aborted"})
+    ready = ready_for_query(ord("E"))
+    told, empty = [b"t\0\0\0\6\0\0", b"n\0\0\0\4"], [b"I\0\0\0\4", ready]
+    asked = chunk(query("x"), describe_statement("s"), query("x"), sync(), query(""))
+    excused = Excused()
+    here = played(failed, ready, failed, ready, *empty, asked=asked)
+    compare(here, played(failed, ready, *told, failed, ready, ready, *empty, asked=asked), excused)
+    assert excused.messages[FAILED] == 1 + 4
+    differs(here, played(failed, ready, *told, failed, ready, failed, ready, ready, *empty, asked=asked))
+    apart = chunk(query("x"), describe_statement("s"), sync(), query("x"), sync(), query(""))
+    differs(
+        played(failed, ready, failed, ready, *empty, asked=apart),
+        played(failed, ready, *told, ready, failed, ready, *empty, asked=apart),
+    )

@@ -483,17 +483,27 @@ NOT_UTF8: Final = b"\xe4"
         describe_portal(NOT_UTF8),
         bind(b"", NOT_UTF8),
         bind(NOT_UTF8, b"\xff"),
+        parse("ä".encode(), NOT_UTF8),
     ],
 )
-def test_a_name_that_is_no_utf8_is_left_for_postgresql_to_read(message: bytes) -> None:
+def test_a_name_or_text_that_is_no_utf8_is_left_for_postgresql_to_read(message: bytes) -> None:
     session = Session(SETTINGS, Early(begin=True, prepare=True))
     assert session.feed(message + sync()) == describe_portal(NOT_UTF8) + sync()
     assert not session.statements
 
 
-@pytest.mark.parametrize("message", [parse("ä".encode(), NOT_UTF8), execute(NOT_UTF8), query(NOT_UTF8)])
+@pytest.mark.parametrize("message", [execute(NOT_UTF8), query(NOT_UTF8), query(b"begin --" + NOT_UTF8)])
 def test_other_words_that_are_no_utf8_reach_postgresql_anyhow(message: bytes) -> None:
-    assert NOT_UTF8 + b"\0" in Session(SETTINGS).feed(message)
+    assert NOT_UTF8 + b"\0" in Session(SETTINGS, Early(begin=True, prepare=True)).feed(message)
+
+
+@pytest.mark.parametrize("message", [query(b"select 1 --" + NOT_UTF8), parse(b"", NOT_UTF8) + sync()])
+def test_what_postgresql_cannot_read_leaves_the_unnamed_statement(message: bytes) -> None:
+    statement = parse(b"", b"select 1")
+    session = Session(SETTINGS)
+    session.feed(statement + sync() + message)
+    session.answered(2, IDLE)
+    assert statement_of(statement, SCOPE).name in session.feed(bind(b"", b""))
 
 
 def test_a_client_that_speaks_another_encoding_has_names_in_that() -> None:

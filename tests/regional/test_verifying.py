@@ -447,3 +447,16 @@ async def test_what_comes_meanwhile_waits_in_order(side: PoolSide, origin: Origi
     answer = await client.answer()
     assert answer.tags == "2DCZTDCZ2DCZTDCZ"
     assert [row[0] for row in answer.rows] == [b"1", b"2", b"next", b"1", b"2", b"last"]
+
+
+@beside
+async def test_what_hangs_on_messages_that_are_held_waits_for_their_outcome(
+    side: PoolSide, origin: Origin, direct: Direct
+) -> None:
+    client = await told_alone(side, side.serve(origin))
+    fails = (bind(b"", b"nowhere"), parse(b"", b"select 1"), sync())
+    answer = await client.ask(parse(b"", b"selec"), BIND, sync(), *fails, bind(b"", b""), *RUN)
+    assert [error["C"] for error in answer.errors] == ["42601", "26000", "26000"]
+    client = await told_alone(side, side.serve(origin))
+    answer = await client.ask(parse(b"", b"selec"), BIND, query(b"begin"), bind(b"", b""), *RUN)
+    assert (answer.tags, answer.code) == ("EZ", "42601")

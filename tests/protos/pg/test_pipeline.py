@@ -493,6 +493,13 @@ def test_a_copy_of_a_driver_that_syncs_at_once() -> None:
     assert (pipeline.owed, pipeline.is_idle, pipeline.is_ambiguous) == (0, True, False)
 
 
+def test_a_copy_with_another_message_behind_it_is_known_for_one() -> None:
+    pipeline = asked(P, B, E, P, C, S)
+    replies = messages.parse_complete() + messages.bind_complete() + COPY_IN
+    assert talk(pipeline, replies) == replies
+    assert talk(pipeline, ERROR) == ERROR, "it ends the session"
+
+
 @pytest.mark.parametrize("swallowed", [True, False])
 def test_an_error_in_such_a_copy_leaves_the_pipeline_ambiguous(*, swallowed: bool) -> None:
     pipeline = asked(P, B, E, S)
