@@ -58,6 +58,7 @@ EFFECTS: Final[Mapping[str, Residue]] = {
 #: functions move a generator that nobody can have seeded (setseed closes the connection).
 REVIEWED_VOLATILE: Final = (
     "random", "random_normal", "array_sample", "array_shuffle", "gen_random_uuid", "uuidv4", "uuidv7",
+    "timezone",  # that of a timetz is volatile before 14
     "clock_timestamp", "timeofday", "current_query", "pg_sleep", "pg_sleep_for", "pg_sleep_until",
     "pg_notify", "pg_notification_queue_usage",
     "pg_advisory_xact_lock", "pg_advisory_xact_lock_shared", "pg_try_advisory_xact_lock",

@@ -84,6 +84,9 @@ LATER_SYNTAX: Final[Mapping[str, tuple[str, ...]]] = {
     "MergeSupportFunc": ("merge_action",),
 }
 
+#: What an older server calls instead of a function that a newer grammar puts in: extract is of 14, the other of 13.
+FORMERLY: Final[Mapping[str, str]] = {"extract": "date_part", "similar_to_escape": "similar_escape"}
+
 #: The type that stands for a node which no table knows.
 STRANGER: Final = ""
 

@@ -13,7 +13,7 @@ from typing import Final
 from regional.builtins import EFFECTS
 from regional.catalog import Catalog, Relation
 from regional.grammar import Node
-from regional.nodes import LATER_SYNTAX, LEAVES, NO_SCOPE, TYPED, Scope, names, parts, with_queries
+from regional.nodes import FORMERLY, LATER_SYNTAX, LEAVES, NO_SCOPE, TYPED, Scope, names, parts, with_queries
 from regional.residue import Residue
 
 #: Set for a transaction only, these still change what comes after: the random generator stays seeded, and in another
@@ -138,6 +138,9 @@ class Proof:
                 self._set_config(node)
         elif name == "set_config" and name not in self.catalog.shadowed:
             self._set_config(node)
+        elif name in FORMERLY and name not in self._catalog.functions:
+            self.add(self._catalog.function(FORMERLY[name]))
+            self._attributes([name])  # written by hand it may be a cast
         else:
             self.add(self.catalog.function(name))
 

@@ -32,8 +32,6 @@ NAMING: Final = frozenset({
     "json_each_text", "json_object_keys", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_each",
     "jsonb_each_text", "jsonb_object_keys", "regexp_matches", "regexp_split_to_table", "string_to_table", "unnest",
 })  # fmt: skip
-#: What an older server has instead of a name that a newer grammar puts in.
-FORMERLY: Final = {"extract": "date_part"}
 
 
 class RefusedError(Exception):

@@ -8,9 +8,16 @@ from regional.grammar import Node
 from regional.proof import Proof, residue_of_new
 
 CATALOG = Catalog(
-    functions={"good": CLEAN, "bad": DISCARD, "set_config": Residue.SETTINGS, "system": CLEAN},
+    functions={
+        "good": CLEAN,
+        "date_part": CLEAN,
+        "similar_escape": CLEAN,
+        "system": CLEAN,
+        "bad": DISCARD,
+        "set_config": Residue.SETTINGS,
+    },
     shadowed=frozenset({"bad", "json_value", "merge_action"}),
-    attributes={"bad": DISCARD},
+    attributes={"bad": DISCARD, "similar_to_escape": DISCARD},
     operators={"+": CLEAN, "=": CLEAN, "~~": CLEAN, "%%": DISCARD},
     types={"int4": CLEAN, "bad_type": DISCARD},
     type_oids={},
@@ -38,6 +45,7 @@ def _judge(sql: str) -> Residue:
         "select a between 1 and 2, a not between symmetric b and c from w",
         "update q set a = 1; delete from q",
         "select x[1], (x).y, (x).z[2].u from w",
+        "select extract(year from a) from w",
     ],
 )
 def test_harmless_names_are_clean(sql: str) -> None:
@@ -49,6 +57,8 @@ def test_harmless_names_are_clean(sql: str) -> None:
     [
         "select bad(1)",
         "select pg_catalog.bad(1)",
+        "select similar_to_escape(a) from w",
+        "select normalize(a) from w",
         "select w.bad from w",
         "select s.w.bad from s.w",
         "select (w).x[1].bad from w",
