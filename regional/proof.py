@@ -138,8 +138,8 @@ class Proof:
                 self._set_config(node)
         elif name == "set_config" and name not in self.catalog.shadowed:
             self._set_config(node)
-        elif name in FORMERLY and name not in self._catalog.functions:
-            self.add(self._catalog.function(FORMERLY[name]))
+        elif name in FORMERLY and name not in self.catalog.functions:
+            self.add(self.catalog.function(FORMERLY[name]))
             self._attributes([name])  # written by hand it may be a cast
         else:
             self.add(self.catalog.function(name))
