@@ -199,8 +199,11 @@ def _parsed_anew(point: Point) -> Explained | None:
 
     It cannot be parsed any more since the session changed search_path, or its table is locked, and we say so before
     PostgreSQL finds anything else wrong; or the type of a parameter is shown that was known before. Likewise at the
-    Parse of an EXECUTE of it, where PostgreSQL says so when that runs.
+    Parse of an EXECUTE of it, where PostgreSQL says so when that runs; and if that was the unnamed statement, there is
+    none for a Bind behind it, whose Execute fails in PostgreSQL.
     """
+    if _is_bound_in_vain(point):
+        return _up_to_ready(point.here), _up_to_ready(point.there)
     if _code(point.here) not in {"42883", "42P01", "55P03"}:
         return None
     is_named = any(
@@ -214,6 +217,14 @@ def _parsed_anew(point: Point) -> Explained | None:
     if is_named and (is_prepared or any(message[:1] == b"E" for message in point.there[:end])):
         return _up_to_ready(point.here), end
     return None
+
+
+def _is_bound_in_vain(point: Point) -> bool:
+    """Whether the unnamed statement is not here, and what it is in PostgreSQL fails when it runs."""
+    bound, *rest = point.there[: _up_to_ready(point.there)] or [b""]
+    is_unnamed = any(say.name.startswith("bind") and say.arguments[1] == "" for say in point.chunk.says)
+    fails = bound[:1] == b"2" and any(message[:1] == b"E" for message in rest)
+    return is_unnamed and fails and b"unnamed prepared statement" in point.here[0] and _code(point.here) == "26000"
 
 
 def _prepared_here(point: Point) -> Explained | None:

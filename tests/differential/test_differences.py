@@ -17,6 +17,7 @@ from tests.differential.differences import (
     CACHED_READS,
     FAILED,
     NAMES,
+    PARSED_ANEW,
     SEQUENCES,
     TEMPORARY,
     Excused,
@@ -25,7 +26,7 @@ from tests.differential.differences import (
     normalised,
 )
 from tests.differential.player import Answer, Played
-from tests.differential.script import Chunk, chunk, describe_statement, query, sync
+from tests.differential.script import Chunk, bind, chunk, describe_statement, execute, query, sync
 
 READY = ready_for_query(ord("I"))
 ASKED = chunk(query("select 1"))
@@ -161,3 +162,16 @@ def test_a_describe_that_fails_for_us_alone_skips_the_queries_of_its_group() -> 
         played(failed, ready, failed, ready, *empty, asked=apart),
         played(failed, ready, *told, ready, failed, ready, *empty, asked=apart),
     )
+
+
+def test_an_unnamed_statement_is_missed_only_where_what_it_is_would_fail() -> None:
+    missing = error_response({"S": "ERROR", "C": "26000", "M": "unnamed prepared statement does not exist"})
+    failed = error_response({"S": "ERROR", "C": "42P01", "M": 'relation "items" does not exist'})
+    bound, done = b"2\0\0\0\4", command_complete("SELECT 1")
+    asked = chunk(bind("p", ""), execute("p"), sync())
+    excused = Excused()
+    compare(played(missing, READY, asked=asked), played(bound, failed, READY, asked=asked), excused)
+    assert excused.messages[PARSED_ANEW] == 3
+    differs(played(missing, READY, asked=asked), played(bound, done, READY, asked=asked))
+    named = chunk(bind("p", "s1"), execute("p"), sync())
+    differs(played(missing, READY, asked=named), played(bound, failed, READY, asked=named))
