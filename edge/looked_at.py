@@ -4,9 +4,9 @@ While a request is going on, CopyData and the rest of oversized messages pass th
 a COPY means nothing (it has failed, and its client goes on sending): PostgreSQL ignores it, and we must not borrow a
 connection for it. So CopyData is looked at then, and a run is the rest of one message.
 
-A message that ends in the middle of a string, or a Query or Flush that goes on behind its end, is refused by PostgreSQL
-in its place, and the session goes on. Strings are looked for here and at the pool node, so a message of ours that is
-refused alike goes in the place of such a one.
+A message that ends in the middle of a string, or a Query, Close, Describe or Flush that goes on behind its end, is
+refused by PostgreSQL in its place, before it does anything, and the session goes on. Strings are looked for here and at
+the pool node, so a message of ours that is refused alike goes in the place of such a one.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ def sound(piece: Piece) -> Piece:
     is_sound = _CHECKS.get(piece.tag)
     if is_sound is None or not piece.whole or is_sound(piece.data):
         return piece
-    if piece.tag == Frontend.FLUSH:
+    if piece.tag == Frontend.FLUSH or (piece.tag in _OF_TARGETS and piece.data.find(0, 6) >= 0):
         return _HAS_MORE
     if piece.tag != Frontend.QUERY:
         return _ENDS_IN_NAME
@@ -88,7 +88,7 @@ def _has_two_strings(message: bytes) -> bool:
 
 def _names_its_target(message: bytes) -> bool:
     """A Describe or Close; it may be one of a portal, which passes as it is."""
-    return message[5:6] != b"S" or message.find(0, 6) >= 0
+    return message[5:6] != b"S" or message.find(0, 6) == len(message) - 1
 
 
 _ENDS_IN_SQL: Final = Piece(Frontend.QUERY, b"Q\0\0\0\5-", whole=True)
@@ -98,6 +98,7 @@ _ENDS_IN_NAME: Final = Piece(Frontend.CLOSE, b"C\0\0\0\5P", whole=True)
 _WORDS_AT: Final = {Frontend.BIND: 5, Frontend.CLOSE: 6, Frontend.DESCRIBE: 6, Frontend.PARSE: 5}
 """Where the words begin of messages that may go out under another name, or not at all."""
 _HAS_MORE: Final = Piece(Frontend.CLOSE, b"C\0\0\0\7P\0\0", whole=True)
+_OF_TARGETS: Final = frozenset({Frontend.CLOSE, Frontend.DESCRIBE})
 _FLUSH: Final = flush()
 _SYNC: Final = sync()
 _CHECKS: Final[Mapping[int, Callable[[bytes], bool]]] = {

@@ -456,6 +456,17 @@ def test_a_query_that_goes_on_behind_its_text_is_refused_likewise() -> None:
     assert session.feed(GOES_ON + query(b"select 2")) == b"Q\0\0\0\6\0\0" + query(b"select 2")
 
 
+@pytest.mark.parametrize("tag", [b"C", b"D"])
+@pytest.mark.parametrize("name", [b"", b"s"])
+def test_a_close_that_goes_on_behind_its_name_is_refused_and_takes_nothing_away(tag: bytes, name: bytes) -> None:
+    session = Session(SETTINGS)
+    session.feed(parse(name, b"select 1") + sync())
+    session.answered(1, ord("I"))
+    goes_on = tag + (7 + len(name)).to_bytes(4, "big") + b"S" + name + b"\0\0"
+    assert session.feed(goes_on) == b"C\0\0\0\7P\0\0"
+    assert session.statements.registry.present(name) is not None
+
+
 def test_a_flush_with_something_in_it_is_refused_in_its_place() -> None:
     session = Session(SETTINGS)
     assert session.feed(b"H\0\0\0\5x") == b"C\0\0\0\7P\0\0"
