@@ -67,7 +67,7 @@ WITHOUT_RESET: Final = tuple(
 COPIES: Final = (
     "copy items from stdin",
     "copy parts from stdin (format csv)",
-    "copy items to stdout",
+    "copy (select * from items order by id) to stdout",
     "copy nowhere from stdin",
 )
 NAMES: Final = ("", "p", "q", "s")
