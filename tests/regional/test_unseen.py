@@ -108,7 +108,6 @@ async def test_it_is_known_however_it_was_run(side: PoolSide, origin: Origin, me
     side.tick()
     await side.known()
     assert (await client.ask(INSERT)).tags == "CZ"
-    assert side.tenant.judge(INSERT[5:-1]).hides_ddl is False
     assert side.tenant.judge(INSERT[5:-1]).resets_settings
 
 
@@ -155,12 +154,12 @@ async def test_only_what_has_written_to_the_catalogue_is_looked_at_again(
 async def test_who_calls_nothing_that_hides_is_not_asked_about(
     side: PoolSide, origin: Origin, direct: Direct, exchanges: list[bytes]
 ) -> None:
-    direct.execute("create function hidden.plain() returns int language plpgsql as 'begin return 1; end'")
+    direct.execute("create function hidden.unseen_plain() returns int language plpgsql as 'begin return 1; end'")
     edge = side.serve(origin)
     client = edge.client()
     await side.alone()
     exchanges.clear()
-    await client.ask(query(b"select hidden.plain(), count(*) from hidden.items"))
+    await client.ask(query(b"select hidden.unseen_plain()"))
     await side.quiet()
     assert NUMBER_QUERY.encode() not in exchanges
 
