@@ -58,7 +58,7 @@ def clean_up(channel: "Channel", origin: "Origin", *, has_terminated: bool) -> N
     elif pipeline.is_skipping and not pipeline.in_copy_in:
         # After an error nothing runs up to a Sync, which will not come; nor do the queries that are owed meanwhile.
         origin.forward([_SYNC], {})
-    elif pipeline.in_copy_in or (pipeline.has_unsynced and not pipeline.owed):
+    elif pipeline.in_copy_in or pipeline.wants_fence or (pipeline.has_unsynced and not pipeline.owed):
         # An Execute without its Sync must not commit, and no message of ours could make it roll back and stay in step
         # for certain.
         if not has_terminated:
@@ -75,7 +75,7 @@ def _rolled_back(channel: "Channel", exchange: Exchange) -> None:
     origin = channel.origin
     if origin is None or not exchange.status:
         return
-    if exchange.status != TransactionStatus.IDLE or origin.pipeline.is_ambiguous:
+    if exchange.status != TransactionStatus.IDLE:
         _hang_up(channel, origin, "the transaction of a client that left could not be rolled back")
         return
     origin.watching.ledger.rolled_back()

@@ -22,7 +22,7 @@ from protos.pg.messages import query, terminate
 from protos.pg.parsers import error_fields, parameter_status_of
 from protos.pg.pipeline import Pipeline
 from protos.pg.replies import WHOLE_WHEN_WATCHED
-from protos.pg.tags import Backend
+from protos.pg.tags import Backend, Frontend
 from protos.runtime.connection import Connection
 from regional import complaints
 from regional.cache.watching import Watching
@@ -176,6 +176,11 @@ class Origin:
     def ended(self, why: str) -> None:
         self.lost(why)
 
+    def fence(self) -> None:
+        """Ask for nothing, to learn from the answer that all before it is answered."""
+        self.pipeline.inject(Frontend.QUERY)
+        self.connection.write(query(b""))
+
     def has_moved(self, *, settles: bool) -> None:
         """The origin has said something, and settled something by it perhaps."""
         self.last_activity = monotonic()
@@ -185,7 +190,7 @@ class Origin:
     def conclude(self, out: list[bytes]) -> bool:
         """Add the last words to an answer that ends with ReadyForQuery; whether the session has to settle."""
         assert self.channel is not None
-        self.scrutiny.conclude(self.pipeline)
+        self.scrutiny.conclude()
         words = self.scrutiny.last_words(self.channel.settings.told)
         if words:
             out.insert(len(out) - 1, words)
@@ -200,7 +205,7 @@ class Origin:
         """The pipeline is idle: what the client wanted is done."""
         channel = self.channel
         assert channel is not None
-        self.scrutiny.conclude(self.pipeline)
+        self.scrutiny.conclude()
         self.lease_is_over(channel, settles=self._settles(channel))
 
     def lease_is_over(self, channel: "Channel", *, settles: bool) -> None:

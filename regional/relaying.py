@@ -46,6 +46,8 @@ def relay(origin: "Origin", channel: "Channel", pieces: list[Piece]) -> list[Pie
                 after = pieces[index + 1 :]
                 break
     origin.has_moved(settles=pipeline.settled != settled_before)
+    if pipeline.wants_fence and not channel.has_left:
+        origin.fence()
     is_over = pipeline.is_idle and not (origin.connection.is_closed or channel.is_inside_request or origin.is_verifying)
     settles = is_over and origin.conclude(out)
     _answer(origin, channel, out, pipeline.settled - settled, settles=settles)

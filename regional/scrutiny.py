@@ -301,14 +301,12 @@ class Scrutiny:
 
     # --- the end of a lease ---
 
-    def conclude(self, pipeline: Pipeline) -> None:
+    def conclude(self) -> None:
         """Nothing more will come: what may be left, all told."""
         if self._tenant.knowledge.judge.generation != self._generation:
             self.residue |= Residue.DISCARD  # what was proven was proven of another catalogue
         if self.prepared.has_private:
             self.residue |= Residue.STATEMENTS
-        if pipeline.is_ambiguous:
-            self.must_close = self.must_close or "replies out of step after a failed COPY"
 
     @property
     def has_changed_session(self) -> bool:

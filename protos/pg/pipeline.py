@@ -11,31 +11,31 @@ messages and rows pass as runs. A message of ours whose reply is swallowed (`inj
 was not sent on (`answer`) and an open segment are **watched**: each reply is seen and matched with the head of the
 queue. What is blind stays blind, because some of its replies may have passed unseen already.
 
-COPY FROM STDIN: from CopyInResponse until CopyDone or CopyFail the origin swallows each Sync, those too that were sent
-behind the Execute before anybody knew that it was a COPY. After an error in there nobody can say which ones it had
-swallowed: the pipeline is then *ambiguous* and its connection must not be used for anybody else.
+A COPY FROM STDIN swallows each Sync. Where one fails it is **ambiguous** which (`copying`): a ReadyForQuery that
+answers nothing in the queue is one of theirs then, and any other reply shows that what was sent before its message is
+settled. Where nothing is left that could bring one, an empty query of ours does, the **fence**.
 """
 
 from collections import deque
 from struct import Struct
 
 from protos.errors import LocalProtocolError, RemoteProtocolError
+from protos.pg.copying import Forgone, begin_copy
 from protos.pg.framer import Piece
 from protos.pg.progress import Progress
 from protos.pg.replies import (
     ANY_EXTENDED,
     ANY_SYNC,
     ANY_SYNC_POINT,
+    AT_ANY_TIME,
     COPY_ENDS,
     ENDED_BY,
     EXTENDED,
-    MAY_COPY,
     OURS,
     SYNC_POINTS,
     UP_TO_READY,
     WHOLE_WHEN_PLAIN,
     WHOLE_WHEN_WATCHED,
-    executes_behind,
     up_to_sync,
 )
 from protos.pg.tags import STATUSES, Backend, Frontend, TransactionStatus
@@ -51,18 +51,14 @@ class Pipeline:
         self.settled = 0  #: How many sync points of the client are settled; the others are `owed`.
         self.has_unsynced = False  #: Whether extended-query messages were sent since the last sync point.
         self.in_copy_in = False  #: Whether the origin waits for the data of a COPY FROM STDIN.
-        #: Whether the number of replies owed is unknown for good: close the connection after this lease.
-        self.is_ambiguous = False
         #: The last ErrorResponse that was swallowed because it concerned nothing but messages of ours.
         self.failure: bytes | None = None
         self.is_skipping = False  #: Whether the origin skips what is sent now, up to a Sync.
         self.progress = Progress()  #: How far what lies between two sync points has come.
-        # What is owed, in order: a tag of the client's, a tag of ours (negative), or a reply of ours (bytes).
-        self._queue: deque[int | bytes] = deque()
+        self._queue: deque[int | bytes] = deque()  # tags of the client's, tags of ours (negative), replies of ours
         self._asked = 0  # sync points of the client
         self._blind = 0  # how many segments at the head of the queue are blind
-        self._forgone = 0  # sync points that get no ReadyForQuery: skipped, or swallowed by COPY
-        self._swallowed = 0  # those that the COPY going on has swallowed, it seems
+        self._forgone = Forgone()
         self._is_watched = False  # something in the queue is not the client's, or not simple
         self._tail_bytes = 0  # what is still to come of an oversized message
         self._tail_is_ours = False
@@ -80,7 +76,17 @@ class Pipeline:
     @property
     def is_idle(self) -> bool:
         """Whether the origin has answered everything and holds no transaction."""
-        return not self._queue and self.status == TransactionStatus.IDLE and not self.has_unsynced
+        return self.status == TransactionStatus.IDLE and not (self._queue or self.has_unsynced or self.is_ambiguous)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether nobody knows how many ReadyForQuery are still to come."""
+        return self._forgone.is_ambiguous
+
+    @property
+    def wants_fence(self) -> bool:
+        """Whether nothing but a fence can show that no other ReadyForQuery comes."""
+        return self.is_ambiguous and not (self._queue or self.has_unsynced)
 
     @property
     def is_answered(self) -> bool:
@@ -178,12 +184,11 @@ class Pipeline:
     def _sync_point(self, tag: int, entry: int) -> None:
         if tag == Frontend.SYNC:
             if self.in_copy_in:
-                self._forgone += 1
-                self._swallowed += 1
+                self._forgone.swallow()
                 return
             self.is_skipping = False
         elif self.is_skipping:
-            self._forgone += entry > 0
+            self._forgone.count += entry > 0
             return
         elif self.has_unsynced:
             # An error before this Query would skip it: only looking at the replies tells whose the ReadyForQuery is.
@@ -203,6 +208,8 @@ class Pipeline:
         if not tag:
             if self._tail_bytes:
                 return self._tail(data)
+            if self.is_ambiguous:
+                self._end_ambiguity(tag)
             self._pass(data)
             return self.due() + self._unless_ours(data) if self._is_watched else data
         before = self.due() if self._is_watched else b""
@@ -214,43 +221,49 @@ class Pipeline:
 
     def _ready(self, data: bytes) -> bytes:
         """Settle the sync point that this ReadyForQuery answers."""
-        queue = self._queue
         if len(data) != 6 or data[5] not in STATUSES:
             raise RemoteProtocolError("malformed ReadyForQuery")
+        self.status = data[5]
+        queue, before, is_ours = self._queue, self.due(), False
+        if self._forgone.is_ambiguous and (not queue or queue[0] not in ANY_SYNC):
+            return before + self._surplus_ready(data)
         if self._blind:
             self._blind -= 1
             while queue.popleft() not in SYNC_POINTS:
                 pass
-            before, is_ours = b"", False
-        else:
-            before = self.due()
-            if not queue or queue[0] not in ANY_SYNC_POINT:
-                return before + self._surplus_ready(data)
+        elif queue and queue[0] in ANY_SYNC_POINT:
             is_ours = queue.popleft() in OURS
-        self.status = data[5]
-        self._swallowed = 0
+        else:
+            raise RemoteProtocolError("unexpected ReadyForQuery")
+        self._forgone.ready()
         self.in_copy_in = False
         self.progress.settle(is_ours=is_ours)
         if is_ours:
             return before + self.due()
-        self.settled, self._forgone = self.settled + 1 + self._forgone, 0
+        self.settled += 1 if self.is_ambiguous else 1 + self._forgone.take()
         return before + data + self.due() if self._is_watched else data
 
     def _surplus_ready(self, data: bytes) -> bytes:
         """Take a ReadyForQuery that nothing in the queue asks for: a Sync that COPY had not swallowed after all."""
-        if not self.is_ambiguous:
-            raise RemoteProtocolError("unexpected ReadyForQuery")
-        self.status = data[5]
         self.is_skipping = False
-        if self._forgone:
-            self._forgone -= 1
-            self.settled += 1
+        self.has_unsynced = self.has_unsynced and bool(self._queue)
+        self._forgone.answered_one()
+        self.settled += 1
         return data
+
+    def _end_ambiguity(self, tag: int) -> None:
+        """Take a reply that is no ReadyForQuery, so all that was sent before what it answers is settled."""
+        head = self._queue[0] if self._queue else None
+        if head is None or head in ANY_SYNC or (head == -Frontend.QUERY and tag != Backend.EMPTY_QUERY_RESPONSE):
+            raise RemoteProtocolError("a COPY that failed has not swallowed what was sent behind it")
+        self.settled += self._forgone.take()
 
     def _reply(self, tag: int, data: bytes) -> bytes:
         """Match a message with the head of the queue; return it if it is the client's."""
         if tag == Backend.ERROR_RESPONSE:
             return self._error(data)
+        if self.is_ambiguous and tag not in AT_ANY_TIME:
+            self._end_ambiguity(tag)
         if tag == Backend.COPY_IN_RESPONSE:
             self._copy_in()
             return data
@@ -265,7 +278,7 @@ class Pipeline:
         if head not in {ended, -ended}:
             raise RemoteProtocolError(f"backend message type {tag} answers nothing that was asked")
         self.progress.done += self._queue.popleft() == ended
-        self._swallowed = 0
+        self._forgone.copied()
         return forwarded
 
     def _pass(self, data: bytes) -> None:
@@ -285,46 +298,31 @@ class Pipeline:
 
     def _error(self, data: bytes) -> bytes:
         """Note that the origin gave up what is at the head, and all up to the next Sync if that is how it goes on."""
-        self.is_ambiguous, self._swallowed = self.is_ambiguous or self._swallowed > 0, 0
+        queue = self._queue
+        in_group = bool(queue) and queue[0] in ANY_EXTENDED
+        if self.is_ambiguous and queue and queue[0] not in ANY_SYNC:
+            self._end_ambiguity(Backend.ERROR_RESPONSE)
+        self._forgone.failed(in_group=in_group)
         self.in_copy_in = False
-        if self._blind or not (queue := self._queue):
-            self.progress.fail(in_group=bool(self._queue) and self._queue[0] in EXTENDED)
-            return data
-        is_extended = queue[0] in ANY_EXTENDED
-        if is_extended:
+        if in_group:
             self._skip()
-        if queue and queue[0] in OURS:
+        if queue and queue[0] in OURS and not self._blind:
             self.failure = data
             return b""
-        self.progress.fail(in_group=is_extended)
+        self.progress.fail(in_group=in_group)
         return data
 
     def _skip(self) -> None:
         """Drop what the origin skips. Messages still on their way there are skipped as well, up to a Sync."""
         queue = self._queue
-        while queue and queue[0] not in ANY_SYNC:
-            self._forgone += queue.popleft() in SYNC_POINTS
+        while queue and queue[0] not in (SYNC_POINTS if self._blind else ANY_SYNC):
+            self._forgone.count += queue.popleft() in SYNC_POINTS
         if not queue:
             self.is_skipping = self.has_unsynced = True
 
     def _copy_in(self) -> None:
-        """Find the message that turned out to be a COPY FROM STDIN, and what it takes of those behind it."""
+        """A message turned out to be a COPY FROM STDIN."""
         queue = self._queue
-        if self._blind:
-            while queue[0] in EXTENDED and executes_behind(queue):
-                queue.popleft()  # it is the last one: the origin ends the session for any other message in a COPY
-        head = queue[0] if queue else None
-        if head not in MAY_COPY:
-            raise RemoteProtocolError("unexpected CopyInResponse")
-        kept = 1 if head == Frontend.QUERY and self._blind else 0  # blind segments that COPY does not swallow
-        while len(queue) > 1 and queue[1] == Frontend.SYNC:
-            del queue[1]
-            self._forgone += 1
-            self._swallowed += 1
-            self._blind = max(kept, self._blind - 1)
-        if len(queue) > 1 and queue[1] in COPY_ENDS:
-            del queue[1]
-        elif len(queue) == 1:
-            self.in_copy_in = True
-        if head == Frontend.EXECUTE:
-            self.has_unsynced = not any(entry in SYNC_POINTS for entry in queue)
+        self._blind, self.in_copy_in = begin_copy(queue, self._blind, self._forgone)
+        if queue[0] == Frontend.EXECUTE:
+            self.has_unsynced = SYNC_POINTS.isdisjoint(queue)

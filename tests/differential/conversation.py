@@ -300,7 +300,13 @@ class Author:
             (chunk(*asked, *rows, sync()),),
             (chunk(*asked, sync(), until=Until.COPY_OR_READY), chunk(*rows, sync())),
             (chunk(*asked, flush(), until=Until.FLUSHED), chunk(*rows, sync())),
+            (chunk(*asked, flush(), until=Until.FLUSHED), chunk(*self._with_syncs(rows), sync(), until=Until.MARKED)),
+            (chunk(query(sql), until=Until.COPY_OR_READY), chunk(*self._with_syncs(rows), until=Until.MARKED)),
         ))  # fmt: skip
+
+    def _with_syncs(self, rows: tuple[Say, ...]) -> tuple[Say, ...]:
+        """The same with Syncs and Flushes in between: those behind a bad row are answered."""
+        return tuple(say for row in rows for say in (*self._some((sync(), sync(), flush()), 0, 2), row))
 
     def _copy_out(self) -> Steps:
         sql = self._one(lines.COPY_OUT)

@@ -165,13 +165,12 @@ class Foe:
     def _copy(self) -> tuple[Say, ...]:
         """A COPY, perhaps with something else in the middle of its data.
 
-        No message of the extended protocol: it ends the session, with its type in the words. No Sync: whether that is
-        a part of the COPY nobody can tell if it fails.
+        No message of the extended protocol: it ends the session, with its type in the words.
         """
         sql = self._one(COPIES)
         asked = (query(sql),) if self._once_in(2) else (parse("", sql), bind("", ""), execute())
         other = self._good()
-        between = () if other.tag not in "cdfQ" or self._once_in(2) else (self._spoilt(other),)
+        between = () if other.tag not in "cdfQS" or self._once_in(2) else (self._spoilt(other),)
         return (*asked, copy_data("40\tforty\t4\n"), *between, self._one((copy_done(), copy_fail("gives up"))), sync())
 
     # --- faults ---

@@ -269,6 +269,52 @@ async def test_copy_data_that_comes_with_its_query_is_taken(side: PoolSide, orig
     assert rows_of(origin, "copied_at_once") == [1, 2]
 
 
+BAD, GOOD = copy_data(b"not a number\n"), copy_data(b"1\n")
+
+
+@beside
+@pytest.mark.parametrize("is_simple", [True, False], ids=["simple", "extended"])
+@pytest.mark.parametrize("opening", [b"", b"begin"])
+@pytest.mark.parametrize(
+    ("data", "answered"),
+    [((BAD, sync(), sync()), 2), ((sync(), BAD, sync()), 1), ((sync(), sync(), BAD), 0), ((GOOD, sync(), BAD), 0)],
+)
+async def test_the_syncs_behind_a_bad_row_are_answered_and_the_connection_goes_on(
+    side: PoolSide, origin: Origin, data: tuple[bytes, ...], answered: int, opening: bytes, *, is_simple: bool
+) -> None:
+    make_table(origin, "left_behind")
+    one, other, served_by = await begun(side, origin)
+    if opening:
+        await one.ask(query(opening))
+    copy = b"copy left_behind from stdin"
+    one.send(*((query(copy),) if is_simple else (parse(b"", copy), bind(b"", b""), execute(), flush())))
+    assert (await one.more("G")).tags.endswith("G")
+    one.send(*data, copy_done(), *(() if is_simple else (sync(),)))
+    await until(lambda: one.session.owed == 0)
+    assert one.take().tags == "E" + "Z" * (1 + answered)
+    if opening:
+        await one.ask(query(b"rollback"))
+    assert rows_of(origin, "left_behind") == []
+    assert await process_id(one) == served_by
+    assert await process_id(other) == served_by
+
+
+@BOTH
+@beside
+async def test_a_client_may_leave_while_nobody_knows_how_many_syncs_are_answered(
+    side: PoolSide, origin: Origin, reason: Reason
+) -> None:
+    make_table(origin, "left_behind")
+    one, other, _ = await begun(side, origin)
+    one.send(parse(b"", b"copy left_behind from stdin"), bind(b"", b""), execute(), flush())
+    await one.more("G")
+    one.send(sync(), BAD, sync(), copy_done(), sync())
+    one.leave(reason)
+    await side.quiet()
+    assert rows_of(origin, "left_behind") == []
+    assert (await other.ask(query(b"select 1"))).value == b"1"
+
+
 @beside
 async def test_what_asks_nothing_of_the_origin_holds_no_connection(side: PoolSide, origin: Origin) -> None:
     one, _, _ = await begun(side, origin)

@@ -507,12 +507,68 @@ def test_an_error_in_such_a_copy_leaves_the_pipeline_ambiguous(*, swallowed: boo
     pipeline.sent(COPY_DATA)
     received = talk(pipeline, ERROR) if swallowed else talk(pipeline, ERROR, ready())
     assert received == (ERROR if swallowed else ERROR + ready())
-    assert pipeline.is_ambiguous
+    assert pipeline.is_ambiguous == swallowed
     pipeline.sent(COPY_DONE)
     pipeline.sent(S)
     assert talk(pipeline, ready()) == ready()
-    assert pipeline.is_idle
-    assert pipeline.owed == 0
+    assert (pipeline.is_idle, pipeline.wants_fence, pipeline.owed) == (not swallowed, swallowed, int(swallowed))
+
+
+def ambiguous(status: int = IDLE) -> Pipeline:
+    """After a COPY that has failed after three Syncs, and its own Sync that is answered."""
+    pipeline = asked(P, B, E, S)
+    talk(pipeline, messages.parse_complete(), messages.bind_complete(), COPY_IN)
+    for tag in (COPY_DATA, S, COPY_DATA, S, COPY_DONE, S):
+        pipeline.sent(tag)
+    talk(pipeline, ERROR, ready(status))
+    assert (pipeline.wants_fence, pipeline.owed) == (True, 3)
+    return pipeline
+
+
+@pytest.mark.parametrize("late", [0, 1, 2, 3])
+@pytest.mark.parametrize("status", [IDLE, INERROR])
+def test_a_fence_tells_how_many_more_are_answered(late: int, status: int) -> None:
+    pipeline = ambiguous(status)
+    pipeline.inject(Q)
+    assert not pipeline.wants_fence
+    said = [ready(status)] * late + [messages.empty_query_response(), ready(status)]
+    assert talk(pipeline, *said) == ready(status) * late
+    assert (pipeline.owed, pipeline.is_ambiguous, pipeline.is_idle) == (0, False, status == IDLE)
+
+
+@pytest.mark.parametrize("late", [0, 1, 3])
+def test_so_does_what_the_client_asks_next(late: int) -> None:
+    for tag, replies in {Q: [ROWS, ROW, DONE], F: [FUNCTION_RESULT]}.items():
+        pipeline = ambiguous()
+        pipeline.sent(tag)
+        said = [ready()] * late + [*replies, ready()]
+        assert talk(pipeline, *said) == b"".join(said)
+        assert (pipeline.owed, pipeline.is_idle) == (0, True)
+    pipeline = ambiguous()
+    for tag in (P, B, E, S):
+        pipeline.sent(tag)
+    said = [ready()] * late + [messages.parse_complete(), messages.bind_complete(), ROW, DONE, ready()]
+    assert talk(pipeline, *said) == b"".join(said)
+    assert (pipeline.owed, pipeline.is_idle) == (0, True)
+
+
+@pytest.mark.parametrize("reply", [ROWS, DONE, ERROR])
+def test_an_answer_that_nobody_knows_of_is_not_taken_for_the_fences(reply: bytes) -> None:
+    pipeline = ambiguous()
+    pipeline.inject(Q)
+    with pytest.raises(RemoteProtocolError, match="has not swallowed"):
+        talk(pipeline, reply)
+
+
+def test_a_query_that_copies_and_fails_may_have_swallowed_too() -> None:
+    pipeline = asked(Q)
+    talk(pipeline, COPY_IN)
+    for tag in (COPY_DATA, S, COPY_DATA, S):
+        pipeline.sent(tag)
+    assert talk(pipeline, ERROR, ready()) == ERROR + ready()
+    assert (pipeline.wants_fence, pipeline.owed) == (True, 2)
+    assert talk(pipeline, ready(), ready()) == ready() * 2
+    assert (pipeline.owed, pipeline.is_idle) == (0, True), "all have got theirs"
 
 
 def test_an_error_in_a_copy_without_syncs_inside_is_not_ambiguous() -> None:

@@ -120,9 +120,16 @@ class Line:
         for piece in self.framer.feed(chunk):
             self.read += self.pipeline.received(piece)
 
-    def wait(self, size: int = 65_536) -> None:
+    def wait(self, size: int = 65_536) -> int:
+        """Until nothing is owed; return how many fences that took."""
+        fences = 0
         while not self.pipeline.is_idle:
             self.receive(size)
+            if self.pipeline.wants_fence:
+                self.pipeline.inject(Q)
+                self.socket.sendall(messages.query(b""))
+                fences += 1
+        return fences
 
     def tags(self) -> str:
         """The letters of what was read since the last call."""
@@ -234,10 +241,31 @@ def test_a_failed_copy_of_a_driver_that_syncs_at_once(line: Line, ends: tuple[in
     line.socket.sendall(messages.copy_data(b"not a number\n"))
     line.pipeline.sent(COPY_DATA)
     line.send([Message(tag) for tag in ends])
-    line.wait()
+    assert line.wait() == 1
     assert line.tags() == "2GEZ"
-    assert line.pipeline.is_ambiguous
-    line.pipeline = Pipeline()
+    line.expect_silence()
+
+
+BAD, GOOD = b"not a number\n", b"1\n"
+
+
+@pytest.mark.parametrize("tag", [Q, E])
+@pytest.mark.parametrize(
+    ("data", "late"),
+    [((BAD, S, S), 2), ((S, BAD, S), 1), ((S, S, BAD), 0), ((GOOD, S, BAD, S, GOOD, S), 2), ((S, GOOD, S), 0)],
+)
+def test_a_copy_that_fails_between_syncs(line: Line, tag: int, data: tuple[bytes | int, ...], late: int) -> None:
+    """PostgreSQL answers those behind the row that is wrong."""
+    line.send([Message(Q, "copy")] if tag == Q else [Message(B, "copies"), Message(E, "copy"), Message(FLUSH)])
+    while not line.pipeline.in_copy_in:
+        line.receive()
+    for part in data:
+        line.socket.sendall(messages.sync() if isinstance(part, int) else messages.copy_data(part))
+        line.pipeline.sent(S if isinstance(part, int) else COPY_DATA)
+    line.send([Message(COPY_DONE if BAD in data else COPY_FAIL), *[Message(S)] * (tag == E)])
+    line.wait()
+    assert line.tags() == ("GE" if tag == Q else "2GE") + "Z" * (late + 1)
+    assert (line.pipeline.owed, line.pipeline.is_idle) == (0, True)
     line.expect_silence()
 
 
