@@ -344,6 +344,21 @@ async def test_what_cannot_run_behind_another_message_runs(side: PoolSide, origi
 
 @pytest.mark.postgres
 @beside
+@pytest.mark.parametrize("end", [b"commit", b"Rollback /* as CASE ... END */", b"prepare transaction 'plans'"])
+async def test_what_cannot_run_behind_another_message_runs_behind_the_end_of_a_transaction(
+    side: PoolSide, origin: Origin, end: bytes
+) -> None:
+    client = await on_used(side, origin, more=MAKER)
+    for text in (b"call commits()", b"vacuum planned"):
+        for begins in ((query(b"begin"),), (*run(b"begin"), sync()), run(b"begin")):
+            answer = await client.ask(*begins, *run(b"select 1"), *run(end), *run(text), sync())
+            await client.ask(query(b"rollback prepared 'plans'"))
+            assert not answer.errors, (text, answer.errors)
+            assert answer.tags.endswith("12CZ")
+
+
+@pytest.mark.postgres
+@beside
 async def test_a_transaction_s_modes_may_still_be_set(side: PoolSide, origin: Origin) -> None:
     client = await on_used(side, origin)
     for texts in ([b"set transaction isolation level serializable; " + CREATE + b" on commit drop"],
