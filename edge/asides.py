@@ -67,19 +67,23 @@ class Asides:
         if len(self.uses) < MAX_USES:
             self.uses.append((self._registry.asked, self._registry.place, name))
 
-    def choose(self, name: bytes, number: int | None = None, *, is_run: bool = True, follows: bool = True) -> Choice:
+    def choose(
+        self, name: bytes, number: int | None = None, *, is_run: bool = True, follows: bool = True, plain: bool = False
+    ) -> Choice:
         """Say beside the message what a name stands for in each case; nothing, for a command about all names.
 
         is_run: else it counts only whether the name stands for anything, which must not fail for what that is.
         follows: and if it runs a command, what that names is wanted in front of it.
+        plain: what it stands for is wanted under this name itself, as it is for a Query (number 0).
         """
         if is_run and follows:
-            self._make_nested(self._within(name))
+            is_there = plain or number == 0
+            self._make_nested(one for one in self._within(name) if one[0] != name or not is_there)
         if number is None:
             number = self._next_number()
         is_about_all = not (name or number)
         alternatives = [(CERTAIN, None)] if is_about_all else self._registry.alternatives(name)
-        return self._say(Choice(id=number, name=name), alternatives, is_run=is_run)
+        return self._say(Choice(id=number, name=name, plain=plain), alternatives, is_run=is_run)
 
     def told_of(self, script: Script, use: bytes, parsed: Statement | None = None) -> bytes:
         """What stands for a statement that is a command: what it names is wanted beside it, then it goes by `use`.
@@ -91,8 +95,8 @@ class Asides:
         has_changed = self._have_changed(inner)
         if has_changed:
             self._make_found(inner)
-        choice = self.choose(command.name, is_run=command.kind is Kind.EXECUTE, follows=not has_changed)
-        choice.plain, choice.use = True, use
+        choice = self.choose(command.name, is_run=command.kind is Kind.EXECUTE, follows=not has_changed, plain=True)
+        choice.use = use
         return token_of(choice)
 
     def describe(self, name: bytes) -> bytes:
@@ -144,7 +148,7 @@ class Asides:
             outer = waiting.pop()
             for _, statement in self._registry.alternatives(outer):
                 command = None if statement is None or statement.script is None else statement.script[0]
-                if command is None or command.kind is Kind.FORGET_ALL or command.name == name:
+                if command is None or command.kind is Kind.FORGET_ALL:
                     continue
                 runs = command.kind is Kind.EXECUTE
                 if runs and not found.get(command.name, False):

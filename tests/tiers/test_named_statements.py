@@ -126,6 +126,14 @@ async def test_a_command_that_could_not_be_made_anew_does_what_it_did(
     )
 
 
+@pytest.mark.parametrize("how", [ran(b"d"), (query(b"execute d"),)], ids=["extended", "simple"])
+@pytest.mark.parametrize("text", [b"prepare d as select 1", b"deallocate d", b"execute d"])
+@beside
+async def test_a_command_may_be_about_its_own_name(side: PoolSide, origin: Origin, how: Group, text: bytes) -> None:
+    made = (parse(b"d", b"select 1"), sync(), close_statement(b"d"), sync(), parse(b"d", text), sync())
+    await same(side, origin, (*made, *how, *ran(b"d")), (*ran(b"d"), query(b"execute d")))
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 @beside
 async def test_a_portal_is_what_it_was_where_it_could_not_be_bound_anew(
