@@ -85,6 +85,8 @@ class Point:
     """PostgreSQL's."""
     greeting: Mapping[str, str] = attrs.field(factory=dict)
     """What was reported at login, once some of it has been reset."""
+    before: Sequence[Chunk] = ()
+    """The chunks before this one."""
 
 
 Explained = tuple[int, int]
@@ -143,7 +145,8 @@ def _lost_with_lease(topic: str, notice: bytes, *codes: str) -> Callable[[Point]
 def _reset(point: Point) -> Explained | None:
     """What was given at startup and is reset in a longer text has the server's default up to its transaction's end.
 
-    Then it is as at startup, and the client is told, perhaps in the next answer only. A custom one is empty.
+    Then it is as at startup, and the client is told, perhaps in the next answer only. A custom one is empty. A list
+    that is reset in a transaction is shown with a space behind each comma.
     """
     if point.here[0][:1] == b"S":
         name, value, _ = point.here[0][5:].decode().split("\0")
@@ -153,7 +156,8 @@ def _reset(point: Point) -> Explained | None:
         return _up_to_ready(point.here), _up_to_ready(point.there)
     if point.greeting and (point.here[0], point.there[0]) == (data_row([b""]), data_row([BEGUN])):
         return 1, 1
-    return None
+    is_list = any("search_path" in say.sql for say in point.chunk.says) and point.there[0][:1] == b"D"
+    return (1, 1) if is_list and point.here[0] == data_row([point.there[0][11:].replace(b",", b", ")]) else None
 
 
 def _in_failed_transaction(point: Point) -> Explained | None:
@@ -217,6 +221,15 @@ def _parsed_anew(point: Point) -> Explained | None:
     if is_named and (is_prepared or any(message[:1] == b"E" for message in point.there[:end])):
         return _up_to_ready(point.here), end
     return None
+
+
+def _has_snapshot(point: Point) -> Explained | None:
+    """What was parsed for an EXECUTE has taken the transaction's snapshot, so its isolation level stays as it is."""
+    is_set = b"SET TRANSACTION ISOLATION LEVEL must be called before any query" in point.here[0]
+    if not is_set or point.there[0][:1] != b"C" or not any("isolation level" in say.sql for say in point.chunk.says):
+        return None
+    says = [say for one in (*point.before, point.chunk) for say in one.says]
+    return (1, 1) if any(say.name == "parse" and say.sql.startswith("execute s") for say in says) else None
 
 
 def _is_bound_in_vain(point: Point) -> bool:
@@ -319,7 +332,7 @@ APPLICATION_NAME: Final = "`application_name` of a client that gives none"
 
 BEGUN: Final = b"begun"
 """A custom parameter that is given at startup."""
-RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup, not alone in its text, or by a function"
+RESET_STARTUP: Final = "`RESET` of a parameter that was given at startup"
 FAILED: Final = "a statement that is first used in a failed transaction"
 CUSTOM: Final = "a custom parameter that the session has not set"
 PARSED_ANEW: Final = "errors of a named statement that its connection has to parse first"
@@ -343,6 +356,7 @@ ROWS: Final = (
     Row(FAILED, _in_failed_transaction),
     Row(CUSTOM, _forgotten_parameter),
     Row(PARSED_ANEW, _parsed_anew),
+    Row(PARSED_ANEW, _has_snapshot, parts=True),
     Row(PORTAL_OF_BEGIN, _portal_of_begin),
     Row(PORTAL_OF_BEGIN, _begin_described, parts=True),
     Row(WRONG_LENGTH, _not_to_be_framed),
@@ -390,11 +404,13 @@ def compare(here: Played, there: Played, excused: Excused) -> bool:
         raise UnexcusedError(f"login\n  Onetrip:    {here.refusal}\n  PostgreSQL: {there.refusal}")
     _greetings(here.greeting, there.greeting, excused)
     greeting: Mapping[str, str] = {}
+    said: list[Chunk] = []
     for one, other in zip(here.answers, there.answers, strict=False):
         if one.chunk.topic == RESET_STARTUP:
             greeting = here.greeting
-        if not _answers(one, other, excused, greeting):
+        if not _answers(one, other, excused, greeting, said):
             return False
+        said.append(one.chunk)
     if len(here.answers) != len(there.answers):
         raise UnexcusedError(f"Onetrip answered {len(here.answers)} chunks, PostgreSQL {len(there.answers)}")
     return True
@@ -412,7 +428,10 @@ def _greetings(here: dict[str, str], there: dict[str, str], excused: Excused) ->
         raise UnexcusedError(f"login\n  Onetrip:    {here}\n  PostgreSQL: {there}")
 
 
-def _answers(here: Answer, there: Answer, excused: Excused, greeting: Mapping[str, str]) -> bool:
+def _answers(
+    here: Answer, there: Answer, excused: Excused, greeting: Mapping[str, str], before: Sequence[Chunk]
+) -> bool:
+    """before: the chunks before this one."""
     if here.is_said != there.is_said:
         raise UnexcusedError(f"{here.chunk}\n  was left out on one side: their transactions are not in the same state")
     ours, theirs = ([normalised(message) for message in answer.messages] for answer in (here, there))
@@ -422,7 +441,7 @@ def _answers(here: Answer, there: Answer, excused: Excused, greeting: Mapping[st
         if at < len(ours) and other < len(theirs) and ours[at] == theirs[other]:
             at, other = at + 1, other + 1
             continue
-        point = Point(here.chunk, ours[at:] or [b"?end"], theirs[other:] or [b"?end"], greeting)
+        point = Point(here.chunk, ours[at:] or [b"?end"], theirs[other:] or [b"?end"], greeting, before)
         for row in ROWS:
             explained = row.explains(point) if row.name in excused.allowed else None
             if explained is not None and any(explained):

@@ -18,6 +18,7 @@ from tests.differential.differences import (
     FAILED,
     NAMES,
     PARSED_ANEW,
+    RESET_STARTUP,
     SEQUENCES,
     TEMPORARY,
     Excused,
@@ -26,7 +27,7 @@ from tests.differential.differences import (
     normalised,
 )
 from tests.differential.player import Answer, Played
-from tests.differential.script import Chunk, bind, chunk, describe_statement, execute, query, sync
+from tests.differential.script import Chunk, bind, chunk, describe_statement, execute, parse, query, sync
 
 READY = ready_for_query(ord("I"))
 ASKED = chunk(query("select 1"))
@@ -175,3 +176,29 @@ def test_an_unnamed_statement_is_missed_only_where_what_it_is_would_fail() -> No
     differs(played(missing, READY, asked=asked), played(bound, done, READY, asked=asked))
     named = chunk(bind("p", "s1"), execute("p"), sync())
     differs(played(missing, READY, asked=named), played(bound, failed, READY, asked=named))
+
+
+def test_an_isolation_level_comes_too_late_only_behind_an_execute_that_was_parsed() -> None:
+    words = "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+    late, done = error_response({"S": "ERROR", "C": "25001", "M": words}), command_complete("START TRANSACTION")
+    parsed, asked = (
+        chunk(parse("s", "execute s3"), sync()),
+        chunk(query("start transaction isolation level serializable")),
+    )
+    excused = Excused()
+    here, there = (
+        Played(dict(REPORTS), {}, [Answer(parsed, [b"1\0\0\0\4", READY]), Answer(asked, [end, READY])])
+        for end in (late, done)
+    )
+    assert not compare(here, there, excused)
+    assert excused.messages[PARSED_ANEW] == 2
+    differs(played(late, READY, asked=asked), played(done, READY, asked=asked))
+
+
+def test_a_list_that_was_reset_may_have_spaces_and_nothing_else() -> None:
+    asked, excused = chunk(query("show search_path")), Excused()
+    compare(played(data_row([b"a, b"]), READY, asked=asked), played(data_row([b"a,b"]), READY, asked=asked), excused)
+    assert excused.messages[RESET_STARTUP] == 2
+    differs(played(data_row([b"a, c"]), READY, asked=asked), played(data_row([b"a,b"]), READY, asked=asked))
+    other = chunk(query("select word"))
+    differs(played(data_row([b"a, b"]), READY, asked=other), played(data_row([b"a,b"]), READY, asked=other))
