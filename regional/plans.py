@@ -13,7 +13,8 @@ It is sent as messages of the extended protocol, which leave the client's unname
 
 - in front of the first message of a group, with a Sync of ours. Behind an Execute of ours in its own group a CALL could
   not commit, and VACUUM would fail;
-- within a group, right before the Execute, where that stands in a transaction anyway (so not behind the end of one);
+- within a group, right before the Execute, where that stands in a transaction anyway: behind what leaves one open, which
+  COMMIT, VACUUM or DISCARD ALL do not;
 - behind a Query in a group, whose transaction may have failed by then, as a Query of ours: an error in a message of the
   extended protocol would have the origin skip what the client sends next, and a Sync would end what it skips already.
   The client's Query has taken its unnamed statement and portal, and has ended the group's own transaction;
@@ -46,7 +47,7 @@ _DISCARD: Final = (
 )  # fmt: skip
 
 _speaks: Final = re.compile(TEMPORARY_WORDS.encode(), re.IGNORECASE).search
-_may_end: Final = re.compile(rb"\b(commit|end|rollback|abort|prepare)\b", re.IGNORECASE).search
+_is_plain: Final = re.compile(rb"\s*(select|with|values|insert|update|delete)\b", re.IGNORECASE).match
 _CANNOT_FAIL: Final = re.compile(rb"C....[PS][^\0]*\0", re.DOTALL).fullmatch  # a Close
 _SYNC_POINTS: Final = frozenset({Frontend.QUERY, Frontend.FUNCTION_CALL})
 _PREPARES: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
@@ -56,6 +57,11 @@ _WITHOUT_SNAPSHOT: Final = frozenset({
     "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt", "LockStmt", "ListenStmt", "NotifyStmt", "UnlistenStmt",
 })  # fmt: skip
 _CONTROLS: Final = _WITHOUT_SNAPSHOT | {"TransactionStmt"}
+# What leaves the transaction of its group open: others may end it, as what cannot run within one does.
+_OPENS: Final = frozenset({
+    "SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CreateStmt", "CreateTableAsStmt", "ViewStmt",
+    "VariableSetStmt", "DeclareCursorStmt", "FetchStmt",
+})  # fmt: skip
 _BEGINS: Final = frozenset({"TRANS_STMT_BEGIN", "TRANS_STMT_START"})
 
 
@@ -83,12 +89,17 @@ def _kind(parsed: bytes | None) -> str:
     return next(iter(statements[0])) if len(statements) == 1 else ""
 
 
+def _leaves_open(parsed: bytes | None) -> bool:
+    """Whether what a Parse message is of leaves the transaction of its group open."""
+    return parsed is not None and (_is_plain(parsed, parsed.index(0, 5) + 1) is not None or _kind(parsed) in _OPENS)
+
+
 class Plans:
     """Of one origin connection."""
 
     __slots__ = (
-        "_controls", "_enders", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query", "_is_due", "_is_fresh",
-        "_is_utf8", "_judge", "_knows_makers", "_portals", "_prepared", "_unnamed", "is_at_risk",
+        "_controls", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query", "_is_due", "_is_fresh", "_is_utf8",
+        "_judge", "_knows_makers", "_openers", "_portals", "_prepared", "_unnamed", "is_at_risk",
     )  # fmt: skip
 
     def __init__(self, judge: Judge, prepared: Prepared) -> None:
@@ -108,13 +119,13 @@ class Plans:
     def _begin(self) -> None:
         self._is_fresh = False  # nothing has run since they were discarded
         self._is_bare = True  # nothing but Close since the last Sync can have failed, or has begun a transaction
-        self._has_run = False  # an Execute since the last sync point, or since the end of a transaction
+        self._has_run = False  # an Execute since the last sync point that has left a transaction open
         self._is_behind_query = False  # a Query in the group, and no Execute since
         self._has_prepared = False  # but what may be the unnamed statement or portal
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
         self._portals: set[bytes] = set()  # that may make a temporary object
         self._controls: set[bytes] = set()  # that run no plan, where plans were due
-        self._enders: set[bytes] = set()  # that may end a transaction
+        self._openers: set[bytes] = set()  # that leave a transaction open
         self._knows_makers = False  # what nobody could judge may be called in this lease
 
     def cleaned(self, *, has_schema: bool) -> None:
@@ -166,19 +177,17 @@ class Plans:
         return is_control
 
     def _went_out(self, piece: Piece, texts: Mapping[bytes, bytes]) -> None:
-        tag, has_ended = piece.tag, False
+        tag, has_run = piece.tag, False
         if tag == Frontend.BIND:
-            text = self._text_of(piece, texts) or b""
-            is_ender = _may_end(text) is not None and _kind(text) == "TransactionStmt"
-            (self._enders.add if is_ender else self._enders.discard)(name_in(piece.data, 5))
+            opens = _leaves_open(self._text_of(piece, texts))
+            (self._openers.add if opens else self._openers.discard)(name_in(piece.data, 5))
         elif tag == Frontend.EXECUTE:
-            has_ended = name_in(piece.data, 5) in self._enders
+            has_run = name_in(piece.data, 5) in self._openers
         if tag not in _PREPARES:
             self._is_fresh = False
         self._is_bare = self._is_bare and tag in _SYNC_POINTS
         is_blind = tag in _SYNC_POINTS and not self._is_bare  # it may be skipped, and so may what comes next
-        has_run = (tag == Frontend.EXECUTE and not has_ended) or is_blind
-        self._has_run = has_run or (self._has_run and tag in _PREPARES)
+        self._has_run = has_run or is_blind or (self._has_run and tag in _PREPARES)
         self._is_behind_query = is_blind or (self._is_behind_query and tag in _PREPARES)
         self._has_prepared = tag in _PREPARES or tag == Frontend.FUNCTION_CALL  # which takes neither
 

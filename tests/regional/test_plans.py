@@ -344,14 +344,17 @@ async def test_what_cannot_run_behind_another_message_runs(side: PoolSide, origi
 
 @pytest.mark.postgres
 @beside
-@pytest.mark.parametrize("end", [b"commit", b"Rollback /* as CASE ... END */", b"prepare transaction 'plans'"])
+@pytest.mark.parametrize(
+    "end", [b"commit", b"Rollback /* as CASE ... END */", b"prepare transaction 'plans'", b"commit; discard all"]
+)
 async def test_what_cannot_run_behind_another_message_runs_behind_the_end_of_a_transaction(
     side: PoolSide, origin: Origin, end: bytes
 ) -> None:
     client = await on_used(side, origin, more=MAKER)
     for text in (b"call commits()", b"vacuum planned"):
         for begins in ((query(b"begin"),), (*run(b"begin"), sync()), run(b"begin")):
-            answer = await client.ask(*begins, *run(b"select 1"), *run(end), *run(text), sync())
+            ends = (message for part in end.split(b"; ") for message in run(part))
+            answer = await client.ask(*begins, *run(b"select 1"), *ends, *run(text), sync())
             await client.ask(query(b"rollback prepared 'plans'"))
             assert not answer.errors, (text, answer.errors)
             assert answer.tags.endswith("12CZ")
