@@ -115,5 +115,9 @@ HIDING_WORDS: Final = (
     r"|(^|[^a-z0-9_])do\s*(language\s+[^\s]+\s*)?(e|u&)?['$]"
     r"|u&\"|(update|into|copy|delete\W+from)\W+(only\W+)?(pg_catalog\W+)?pg_"
 )
+#: What reads a relation, besides FROM, or runs a text.
+IMPURE_WORDS: Final = ("table", "execute")
+#: Where FROM is that reads none.
+NOT_READING: Final = r"distinct\s+from|(extract|substring|trim|overlay|position)\s*\([^()]*\)"
 #: What makes a temporary object, or names one.
 TEMPORARY_WORDS: Final = r"(^|[^a-z0-9_])temp(orary)?([^a-z0-9_]|$)|pg_temp"

@@ -132,6 +132,7 @@ uses(class, object, used_class, used) AS MATERIALIZED (
             FROM pg_opclass c JOIN pg_amop o ON o.amopfamily = c.opcfamily WHERE o.amopopr >= 16384
   UNION ALL SELECT 'pg_proc'::regclass, objid, {writing}, refobjid  -- BEGIN ATOMIC
             FROM pg_depend WHERE classid = 'pg_proc'::regclass AND refclassid = 'pg_class'::regclass
+  UNION ALL SELECT 'pg_proc'::regclass, oid, class, object FROM spoken
   UNION ALL SELECT {writing}, relation, 'pg_class'::regclass, relation FROM written
   UNION ALL SELECT {writing}, relation, {writing}, other FROM writes
   UNION ALL SELECT {writing}, tgrelid, 'pg_trigger'::regclass, oid FROM pg_trigger

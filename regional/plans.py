@@ -13,7 +13,7 @@ It is sent as messages of the extended protocol, which leave the client's unname
 
 - in front of the first message of a group, with a Sync of ours. Behind an Execute of ours in its own group a CALL could
   not commit, and VACUUM would fail;
-- within a group, right before the Execute, where that stands in a transaction anyway: behind what leaves one open, which
+- within a group, right before the Execute, where that stands in a transaction anyway: behind what leaves one open, as
   COMMIT, VACUUM or DISCARD ALL do not;
 - behind a Query in a group, whose transaction may have failed by then, as a Query of ours: an error in a message of the
   extended protocol would have the origin skip what the client sends next, and a Sync would end what it skips already.

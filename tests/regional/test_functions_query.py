@@ -1,12 +1,13 @@
 """What a function's body speaks of, against real catalogues: harm comes from what it calls, however far away."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
 from regional.catalog import Catalog
 from regional.cleanness import CLEAN, DISCARD, judge
-from regional.functions_query import MANY_TABLES
+from regional.functions_query import MANY_TABLES, MAX_PURE
 from regional.residue import Residue
 from tests.regional.conftest import read_catalog
 from tests.support.cluster import Origin
@@ -79,7 +80,39 @@ _ATOMIC = """
 create function atomic() returns int begin atomic select third(); end;
 create function atomic_write() returns int begin atomic insert into fired values (1) returning id; end;
 create function atomic_xml() returns xml begin atomic select query_to_xml('select 1', true, true, ''); end;
+create function atomic_adds(a int) returns int immutable begin atomic select a + 1; end;
+create function atomic_sets(a int) returns text immutable begin atomic select set_config('a.b', 'c', false); end;
+create function atomic_reads(a int) returns bigint immutable begin atomic select count(*) from plain; end;
 """
+
+
+_PURE: Final = [
+    ("immutable language sql", "select $1 + 1"),
+    (
+        "immutable language sql",
+        "select case when $1 > 2 then upper('a') else 'b' end, extract(day from date '2024-01-01')",
+    ),
+    (
+        "immutable language plpgsql",
+        "begin if $1 is distinct from 1 then return $1 % 2; end if; return length(substring('a' from 1)); end",
+    ),
+    ("immutable language plpgsql", "declare type int := 1; begin return type; end"),
+]
+_IMPURE: Final = [
+    ("immutable language sql", "select count(*)::int from/**/plain"),
+    ("immutable language sql", "table plain"),
+    ("immutable language sql", "select length(extract(day from date '2024-01-01')::text) from plain"),
+    ("immutable language plpgsql", "begin perform pg_advisory_lock(1); return 1; end"),
+    ("immutable language plpgsql", "begin return calls_seeds(); end"),
+    ("immutable language plpgsql", "begin execute 'select 1'; return 1; end"),
+    ("immutable language plpgsql", "declare v plain.id%type; begin return v; end"),
+    ("immutable language plpgsql", "begin return U&\"l\\0065ngth\"('a'); end"),
+    ("immutable language sql", "select 1 --" + "x" * MAX_PURE),
+    ("language sql", "select 1"),
+    ("stable language sql", "select 1"),
+    ("immutable language sql set seed = 0.5", "select 1"),
+    ("immutable language sql", "select a::dom"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +120,10 @@ def catalog(origin: Origin) -> Iterator[Catalog]:
     with origin.connect("app") as connection:
         connection.execute("set check_function_bodies = off")
         connection.execute(_FUNCTIONS.encode())
+        for kind, bodies in (("pure", _PURE), ("impure", _IMPURE)):
+            for number, (head, body) in enumerate(bodies):
+                made = f"create function {kind}_{number}(a int) returns int {head} as $${body}$$"
+                connection.execute(made.encode())
         if origin.major >= 14:
             connection.execute(_ATOMIC)
         try:
@@ -184,3 +221,25 @@ def test_where_triggers_that_hide_it_are_everywhere_all_bodies_do(origin: Origin
             )
         assert judge(b"select innocent()", read_catalog(connection)) == HIDES
         connection.rollback()
+
+
+# --- what is pure ---
+
+
+@pytest.mark.parametrize("name", [f"pure_{number}" for number in range(len(_PURE))])
+def test_an_immutable_function_is_pure_that_reads_nothing_and_speaks_of_nothing_harmful(
+    catalog: Catalog, name: str
+) -> None:
+    assert judge(f"select {name}(2)".encode(), catalog) is CLEAN
+
+
+@pytest.mark.parametrize("name", [f"impure_{number}" for number in range(len(_IMPURE))])
+def test_no_other_is(catalog: Catalog, name: str) -> None:
+    assert judge(f"select {name}(2)".encode(), catalog) is not CLEAN
+
+
+def test_a_body_of_the_grammar_s_own_may_be_pure(catalog: Catalog, origin: Origin) -> None:
+    if origin.major < 14:
+        pytest.skip("there are none")
+    found = [judge(f"select atomic_{name}(1)".encode(), catalog) is CLEAN for name in ("adds", "sets", "reads")]
+    assert found == [True, False, False]

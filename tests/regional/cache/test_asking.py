@@ -322,15 +322,18 @@ async def test_a_table_that_the_catalogue_does_not_know_yet(side: PoolSide, orig
 
 
 @beside
-async def test_a_function_that_is_not_proven_to_set_nothing(side: PoolSide, origin: Origin, shop: Oids) -> None:
-    """What it does to the connection is no setting of the session's before it."""
+async def test_a_function_of_the_user_s(side: PoolSide, origin: Origin, shop: Oids) -> None:
+    """One that is not proven pure may leave something, and read anything, whatever its label says."""
     with origin.connect() as connection:
         connection.execute(
             "create or replace function shop.twice(n int) returns int language sql immutable as 'select n * 2';"
-            "grant execute on function shop.twice(int) to public"
+            "create or replace function shop.other(n int) returns bigint language sql immutable"
+            " as 'select count(*) from shop.prices where price = n'"
         )
     _, client = await ready(side, origin)
     _, verdict, is_kept = await asked(client, query(b"select shop.twice(price) from shop.prices"))
+    assert (verdict.why, list(verdict.tables), is_kept) == ("", [shop["prices"]], True)
+    _, verdict, is_kept = await asked(client, query(b"select shop.other(price) from shop.prices"))
     assert (verdict.why, verdict.only_now, is_kept) == ("leaves something", False, False)
 
 
