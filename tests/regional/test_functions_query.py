@@ -1,6 +1,7 @@
 """What a function's body speaks of, against real catalogues: harm comes from what it calls, however far away."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pytest
@@ -9,7 +10,7 @@ from regional.catalog import Catalog
 from regional.cleanness import CLEAN, DISCARD, judge
 from regional.functions_query import MANY_TABLES, MAX_PURE
 from regional.residue import Residue
-from tests.regional.conftest import read_catalog
+from tests.regional.conftest import Connection, read_catalog
 from tests.support.cluster import Origin
 
 pytestmark = pytest.mark.postgres
@@ -115,9 +116,19 @@ _IMPURE: Final = [
 ]
 
 
+@contextmanager
+def database(origin: Origin, name: str) -> Iterator[Connection]:
+    """One of its own, for the names in it mean something to everybody."""
+    with origin.connect("postgres") as connection:
+        connection.execute(f"drop database if exists {name}".encode())
+        connection.execute(f"create database {name} encoding 'UTF8' template template0".encode())
+    with origin.connect(name) as connection:
+        yield connection
+
+
 @pytest.fixture(scope="module")
 def catalog(origin: Origin) -> Iterator[Catalog]:
-    with origin.connect("app") as connection:
+    with database(origin, "spoken") as connection:
         connection.execute("set check_function_bodies = off")
         connection.execute(_FUNCTIONS.encode())
         for kind, bodies in (("pure", _PURE), ("impure", _IMPURE)):
@@ -126,10 +137,7 @@ def catalog(origin: Origin) -> Iterator[Catalog]:
                 connection.execute(made.encode())
         if origin.major >= 14:
             connection.execute(_ATOMIC)
-        try:
-            yield read_catalog(connection)
-        finally:
-            connection.rollback()
+        yield read_catalog(connection)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +215,7 @@ def test_a_body_that_comes_to_none_hides_none(catalog: Catalog, sql: str) -> Non
 
 
 def test_where_triggers_that_hide_it_are_everywhere_all_bodies_do(origin: Origin) -> None:
-    with origin.connect("app") as connection:
+    with database(origin, "audited") as connection:
         connection.execute(
             f"create function audits() returns trigger language plpgsql as $$ begin execute ''; return new; end $$;"
             f"create function innocent() {_BODY} return 1; end $$;"
@@ -220,7 +228,6 @@ def test_where_triggers_that_hide_it_are_everywhere_all_bodies_do(origin: Origin
                 f"create trigger t before insert on audited_{number} for each row execute function audits()"
             )
         assert judge(b"select innocent()", read_catalog(connection)) == HIDES
-        connection.rollback()
 
 
 # --- what is pure ---
