@@ -199,10 +199,11 @@ class Plans:
             # Only a text that ends the transaction first runs anything.
             self._is_due = self._is_due or any("TransactionStmt" in one for one in _statements(piece))
             return
-        if piece.tag in _PREPARES:  # in a transaction its Execute is early enough: its modes may still be set
-            can_be = self._is_bare and (self._is_due or not is_in_transaction)
-            if self._is_due and piece.tag != Frontend.PARSE:  # for a Bind plans
-                can_be = can_be or self._has_run or is_in_transaction
+        if piece.tag == Frontend.PARSE or (piece.tag in _PREPARES and not self._is_due):
+            # In a transaction what plans or runs it is early enough: its modes may still be set.
+            can_be = self._is_bare and not is_in_transaction
+        elif piece.tag in _PREPARES:  # for a Bind plans
+            can_be = self._is_bare or self._has_run or is_in_transaction
         else:
             can_be = (self._is_bare or self._has_run or is_in_transaction) and not self._has_to_wait(piece, pipeline)
             if piece.tag == Frontend.FUNCTION_CALL and self._is_behind_query and not self._is_bare:

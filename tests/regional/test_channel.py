@@ -90,7 +90,7 @@ async def test_a_query_over_its_limit_is_cancelled_also_after_terminate(side: Po
     one, other, served_by = await begun(side, origin, query_timeout_s=1)
     one.send(query(b"select pg_sleep(60)"))
     one.leave(Reason.TERMINATED)
-    await turns()
+    await active(origin, "pg_sleep(60)")
     side.tick(2)
     await side.quiet()
     assert await process_id(other) == served_by

@@ -169,6 +169,19 @@ def test_a_portal_that_makes_one_may_run_late() -> None:
     assert tags(plans, execute(b"p"), sync(), pipeline=pipeline) == "cpbeccsES"
 
 
+def test_a_parse_leaves_plans_that_are_due_to_what_runs_or_plans() -> None:
+    """It plans nothing, so what comes behind it may still set the transaction's modes."""
+    plans = at_risk()
+    tags(plans, query(CALM), pipeline=in_status(TransactionStatus.INTRANS))
+    for messages, expected in (
+        ([parse(b"s", b""), sync()], "PS"),
+        ([query(b"start transaction isolation level serializable")], "Q"),
+        ([parse(b"t", b"select 1"), describe_portal(b"p"), sync()], "PDS"),
+        ([bind(b"", b"t"), execute(), sync()], "cpbeccsBES"),
+    ):
+        assert tags(plans, *messages, pipeline=in_status(TransactionStatus.INTRANS)) == expected
+
+
 def test_nothing_goes_out_where_the_origin_would_not_run_it() -> None:
     plans = at_risk()
     for text in (CREATE, b"selec temp", b"execute s"):

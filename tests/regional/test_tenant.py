@@ -431,7 +431,7 @@ async def test_a_query_over_its_limit_is_cancelled(side: PoolSide, origin: Origi
     client = edge.client()
     for _ in range(2):  # the second one on the same connection, and without a tick between
         client.send(query(b"select pg_sleep(60)"))
-        await until(lambda: side.tenant.pool.leased)
+        await active(origin, "pg_sleep(60)")
         side.tick(59)
         assert not client.take().messages
         side.tick(61)
