@@ -85,7 +85,7 @@ class Catalog:
 
     def function(self, name: str) -> Residue:
         residue = self.functions.get(name)
-        return EFFECTS.get(name, Residue.DISCARD | Residue.HIDES) if residue is None else residue
+        return EFFECTS.get(name, Residue.UNSEEN) if residue is None else residue
 
     def relation(self, schema: str | None, name: str) -> Relation:
         if schema is None:

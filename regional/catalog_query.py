@@ -287,7 +287,7 @@ _PARTS: Final = "".join(
         _WRITES,
         _USES.format(writing=WRITING),
         _NEXT_VALUES,
-        _NAMES.replace("{writing}", WRITING),
+        _NAMES.format(writing=WRITING),
         _SHAPE,
     )
 )

@@ -35,7 +35,6 @@ _ENTRY_BYTES: Final = 150
 _FIRST_USER_OID: Final = 16384
 
 _DDL: Final = Residue.DISCARD | Residue.CATALOG
-_UNSEEN: Final = Residue.DISCARD | Residue.HIDES
 
 #: Statements that need no walk. What is not named here or in _WALKED or _READ is DDL.
 _KNOWN: Final = {
@@ -97,7 +96,7 @@ def _judged(sql: bytes, catalog: Catalog | None) -> tuple[Residue, bool]:
 
 def _unknown_in(catalog: Catalog | None) -> Residue:
     """The residue of what nobody knows, in a database of this catalogue."""
-    return DISCARD if catalog is not None and not catalog.hides else DISCARD | Residue.HIDES
+    return DISCARD if catalog is not None and not catalog.hides else Residue.UNSEEN
 
 
 def _not_read(text: bytes, catalog: Catalog | None) -> Residue:
@@ -141,9 +140,9 @@ def _copy(proof: Proof, node: Node) -> None:
     for option in node.get("options", ()):
         value = option["DefElem"]
         if value["defname"] == "format" and value["arg"]["String"]["sval"] not in _COPY_FORMATS:
-            proof.add(_UNSEEN)
+            proof.add(Residue.UNSEEN)
     if "filename" in node or node.get("is_program"):
-        proof.add(_UNSEEN)
+        proof.add(Residue.UNSEEN)
     if "relation" in node:
         if node.get("is_from"):
             proof.write("CopyStmt", node["relation"])
@@ -319,5 +318,5 @@ class Judge:
         for start in range(2, len(types_raw), 4):
             oid = int.from_bytes(types_raw[start : start + 4], "big")
             if oid >= _FIRST_USER_OID:
-                residue |= _UNSEEN if self._catalog is None else self._catalog.type_oids.get(oid, DISCARD)
+                residue |= Residue.UNSEEN if self._catalog is None else self._catalog.type_oids.get(oid, DISCARD)
         return residue

@@ -24,8 +24,7 @@ UNCLEAN_LOCALLY: Final = {"seed": Residue.SETTINGS | Residue.CLOSES, "client_enc
 GIVES_MEANING: Final = frozenset({"role", "session_authorization", "row_security", "search_path"})
 
 _SAMPLERS: Final = frozenset({"bernoulli", "system"})
-_UNSEEN: Final = Residue.DISCARD | Residue.HIDES
-_UNKNOWN: Final = Relation(_UNSEEN, _UNSEEN)
+_UNKNOWN: Final = Relation(Residue.UNSEEN, Residue.UNSEEN)
 
 
 class Proof:
@@ -75,7 +74,7 @@ class Proof:
             self._leaf(kind, node)
             return
         if kind not in TYPED:
-            self.add(_UNSEEN)
+            self.add(Residue.UNSEEN)
             return
         without: tuple[str, ...] = ()
         if kind.endswith("Stmt"):
@@ -114,7 +113,7 @@ class Proof:
             case "RangeTableSample":
                 self._sampler(names(node["method"]))
             case "IndexElem" if "opclass" in node:
-                self.add(_UNSEEN)
+                self.add(Residue.UNSEEN)
 
     def _leaf(self, kind: str, node: Node) -> None:
         if kind == "ColumnRef":
@@ -133,7 +132,7 @@ class Proof:
         """A schema before the name proves nothing: some syntax becomes pg_catalog.name() only in a newer grammar."""
         name = names(node["funcname"])[-1]
         if self.catalog is None:
-            self.add(EFFECTS.get(name, _UNSEEN))
+            self.add(EFFECTS.get(name, Residue.UNSEEN))
             if name == "set_config":
                 self._set_config(node)
         elif name == "set_config" and name not in self.catalog.shadowed:
@@ -159,7 +158,7 @@ class Proof:
     def _type(self, node: Node) -> None:
         found = names(node.get("names", []))
         if not found or self.catalog is None or node.get("setof") or node.get("pct_type"):
-            self.add(_UNSEEN)
+            self.add(Residue.UNSEEN)
         else:
             self.add(self.catalog.type(found[-1]))
 
@@ -169,9 +168,9 @@ class Proof:
             return
         found = names(items)
         if self.catalog is None or not found:
-            self.add(_UNSEEN)
+            self.add(Residue.UNSEEN)
         else:
-            self.add(self.catalog.operators.get(found[-1], _UNSEEN))
+            self.add(self.catalog.operators.get(found[-1], Residue.UNSEEN))
 
     def _attributes(self, found: list[str]) -> None:
         for name in found:
@@ -182,12 +181,12 @@ class Proof:
 
     def _sampler(self, found: list[str]) -> None:
         if self.catalog is None or found[-1] not in _SAMPLERS or found[-1] in self.catalog.shadowed:
-            self.add(_UNSEEN)
+            self.add(Residue.UNSEEN)
 
     def _later_syntax(self, kind: str) -> None:
         for name in LATER_SYNTAX[kind]:
             if self.catalog is None or name in self.catalog.shadowed:
-                self.add(_UNSEEN)
+                self.add(Residue.UNSEEN)
 
 
 def residue_of_new(relation: Node, on_commit: str | None) -> Residue:

@@ -55,6 +55,8 @@ class Residue(enum.IntFlag):
     RELEASES = enum.auto()
     """Gives back what its session may hold: CLOSE, UNLISTEN, DISCARD TEMP."""
     DISCARD = SETTINGS | LOCKS | CHANNELS | CURSORS | TEMPORARY | SEQUENCES
+    UNSEEN = DISCARD | HIDES
+    """What runs code of the user's that nobody has read."""
     UNKNOWN = DISCARD | STATEMENTS | CATALOG
     """A text that was not understood, or not seen whole."""
 

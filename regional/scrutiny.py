@@ -107,7 +107,7 @@ class Scrutiny:
             return self._query(piece, pipeline)
         if tag in (Frontend.FUNCTION_CALL, plain.PLAIN):  # what they do is judged by nobody
             self.facts.spoil()
-            self.residue |= Residue.DISCARD | Residue.HIDES
+            self.residue |= Residue.UNSEEN
             return piece if tag != plain.PLAIN else self._make(piece, pipeline, out)
         if pipeline.in_copy_in:  # the origin will end the COPY with an error, whatever it says
             self.residue |= _UNKNOWN

@@ -68,17 +68,9 @@ class Question:
     """About one request."""
 
     __slots__ = (
-        "_is_several",
-        "_sql",
-        "_tables",
-        "_types",
-        "_values",
-        "_why_not",
-        "generation",
-        "group",
-        "meets_settings",
+        "_is_several", "_sql", "_tables", "_types", "_values", "_why_not", "generation", "group", "meets_settings",
         "opening",
-    )
+    )  # fmt: skip
 
     def __init__(self, opening: Begin | None = None) -> None:
         self.opening = opening
