@@ -115,9 +115,10 @@ HIDING_WORDS: Final = (
     r"|(^|[^a-z0-9_])do\s*(language\s+[^\s]+\s*)?(e|u&)?['$]"
     r"|u&\"|(update|into|copy|delete\W+from)\W+(only\W+)?(pg_catalog\W+)?pg_"
 )
-#: What reads a relation, besides FROM, or runs a text.
-IMPURE_WORDS: Final = ("table", "execute")
-#: Where FROM is that reads none.
-NOT_READING: Final = r"distinct\s+from|(extract|substring|trim|overlay|position)\s*\([^()]*\)"
+#: Parts of a body, in words or not, without which it reads and writes no relation, runs no text, touches no cursor, and
+#: names everything as it is.
+IMPURE: Final = (
+    "from", "table", "insert", "update", "delete", "merge", "execute", "cursor", "open", "fetch", "move", "close", "u&",
+)  # fmt: skip
 #: What makes a temporary object, or names one.
 TEMPORARY_WORDS: Final = r"(^|[^a-z0-9_])temp(orary)?([^a-z0-9_]|$)|pg_temp"

@@ -25,7 +25,7 @@ versions have are read through to_jsonb. It takes no lock on a user's table.
 from typing import Final
 
 from regional.builtins import TEMPORARY_WORDS
-from regional.functions_query import FUNCTIONS, WRITING, pattern
+from regional.functions_query import FUNCTIONS, MET, WRITING, pattern
 from regional.snapshot import snapshot_query
 
 #: How the queries of a catalogue begin (`cache/reach_query.py` is the other one).
@@ -133,6 +133,7 @@ uses(class, object, used_class, used) AS MATERIALIZED (
   UNION ALL SELECT 'pg_proc'::regclass, objid, {writing}, refobjid  -- BEGIN ATOMIC
             FROM pg_depend WHERE classid = 'pg_proc'::regclass AND refclassid = 'pg_class'::regclass
   UNION ALL SELECT 'pg_proc'::regclass, oid, class, object FROM spoken
+  UNION ALL SELECT {met}, class, object FROM meets
   UNION ALL SELECT {writing}, relation, 'pg_class'::regclass, relation FROM written
   UNION ALL SELECT {writing}, relation, {writing}, other FROM writes
   UNION ALL SELECT {writing}, tgrelid, 'pg_trigger'::regclass, oid FROM pg_trigger
@@ -150,6 +151,10 @@ bad(class, object, bits) AS (
   UNION SELECT 'pg_class'::regclass, oid, 1
         FROM pg_class WHERE relkind NOT IN ('r', 'p', 'v', 'm', 'i', 'I', 'S', 't', 'c')
   UNION SELECT 'pg_trigger'::regclass, t.oid, b.bits FROM pg_trigger t JOIN builtin_function b ON b.oid = t.tgfoid
+  UNION SELECT 'pg_operator'::regclass, o.oid, b.bits FROM pg_operator o JOIN builtin_function b ON b.oid = o.oprcode
+  UNION SELECT 'pg_type'::regclass, type, b.bits
+        FROM pg_cast c JOIN builtin_function b ON b.oid = c.castfunc, unnest(ARRAY[castsource, casttarget]) type
+        WHERE type >= 16384
   UNION SELECT {writing}, ev_class, 1 FROM pg_rewrite WHERE ev_type <> '1'
   UNION SELECT {writing}, r.ev_class, 9 FROM system_reader s JOIN pg_rewrite r ON r.oid = s.object
         WHERE s.class = 'pg_rewrite'::regclass
@@ -285,7 +290,7 @@ _PARTS: Final = "".join(
         FUNCTIONS,
         _EXPRESSIONS,
         _WRITES,
-        _USES.format(writing=WRITING),
+        _USES.format(writing=WRITING, met=MET),
         _NEXT_VALUES,
         _NAMES.format(writing=WRITING),
         _SHAPE,

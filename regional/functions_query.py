@@ -6,9 +6,11 @@ much rather than too little. `bad` follows these arrows like all the others, so 
 speaks of. They are looked for one by one, and only from what leaves more than a plain reset takes away, as any function
 does: to take thousands of bodies apart into words costs seconds.
 
-A function of SQL or PL/pgSQL that is immutable may be **pure**. PostgreSQL itself lets it run nothing but queries. If
-its body reads no relation and has no word that names a harmful function of PostgreSQL's, nothing but what else it
-speaks of can make it harmful. That is followed from whatever is harmful, by the words of these few bodies.
+A function of SQL or PL/pgSQL that is immutable may be **pure**: it runs nothing but queries, for PostgreSQL refuses all
+else (but writes of a WITH clause, where it puts the body into its caller's query). Its body must be of ASCII, have no
+part that could read or write a relation or run a text (`IMPURE`), and name no volatile function of PostgreSQL's. Of the
+user's it may meet, without a name of theirs in it, any operator, type and cast: so no function is pure where one of
+those is harmful. What it calls has its name among the words of the body, and harm follows these.
 
 What a body does not write down (a text that it puts together, or reads from a table) can only be run by EXECUTE, or in
 another language; a function that has that may do anything unseen (`regional/unseen.py`).
@@ -23,8 +25,7 @@ from regional.builtins import (
     DDL_WORDS,
     DENIED,
     HIDING_WORDS,
-    IMPURE_WORDS,
-    NOT_READING,
+    IMPURE,
     REVIEWED_EXTENSIONS,
     REVIEWED_VOLATILE,
     RUNNING,
@@ -34,6 +35,8 @@ from regional.builtins import (
 
 #: The class of what is written to; its objects are relations.
 WRITING: Final = "0::oid"
+#: The class and object of what any pure function may meet.
+MET: Final = "0::oid, 0::oid"
 MANY_TABLES: Final = 50
 #: Longer bodies are not looked at for their being pure.
 MAX_PURE: Final = 8192
@@ -64,22 +67,20 @@ candidate(oid, text) AS MATERIALIZED (
     AND m.name IS DISTINCT FROM 'citext'
     AND (p.proconfig IS NULL OR array_length(p.proconfig, 1) = 1 AND p.proconfig[1] LIKE 'search\_path=%')
     AND (p.proargdefaults IS NULL OR strpos(p.proargdefaults::text, ':funcid') = 0)
-    AND length(f.text) <= {max_pure}
-    AND strpos(f.text, 'u&') = 0
-    AND NOT EXISTS (SELECT FROM pg_depend d  -- BEGIN ATOMIC
-                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass)
+    AND length(f.text) BETWEEN 1 AND {max_pure} AND octet_length(f.text) = length(f.text)
+    AND NOT EXISTS (SELECT FROM unnest({impure}) part WHERE strpos(f.text, part) > 0)
 ),
 word(oid, word) AS MATERIALIZED (
   SELECT DISTINCT oid, unnest(string_to_array(regexp_replace(text, '[^a-z0-9_]+', ' ', 'g'), ' ')) FROM candidate
 ),
+-- What is longer is cut when it is looked up.
 pure(oid, text) AS MATERIALIZED (
   SELECT oid, text FROM candidate
-  WHERE oid NOT IN (SELECT w.oid FROM builtin_function b JOIN pg_proc p ON p.oid = b.oid
-                      JOIN word w ON w.word = lower(p.proname::text))
-    AND oid NOT IN (SELECT oid FROM word WHERE word = ANY ({impure}::text[]))
-    AND (strpos(text, '%') = 0 OR oid NOT IN (SELECT oid FROM word WHERE word IN ('type', 'rowtype')))
-    AND (oid NOT IN (SELECT oid FROM word WHERE word = 'from')
-         OR regexp_replace(text, {not_reading}, '', 'g') !~ '(^|[^a-z0-9_])from([^a-z0-9_]|$)')
+  WHERE oid NOT IN (SELECT w.oid FROM word w LEFT JOIN (
+                      SELECT lower(proname::text) FROM pg_proc
+                      WHERE oid < 16384 AND (provolatile = 'v' OR proname = ANY ({denied}))
+                    ) n(name) ON n.name = w.word
+                    WHERE n.name IS NOT NULL OR length(w.word) > 62)
 ),
 user_function(oid, bits) AS MATERIALIZED (
   SELECT p.oid,
@@ -106,32 +107,33 @@ user_function(oid, bits) AS MATERIALIZED (
 # What a body may speak of: its name as it may be written there, and a pattern. With "C" only ASCII letters have a case,
 # as in the names of PostgreSQL.
 _SPEAKS: Final = """
-named(name, class, object, by_pure) AS (
-  SELECT proname::text, 'pg_proc'::regclass::oid, oid, true FROM pg_proc WHERE oid >= 16384
-  UNION ALL SELECT relname::text, {writing}, oid, false
+named(name, class, object) AS (
+  SELECT proname::text, 'pg_proc'::regclass::oid, oid FROM pg_proc WHERE oid >= 16384
+  UNION ALL SELECT relname::text, {writing}, oid
             FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f')
-  UNION ALL SELECT t.typname::text, 'pg_type'::regclass, t.oid, true
+  UNION ALL SELECT t.typname::text, 'pg_type'::regclass, t.oid
             FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
             WHERE t.oid >= 16384 AND t.typtype <> 'p' AND t.typelem = 0 AND (c.oid IS NULL OR c.relkind = 'c')
-  -- Whoever has a value of a type of the user's has named the type, or what gives one.
-  UNION ALL SELECT oprname::text, 'pg_operator'::regclass, oid,
-              oprleft BETWEEN 1 AND 16383 OR oprright BETWEEN 1 AND 16383
-              OR EXISTS (SELECT FROM pg_cast WHERE castcontext = 'i' AND casttarget IN (oprleft, oprright))
-            FROM pg_operator WHERE oid >= 16384
+  UNION ALL SELECT oprname::text, 'pg_operator'::regclass, oid FROM pg_operator WHERE oid >= 16384
 ),
-called(name, pattern, class, object, by_pure) AS MATERIALIZED (
+called(name, pattern, class, object) AS MATERIALIZED (
   SELECT name, CASE WHEN name ~ '^[a-z0-9_]+$' THEN '(^|[^a-z0-9_])' || name || '($|[^a-z0-9_])' ELSE '' END,
-    class, object, by_pure
-  FROM (SELECT lower(replace(name, '"', '""') COLLATE "C"), class, object, by_pure FROM named)
-    n(name, class, object, by_pure)
+    class, object
+  FROM (SELECT lower(replace(name, '"', '""') COLLATE "C"), class, object FROM named) n(name, class, object)
 ),
-sign(name, class, object) AS MATERIALIZED (  -- what is called is no word
-  SELECT name, class, object FROM called WHERE by_pure AND pattern = ''
+-- What a pure function may call; {met} stands for what any of them may meet.
+quoted(name, object) AS MATERIALIZED (
+  SELECT name, object FROM called WHERE class = 'pg_proc'::regclass AND pattern = ''
 ),
 spoken(oid, class, object) AS MATERIALIZED (
   SELECT w.oid, c.class, c.object FROM word w JOIN pure ON pure.oid = w.oid JOIN called c ON c.name = w.word
-  WHERE c.by_pure
-  UNION ALL SELECT pure.oid, s.class, s.object FROM pure, sign s WHERE strpos(pure.text, s.name) > 0
+  WHERE c.class = 'pg_proc'::regclass
+  UNION ALL SELECT pure.oid, 'pg_proc'::regclass, q.object FROM pure, quoted q WHERE strpos(pure.text, q.name) > 0
+  UNION ALL SELECT oid, {met} FROM pure
+),
+meets(class, object) AS (
+  SELECT class, object FROM named WHERE class IN ('pg_type'::regclass, 'pg_operator'::regclass)
+  UNION ALL SELECT 'pg_proc'::regclass, castfunc FROM pg_cast WHERE castfunc >= 16384
 ),
 -- Where triggers that may do anything are on many tables, what writes may do anything; it would take long to say which.
 audited(all_hide) AS MATERIALIZED (
@@ -156,7 +158,6 @@ FUNCTIONS: Final = _FUNCTIONS.format(
     statement_words=pattern(STATEMENT_WORDS),
     ddl_words=pattern(DDL_WORDS),
     hiding_words=pattern(HIDING_WORDS),
-    impure=_names(IMPURE_WORDS),
-    not_reading=pattern(NOT_READING),
+    impure=_names(IMPURE).replace("name[]", "text[]"),
     max_pure=str(MAX_PURE),
-) + _SPEAKS.format(writing=WRITING, many=MANY_TABLES)
+) + _SPEAKS.format(writing=WRITING, met=MET, many=MANY_TABLES)

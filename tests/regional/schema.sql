@@ -95,15 +95,6 @@ create foreign table distant (id int) server nowhere;
 -- Immutable, they say; some are.
 create schema pure;
 grant usage on schema pure to public;
-create function pure.grade(value int, best int default 10) returns text language plpgsql immutable set search_path = pg_catalog
-  as $$ declare part numeric := value % best; begin
-    for i in 1 .. 3 loop part := part + i; end loop;
-    if part is distinct from 0 then return coalesce(nullif(upper(substring('abc' from 1 for 2)), ''), 'x'); end if;
-    return extract(year from date '2024-02-01')::text || case when part > 2 then 'more' else 'less' end; end $$;
-create function pure.twice(value int) returns int language sql immutable as $$ select public.add_one(value) * 2 $$;
-create function pure.near(a int, b int) returns boolean language sql immutable as $$ select abs(a - b) < 2 $$;
-create operator <~> (leftarg = int, rightarg = int, procedure = pure.near);
-create function pure.nearer(a int, b int) returns boolean language sql immutable as $$ select a <~> b $$;
 create function pure.reads() returns bigint language sql immutable as $$ select count(*) from plain $$;
 create function pure.seeded() returns int language sql immutable set seed = 0.5 as $$ select 1 $$;
 create function pure.runs(text) returns void language plpgsql immutable as $$ begin execute $1; end $$;

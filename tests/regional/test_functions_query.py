@@ -81,39 +81,61 @@ _ATOMIC = """
 create function atomic() returns int begin atomic select third(); end;
 create function atomic_write() returns int begin atomic insert into fired values (1) returning id; end;
 create function atomic_xml() returns xml begin atomic select query_to_xml('select 1', true, true, ''); end;
-create function atomic_adds(a int) returns int immutable begin atomic select a + 1; end;
-create function atomic_sets(a int) returns text immutable begin atomic select set_config('a.b', 'c', false); end;
-create function atomic_reads(a int) returns bigint immutable begin atomic select count(*) from plain; end;
 """
 
 
 _PURE: Final = [
     ("immutable language sql", "select $1 + 1"),
+    ("immutable language sql", "select case when $1 > 2 then length(upper('a')) else sign(abs($1))::int end"),
+    ("immutable language plpgsql", "begin if $1 <> 1 then return $1 % 2; end if; return length(substr('a', 1)); end"),
     (
-        "immutable language sql",
-        "select case when $1 > 2 then upper('a') else 'b' end, extract(day from date '2024-01-01')",
+        "immutable language plpgsql set search_path = pg_catalog",
+        "declare b int := public.pure_0(a); begin return b; end",
     ),
-    (
-        "immutable language plpgsql",
-        "begin if $1 is distinct from 1 then return $1 % 2; end if; return length(substring('a' from 1)); end",
-    ),
-    ("immutable language plpgsql", "declare type int := 1; begin return type; end"),
 ]
 _IMPURE: Final = [
     ("immutable language sql", "select count(*)::int from/**/plain"),
+    ("immutable language sql", "select count(distinct id)::int as n_distinct from plain"),
+    ("immutable language sql", "select count(*)::int as distinct\nfrom plain"),
+    ("immutable language sql", "select count(*)::int + length('trim(') from plain where ')' = ')'"),
+    ("immutable language sql", "select count(*)::int+1from plain"),
     ("immutable language sql", "table plain"),
-    ("immutable language sql", "select length(extract(day from date '2024-01-01')::text) from plain"),
+    ("immutable language sql", "with w as (insert into plain values (1)) select 1"),
+    ("immutable language plpgsql", "declare c refcursor := 'c'; b int; begin fetch c into b; return b; end"),
     ("immutable language plpgsql", "begin perform pg_advisory_lock(1); return 1; end"),
-    ("immutable language plpgsql", "begin return calls_seeds(); end"),
+    ("immutable language plpgsql", 'begin return "seeds"(); end'),
+    ("immutable language plpgsql", 'begin return "Odd (2)"(); end'),
+    ("immutable language plpgsql", f"begin return {'x' * 90}(); end"),
     ("immutable language plpgsql", "begin execute 'select 1'; return 1; end"),
-    ("immutable language plpgsql", "declare v plain.id%type; begin return v; end"),
     ("immutable language plpgsql", "begin return U&\"l\\0065ngth\"('a'); end"),
+    ("immutable language plpgsql", "begin return length('\u00e9'); end"),
     ("immutable language sql", "select 1 --" + "x" * MAX_PURE),
+    ("immutable language sql", "select pg_relation_size('plain')::int"),
+    ("immutable language sql", "select impure_0(1)"),
     ("language sql", "select 1"),
     ("stable language sql", "select 1"),
     ("immutable language sql set seed = 0.5", "select 1"),
-    ("immutable language sql", "select a::dom"),
 ]
+_LEAKS: Final = f"""
+create function seeds() {_BODY} perform setseed(0.5); return 1; end $$;
+create function "Odd (2)"() {_BODY} return seeds(); end $$;
+create function {"x" * 90}() {_BODY} return seeds(); end $$;
+create table plain (id int);
+"""
+_OVER_M: Final = (
+    "create type m as enum ('a'); create function o({0}) returns boolean language sql as 'select seeds() > 0';"
+)
+# With one of these about, a body may meet it and not say so.
+_MET: Final = {
+    "a domain": "create domain d as int check (seeds() > 0)",
+    "a domain of a domain": "create domain d as int check (seeds() > 0); create domain e as d",
+    "a column's domain": "create domain d as int check (seeds() > 0); create table t (a d)",
+    "an operator": _OVER_M.format("int, int") + "create operator === (leftarg = int, rightarg = int, procedure = o)",
+    "an operator of types": _OVER_M.format("m, m") + "create operator === (leftarg = m, rightarg = m, procedure = o)",
+    "what LIKE uses": _OVER_M.format("int, m") + "create operator ~~ (leftarg = int, rightarg = m, procedure = o)",
+    "a function of PostgreSQL's": "create operator ?! (rightarg = bigint, procedure = pg_try_advisory_lock)",
+    "a cast": _OVER_M.format("m") + "create cast (m as boolean) with function o(m) as implicit",
+}
 
 
 @contextmanager
@@ -131,10 +153,6 @@ def catalog(origin: Origin) -> Iterator[Catalog]:
     with database(origin, "spoken") as connection:
         connection.execute("set check_function_bodies = off")
         connection.execute(_FUNCTIONS.encode())
-        for kind, bodies in (("pure", _PURE), ("impure", _IMPURE)):
-            for number, (head, body) in enumerate(bodies):
-                made = f"create function {kind}_{number}(a int) returns int {head} as $${body}$$"
-                connection.execute(made.encode())
         if origin.major >= 14:
             connection.execute(_ATOMIC)
         yield read_catalog(connection)
@@ -233,20 +251,58 @@ def test_where_triggers_that_hide_it_are_everywhere_all_bodies_do(origin: Origin
 # --- what is pure ---
 
 
-@pytest.mark.parametrize("name", [f"pure_{number}" for number in range(len(_PURE))])
-def test_an_immutable_function_is_pure_that_reads_nothing_and_speaks_of_nothing_harmful(
-    catalog: Catalog, name: str
+@pytest.fixture(scope="module")
+def calm(origin: Origin) -> Iterator[Connection]:
+    """A database without harmful types and operators, where there are pure functions and others."""
+    with database(origin, "calm") as connection:
+        connection.execute("set check_function_bodies = off")
+        connection.execute(_LEAKS.encode())
+        for kind, bodies in (("pure", _PURE), ("impure", _IMPURE)):
+            for number, (head, body) in enumerate(bodies):
+                connection.execute(f"create function {kind}_{number}(a int) returns int {head} as $${body}$$".encode())
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def calm_catalog(calm: Connection) -> Catalog:
+    return read_catalog(calm)
+
+
+@pytest.mark.parametrize("number", range(len(_PURE)))
+def test_an_immutable_function_is_pure_that_reads_nothing_and_calls_nothing_harmful(
+    calm_catalog: Catalog, number: int
 ) -> None:
-    assert judge(f"select {name}(2)".encode(), catalog) is CLEAN
+    assert judge(b"select pure_%d(2)" % number, calm_catalog) is CLEAN
 
 
-@pytest.mark.parametrize("name", [f"impure_{number}" for number in range(len(_IMPURE))])
-def test_no_other_is(catalog: Catalog, name: str) -> None:
-    assert judge(f"select {name}(2)".encode(), catalog) is not CLEAN
+@pytest.mark.parametrize("number", range(len(_IMPURE)))
+def test_no_other_is(calm_catalog: Catalog, number: int) -> None:
+    assert judge(b"select impure_%d(2)" % number, calm_catalog) is not CLEAN, _IMPURE[number]
 
 
-def test_a_body_of_the_grammar_s_own_may_be_pure(catalog: Catalog, origin: Origin) -> None:
-    if origin.major < 14:
+@pytest.mark.parametrize("about", _MET)
+def test_nor_is_any_where_something_harmful_may_be_met_without_a_name(calm: Connection, about: str) -> None:
+    with calm.transaction(force_rollback=True):
+        calm.execute(_MET[about].encode())
+        assert judge(b"select pure_0(2)", read_catalog(calm)) is not CLEAN
+
+
+@pytest.mark.parametrize(
+    ("since", "rest"),
+    [
+        (12, ", b text default set_config('a.b', 'c', false)) returns int immutable language sql as 'select 1'"),
+        (14, ") returns bigint immutable begin atomic select count(*) from pg_largeobject; end"),
+    ],
+)
+def test_nor_is_one_that_says_more_beside_its_body(calm: Connection, origin: Origin, since: int, rest: str) -> None:
+    if origin.major < since:
         pytest.skip("there are none")
-    found = [judge(f"select atomic_{name}(1)".encode(), catalog) is CLEAN for name in ("adds", "sets", "reads")]
-    assert found == [True, False, False]
+    with calm.transaction(force_rollback=True):
+        calm.execute(f"create function f(a int{rest}".encode())
+        assert judge(b"select f(1)", read_catalog(calm)) is not CLEAN
+
+
+def test_an_operator_is_as_harmful_as_the_function_of_postgresql_s_under_it(calm: Connection) -> None:
+    with calm.transaction(force_rollback=True):
+        calm.execute(_MET["a function of PostgreSQL's"].encode())
+        assert judge(b"select ?! 77", read_catalog(calm)) is not CLEAN

@@ -59,7 +59,7 @@ from regional.tenant import Tenant
 from regional.tenants import Tenants
 from tests.regional.samples import configuration as sample
 from tests.support.activity import wait_until_active
-from tests.support.cluster import DATABASE, PASSWORD, Origin
+from tests.support.cluster import PASSWORD, Origin
 from tests.support.forwarding import Forwarder
 from tests.support.scripted import Scripted
 
@@ -509,7 +509,7 @@ def configuration_for(
     # An older server does not say that it is no standby, so nothing would be kept.
     wanted: TargetSessionAttrs = "primary" if origin.major < 14 and not port else "any"
     where = Where(
-        host=origin.host, port=port or origin.port, database=DATABASE, user=user, sslmode=sslmode,
+        host=origin.host, port=port or origin.port, database=origin.database, user=user, sslmode=sslmode,
         target_session_attrs=wanted,
     )  # fmt: skip
     return sample(NAME, origin=where, **changes)
