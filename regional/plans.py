@@ -98,8 +98,8 @@ class Plans:
     """Of one origin connection."""
 
     __slots__ = (
-        "_controls", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query", "_is_due", "_is_fresh", "_is_utf8",
-        "_judge", "_knows_makers", "_openers", "_portals", "_prepared", "_unnamed", "is_at_risk",
+        "_controls", "_has_ended", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query", "_is_due", "_is_fresh",
+        "_is_utf8", "_judge", "_knows_makers", "_openers", "_portals", "_prepared", "_unnamed", "is_at_risk",
     )  # fmt: skip
 
     def __init__(self, judge: Judge, prepared: Prepared) -> None:
@@ -120,6 +120,7 @@ class Plans:
         self._is_fresh = False  # nothing has run since they were discarded
         self._is_bare = True  # nothing but Close since the last Sync can have failed, or has begun a transaction
         self._has_run = False  # an Execute since the last sync point that has left a transaction open
+        self._has_ended = False  # an Execute since the last sync point that may have ended its transaction
         self._is_behind_query = False  # a Query in the group, and no Execute since
         self._has_prepared = False  # but what may be the unnamed statement or portal
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
@@ -148,7 +149,7 @@ class Plans:
         tag = piece.tag
         self._is_bare = self._is_bare or not pipeline.may_skip
         if tag == Frontend.SYNC:
-            self._is_bare, self._has_run, self._is_behind_query = True, False, False
+            self._is_bare, self._has_run, self._has_ended, self._is_behind_query = True, False, False, False
         elif tag == Frontend.CLOSE:
             self._is_bare = self._is_bare and _CANNOT_FAIL(piece.data) is not None
         elif tag in _LOOKED_AT and not pipeline.in_copy_in and not pipeline.is_skipping:
@@ -183,6 +184,7 @@ class Plans:
             (self._openers.add if opens else self._openers.discard)(name_in(piece.data, 5))
         elif tag == Frontend.EXECUTE:
             has_run = name_in(piece.data, 5) in self._openers
+            self._has_ended = self._has_ended or not has_run
         if tag not in _PREPARES:
             self._is_fresh = False
         self._is_bare = self._is_bare and tag in _SYNC_POINTS
@@ -193,7 +195,7 @@ class Plans:
 
     def _discard(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> None:
         """Discard plans in front of this message, or as soon as that can be."""
-        is_known = not pipeline.owed
+        is_known = not (pipeline.owed or self._has_ended)
         is_in_transaction = is_known and pipeline.status == TransactionStatus.INTRANS
         if is_known and pipeline.status == TransactionStatus.INERROR:
             # Only a text that ends the transaction first runs anything.

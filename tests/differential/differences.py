@@ -173,6 +173,14 @@ def _in_failed_transaction(point: Point) -> Explained | None:
     return here, _up_to_ready(point.there, skipped=_skipped_queries(point) if point.there[0][:1] == b"t" else 0)
 
 
+def _never_bound(point: Point) -> Explained | None:
+    """A portal whose Bind failed, in the transaction that failed with it: PostgreSQL takes it for an empty query."""
+    executed = [say.arguments[0] for say in point.chunk.says if say.name == "execute"]
+    if _code(point.here) != "25P02" or point.there[0][:1] != b"I" or len(executed) == len(set(executed)):
+        return None
+    return _up_to_ready(point.here), _up_to_ready(point.there)
+
+
 def _skipped_queries(point: Point) -> int:
     """How many Queries an error of ours alone has skipped: they lie between a named statement's use and its Sync."""
     missing = sum(one[:1] == b"Z" for one in point.there) - sum(one[:1] == b"Z" for one in point.here)
@@ -354,6 +362,7 @@ ROWS: Final = (
     Row(APPLICATION_NAME, _named_by_us),
     Row(RESET_STARTUP, _reset),
     Row(FAILED, _in_failed_transaction),
+    Row(FAILED, _never_bound),
     Row(CUSTOM, _forgotten_parameter),
     Row(PARSED_ANEW, _parsed_anew),
     Row(PARSED_ANEW, _has_snapshot, parts=True),

@@ -202,3 +202,12 @@ def test_a_list_that_was_reset_may_have_spaces_and_nothing_else() -> None:
     differs(played(data_row([b"a, c"]), READY, asked=asked), played(data_row([b"a,b"]), READY, asked=asked))
     other = chunk(query("select word"))
     differs(played(data_row([b"a, b"]), READY, asked=other), played(data_row([b"a,b"]), READY, asked=other))
+
+
+def test_a_portal_that_was_never_bound_may_fail_where_it_is_executed_twice() -> None:
+    failed = error_response({"S": "ERROR", "C": "25P02", "M": "current transaction is aborted"})
+    twice, once = chunk(execute("p"), execute("p"), sync()), chunk(execute("p"), execute("q"), sync())
+    empty, excused = b"I\0\0\0\4", Excused()
+    compare(played(empty, failed, READY, asked=twice), played(empty, empty, READY, asked=twice), excused)
+    assert excused.messages[FAILED] == 2
+    differs(played(empty, failed, READY, asked=once), played(empty, empty, READY, asked=once))

@@ -154,6 +154,7 @@ def test_plans_are_discarded_in_front_of_what_may_make_one(messages: list[bytes 
         ([parse(b"", CREATE), describe_statement(b""), sync()], "PDS"),
         ([*run(b"select 1"), *run(CREATE), sync()], "PBEPBcpbeccES"),
         ([bind(b"p", b""), *run(CREATE), sync(), execute(b"p")], "BPBcpbeccESE"),
+        ([*run(b"commit"), *run(CREATE), *run(b"select 1"), *run(b"select 1"), sync()], "PBEPBEPcpbeccBEPBES"),
     ],
 )
 def test_in_a_transaction_nothing_takes_its_snapshot_too_early(messages: list[bytes], expected: str) -> None:
@@ -365,9 +366,12 @@ async def test_what_cannot_run_behind_another_message_runs_behind_the_end_of_a_t
 ) -> None:
     client = await on_used(side, origin, more=MAKER)
     for text in (b"call commits()", b"vacuum planned"):
-        for begins in ((query(b"begin"),), (*run(b"begin"), sync()), run(b"begin")):
+        for begins in ((), (query(b"begin"),), (*run(b"begin"), sync()), (*run(b"begin"), *run(b"select 1"))):
             ends = (message for part in end.split(b"; ") for message in run(part))
-            answer = await client.ask(*begins, *run(b"select 1"), *ends, *run(text), sync())
+            if not begins:
+                await client.ask(query(b"begin"))
+                await client.ask(query(b"select 1"))
+            answer = await client.ask(*begins, *ends, *run(text), sync())
             await client.ask(query(b"rollback prepared 'plans'"))
             assert not answer.errors, (text, answer.errors)
             assert answer.tags.endswith("12CZ")
