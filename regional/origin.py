@@ -122,7 +122,10 @@ class Origin:
         self.last_activity = monotonic()
         if not (self.pipeline.owed or self.is_verifying):
             self._busy_from(self.last_activity)
-        out: list[bytes] = [] if opening is None else self.scrutiny.opened_by(opening, self.pipeline)
+        out: list[bytes] = []
+        if opening is not None:
+            self.plans.open(self.pipeline, out)
+            out += self.scrutiny.opened_by(opening, self.pipeline)
         forward(self, pieces, texts, out)
         residue = self.residue
         # What a pinned session has made for itself is in no catalogue; some of it may run anything.

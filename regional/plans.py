@@ -18,6 +18,7 @@ It is sent as messages of the extended protocol, which leave the client's unname
 - behind a Query in a group, whose transaction may have failed by then, as a Query of ours: an error in a message of the
   extended protocol would have the origin skip what the client sends next, and a Sync would end what it skips already.
   The client's Query has taken its unnamed statement and portal, and has ended the group's own transaction;
+- in front of a BEGIN of ours;
 - else, and where it would take the snapshot before a SET TRANSACTION or LOCK of the same text, in front of what runs
   next.
 """
@@ -138,6 +139,13 @@ class Plans:
         """Its session holds temporary objects and keeps it, so a connection of its own would have that schema, too."""
         self.is_at_risk = self._is_due
 
+    def open(self, pipeline: Pipeline, out: list[bytes]) -> None:
+        """A transaction is opened by us: what is due comes before it, for within it there may be modes to be set."""
+        if self._is_due and pipeline.is_idle:
+            self._is_bare = True
+            self._send(Frontend.QUERY, pipeline, out)
+            self._is_due, self._is_fresh = False, True
+
     def look(
         self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline, out: list[bytes], *, is_utf8: bool
     ) -> None:
@@ -221,9 +229,9 @@ class Plans:
         statements = [] if pipeline.is_idle else _statements(piece)
         if not statements:
             return False
+        if all(not _CONTROLS.isdisjoint(one) for one in statements):
+            return True  # it makes nothing: plans have been due before
         ((kind, node),) = statements[0].items()
-        if len(statements) == 1:  # it makes nothing: plans have been due before
-            return kind in _CONTROLS
         begins = kind == "TransactionStmt" and node["kind"] in _BEGINS
         return not self._is_due and (kind in _WITHOUT_SNAPSHOT or begins)
 

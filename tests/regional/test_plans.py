@@ -145,6 +145,7 @@ def test_plans_are_discarded_in_front_of_what_may_make_one(messages: list[bytes 
         ([query(CALM), query(b"show work_mem"), *run(b"select 1"), sync()], "QQcpbeccsPBES"),
         ([query(CALM), query(CALM)], "QcpbeccsQ"),
         ([query(CALM), query(b"commit and chain"), query(b"start transaction read only")], "QQQ"),
+        ([query(CALM), query(b"set a.b = 1; commit; begin isolation level serializable")], "QQ"),
         ([query(CALM), *run(b"begin isolation level serializable"), sync(), *run(b"select 1")], "QPBEScpbeccsPBE"),
         ([query(CALM), *run(b"set transaction read only"), *run(b"select 1"), sync()], "QPBEPcpbeccBES"),
         ([query(CALM), parse(b"", b"lock t"), describe_statement(b""), bind(b"", b""), execute()], "QPDBE"),
@@ -181,6 +182,16 @@ def test_a_parse_leaves_plans_that_are_due_to_what_runs_or_plans() -> None:
         ([bind(b"", b"t"), execute(), sync()], "cpbeccsBES"),
     ):
         assert tags(plans, *messages, pipeline=in_status(TransactionStatus.INTRANS)) == expected
+
+
+def test_what_is_due_goes_in_front_of_a_transaction_that_is_opened() -> None:
+    plans, pipeline, out = at_risk(), Pipeline(), list[bytes]()
+    plans.open(pipeline, out)
+    assert not out, "nothing is due"
+    tags(plans, query(CALM), pipeline=in_status(TransactionStatus.INTRANS))
+    plans.open(pipeline, out)
+    assert b"".join(message[:1] for message in out) == b"CPBECCS"
+    assert tags(plans, query(b"set a.b = 1; set transaction read only; select 1")) == "Q"
 
 
 def test_nothing_goes_out_where_the_origin_would_not_run_it() -> None:
