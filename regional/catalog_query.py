@@ -130,6 +130,11 @@ uses(class, object, used_class, used) AS MATERIALIZED (
             FROM pg_opclass c JOIN pg_amproc p ON p.amprocfamily = c.opcfamily WHERE p.amproc >= 16384
   UNION ALL SELECT 'pg_opclass'::regclass, c.oid, 'pg_operator'::regclass, o.amopopr
             FROM pg_opclass c JOIN pg_amop o ON o.amopfamily = c.opcfamily WHERE o.amopopr >= 16384
+  -- the planner puts the one in the place of the other, and an operator class hashes and compares
+  UNION ALL SELECT 'pg_operator'::regclass, oid, 'pg_operator'::regclass, other
+            FROM pg_operator, unnest(ARRAY[oprnegate, oprcom]) other WHERE other >= 16384 AND other <> oid
+  UNION ALL SELECT 'pg_operator'::regclass, o.amopopr, 'pg_proc'::regclass, p.amproc
+            FROM pg_amop o JOIN pg_amproc p ON p.amprocfamily = o.amopfamily WHERE p.amproc >= 16384
   UNION ALL SELECT 'pg_proc'::regclass, objid, {writing}, refobjid  -- BEGIN ATOMIC
             FROM pg_depend WHERE classid = 'pg_proc'::regclass AND refclassid = 'pg_class'::regclass
   UNION ALL SELECT 'pg_proc'::regclass, oid, class, object FROM spoken
@@ -248,6 +253,11 @@ replaced(bits) AS (
         AND o.oprname IN (SELECT oprname FROM pg_operator WHERE oid < 16384)
   UNION SELECT b.bits FROM pg_cast c JOIN bad_object b ON b.class = 'pg_proc'::regclass AND b.object = c.castfunc
   WHERE c.castsource < 16384 AND c.casttarget < 16384
+  UNION SELECT b.bits FROM pg_cast c JOIN builtin_function b ON b.oid = c.castfunc
+  WHERE c.oid >= 16384 AND c.castsource < 16384 AND c.casttarget < 16384
+  UNION SELECT b.bits FROM pg_opclass c JOIN pg_amproc p ON p.amprocfamily = c.opcfamily
+    JOIN bad_object b ON b.class = 'pg_proc'::regclass AND b.object = p.amproc
+  WHERE c.opcdefault AND c.opcintype < 16384 AND c.opcmethod IN (403, 405)  -- B-tree and hash, as joins and sorts use
 )
 """
 

@@ -66,8 +66,8 @@ candidate(oid, text) AS MATERIALIZED (
   WHERE p.oid >= 16384 AND p.provolatile = 'i' AND p.prokind = 'f' AND (p.prolang = 14 OR l.lanname = 'plpgsql')
     AND m.name IS DISTINCT FROM 'citext'
     AND (p.proconfig IS NULL OR array_length(p.proconfig, 1) = 1 AND p.proconfig[1] LIKE 'search\_path=%')
-    AND (p.proargdefaults IS NULL OR strpos(p.proargdefaults::text, ':funcid') = 0)
-    AND length(f.text) BETWEEN 1 AND {max_pure} AND octet_length(f.text) = length(f.text)
+    AND p.proargdefaults IS NULL
+    AND length(f.text) BETWEEN 1 AND {max_pure} AND f.text !~ '[^\u0001-\u007f]'
     AND NOT EXISTS (SELECT FROM unnest({impure}) part WHERE strpos(f.text, part) > 0)
 ),
 word(oid, word) AS MATERIALIZED (
@@ -132,8 +132,11 @@ spoken(oid, class, object) AS MATERIALIZED (
   UNION ALL SELECT oid, {met} FROM pure
 ),
 meets(class, object) AS (
-  SELECT class, object FROM named WHERE class IN ('pg_type'::regclass, 'pg_operator'::regclass)
+  SELECT 'pg_operator'::regclass::oid, oid FROM pg_operator WHERE oid >= 16384
+  UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+            WHERE t.oid >= 16384 AND (c.oid IS NULL OR c.relkind = 'c') AND t.oid NOT IN (SELECT typarray FROM pg_type)
   UNION ALL SELECT 'pg_proc'::regclass, castfunc FROM pg_cast WHERE castfunc >= 16384
+  UNION ALL SELECT 'pg_proc'::regclass, amproc FROM pg_amproc WHERE amproc >= 16384
 ),
 -- Where triggers that may do anything are on many tables, what writes may do anything; it would take long to say which.
 audited(all_hide) AS MATERIALIZED (

@@ -133,6 +133,12 @@ _MET: Final = {
     "an operator": _OVER_M.format("int, int") + "create operator === (leftarg = int, rightarg = int, procedure = o)",
     "an operator of types": _OVER_M.format("m, m") + "create operator === (leftarg = m, rightarg = m, procedure = o)",
     "what LIKE uses": _OVER_M.format("int, m") + "create operator ~~ (leftarg = int, rightarg = m, procedure = o)",
+    "an operator class": _OVER_M.format("int, int")
+    + "create operator === (leftarg = int, rightarg = int, procedure = int4eq, hashes);"
+    "create function h(int) returns int language sql as 'select seeds()';"
+    "create operator class c for type int using hash as operator 1 ===, function 1 h(int)",
+    "a cast over a function of PostgreSQL's": "create cast (bigint as boolean)"
+    " with function pg_try_advisory_lock(bigint)",
     "a function of PostgreSQL's": "create operator ?! (rightarg = bigint, procedure = pg_try_advisory_lock)",
     "a cast": _OVER_M.format("m") + "create cast (m as boolean) with function o(m) as implicit",
 }
@@ -291,6 +297,7 @@ def test_nor_is_any_where_something_harmful_may_be_met_without_a_name(calm: Conn
     ("since", "rest"),
     [
         (12, ", b text default set_config('a.b', 'c', false)) returns int immutable language sql as 'select 1'"),
+        (12, ", b date default current_date) returns date immutable language sql as 'select b'"),
         (14, ") returns bigint immutable begin atomic select count(*) from pg_largeobject; end"),
     ],
 )
@@ -302,7 +309,32 @@ def test_nor_is_one_that_says_more_beside_its_body(calm: Connection, origin: Ori
         assert judge(b"select f(1)", read_catalog(calm)) is not CLEAN
 
 
-def test_an_operator_is_as_harmful_as_the_function_of_postgresql_s_under_it(calm: Connection) -> None:
+@pytest.mark.parametrize(
+    ("made", "sql"),
+    [
+        (_MET["a function of PostgreSQL's"], "select ?! 77"),
+        (_MET["a cast over a function of PostgreSQL's"], "select 77::bigint::boolean"),
+        (_MET["an operator class"], "select a.id from plain a join plain b on a.id === b.id"),
+        (
+            _OVER_M.format("int, int") + "create operator !== (leftarg = int, rightarg = int, procedure = o);"
+            "create operator === (leftarg = int, rightarg = int, procedure = int4eq, negator = !==)",
+            "select not (id === 2) from plain",
+        ),
+        (
+            "create function c(json, json) returns int language sql as 'select seeds()';"
+            + "".join(
+                f"create function o_{number}(json, json) returns boolean immutable language sql as 'select true';"
+                f"create operator {sign} (leftarg = json, rightarg = json, procedure = o_{number});"
+                for number, sign in enumerate(("<", "<=", "=", ">=", ">"))
+            )
+            + "create operator class j default for type json using btree as operator 1 <, operator 2 <=,"
+            " operator 3 =, operator 4 >=, operator 5 >, function 1 c(json, json)",
+            "select x from unnest(array['1'::json]) x order by x",
+        ),
+    ],
+    ids=["function", "cast", "operator class", "negator", "default operator class"],
+)
+def test_what_postgresql_calls_without_its_name_is_as_harmful_as_that(calm: Connection, made: str, sql: str) -> None:
     with calm.transaction(force_rollback=True):
-        calm.execute(_MET["a function of PostgreSQL's"].encode())
-        assert judge(b"select ?! 77", read_catalog(calm)) is not CLEAN
+        calm.execute(made.encode())
+        assert judge(sql.encode(), read_catalog(calm)) is not CLEAN
