@@ -42,8 +42,8 @@ MANY_TABLES: Final = 50
 MAX_PURE: Final = 8192
 
 
-def _names(names: Iterable[str]) -> str:
-    return "'{" + ",".join(names) + "}'::name[]"
+def _names(names: Iterable[str], kind: str = "name") -> str:
+    return "'{" + ",".join(names) + f"}}'::{kind}[]"
 
 
 def pattern(words: str) -> str:
@@ -121,7 +121,7 @@ called(name, pattern, class, object) AS MATERIALIZED (
     class, object
   FROM (SELECT lower(replace(name, '"', '""') COLLATE "C"), class, object FROM named) n(name, class, object)
 ),
--- What a pure function may call; {met} stands for what any of them may meet.
+-- What a pure function may call, and what any of them may meet.
 quoted(name, object) AS MATERIALIZED (
   SELECT name, object FROM called WHERE class = 'pg_proc'::regclass AND pattern = ''
 ),
@@ -161,6 +161,6 @@ FUNCTIONS: Final = _FUNCTIONS.format(
     statement_words=pattern(STATEMENT_WORDS),
     ddl_words=pattern(DDL_WORDS),
     hiding_words=pattern(HIDING_WORDS),
-    impure=_names(IMPURE).replace("name[]", "text[]"),
+    impure=_names(IMPURE, "text"),
     max_pure=str(MAX_PURE),
 ) + _SPEAKS.format(writing=WRITING, met=MET, many=MANY_TABLES)

@@ -12,7 +12,7 @@ from regional.cache.admitted import TRANSPARENT
 from regional.cache.reach import Reach
 from regional.cache.reach_query import STRING, TIME
 from regional.grammar import Node
-from regional.nodes import FORMERLY, names
+from regional.nodes import names
 
 #: Names that expressions and functions give to columns by themselves (FigureColname in parse_target.c, OUT arguments).
 _GIVEN: Final = frozenset({
@@ -100,8 +100,6 @@ class Operands:
         if name in TRANSPARENT:
             return self._any(arguments) or self._any([item["SortBy"]["node"] for item in node.get("agg_order", ())])
         found = self._reach.function(name, len(arguments))
-        if found is None and name in FORMERLY:
-            found = self._reach.function(FORMERLY[name], len(arguments))
         return found is None or bool(found.bits & self._bits)
 
     def _expression(self, node: Node) -> bool:

@@ -10,7 +10,7 @@ nothing is kept until the statements that this one found running in the same dat
 writes may change the same tables, PostgreSQL may not say whether they run: there, open transactions count.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -43,6 +43,9 @@ LEFT_QUERY: Final = (
     "select pid, xact_start::text, pg_catalog.pg_backend_pid() from pg_catalog.pg_stat_activity"
     f" where pid in (pg_catalog.pg_backend_pid(), {{}}) or {_RUNNING}"
 )
+
+_Found = set[tuple[bytes | None, ...]] | None
+"""What is at work; None if that could not be found out."""
 
 log = structlog.get_logger(__name__)
 
@@ -117,18 +120,24 @@ class Publishing:
 
     async def _await_others(self) -> None:
         """Cancellation: safe."""
-        left = found = await self._running()
+        found: _Found = None
         with trio.move_on_after(FOUND_LIMIT_S):
-            while left != set() and not self._tenant.is_withdrawn:
-                await trio.sleep(LOOK_AGAIN_S)
-                seen = await self._running()
-                if seen is not None:
-                    left = seen if left is None else left & seen
+            found = await self._await_gone(self._running)
         self._doubts.remove(EVERYTHING)
         if found != set():
             self.publish(EVERYTHING)
 
-    async def _running(self) -> set[tuple[bytes | None, ...]] | None:
+    async def _await_gone(self, look: Callable[[], Awaitable[_Found]]) -> _Found:
+        """Look till nothing that the first look found is there any more; return what it found. Cancellation: safe."""
+        left = found = await look()
+        while left != set() and not self._tenant.is_withdrawn:
+            await trio.sleep(LOOK_AGAIN_S)
+            seen = await look()
+            if seen is not None:
+                left = seen if left is None else left & seen
+        return found
+
+    async def _running(self) -> _Found:
         """The statements that are not of this pool; None if that could not be found out."""
         if not self._tenant.pool.idle:
             return None  # it is no reason to open a connection, nor to wait in the queue
@@ -171,17 +180,12 @@ class Publishing:
         """Wait until what was lost is at work no more. Cancellation: safe."""
         process_id = origin.process_id
         with trio.move_on_after(GIVE_UP_S) as scope:
-            left = await self._left_by(process_id)
-            while left != set() and not self._tenant.is_withdrawn:
-                await trio.sleep(LOOK_AGAIN_S)
-                seen = await self._left_by(process_id)
-                if seen is not None:
-                    left = seen if left is None else left & seen
+            await self._await_gone(lambda: self._left_by(process_id))
         origin.unseen.gone()
         if scope.cancelled_caught:
             log.warning("a lost connection may be at work still", configuration=self._tenant.configuration.name)
 
-    async def _left_by(self, process_id: int) -> set[tuple[bytes | None, ...]] | None:
+    async def _left_by(self, process_id: int) -> _Found:
         """What may be at work for a lost connection; None if that could not be found out."""
         numbers: list[int] = []
 

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import attrs
 
 from regional.cache import reach_query as bits
+from regional.nodes import FORMERLY
 from regional.slices import SLICE, Slices, at_once
 
 _NOBODY: Final[frozenset[int]] = frozenset()
@@ -158,16 +159,16 @@ class Reach:
         for overload in self.functions.get(name, ()):
             if overload.least <= count and (count <= overload.most or overload.most < 0):
                 found = overload if found is None else _worse(found, overload)
+        if found is None and name in FORMERLY:
+            return self.function(FORMERLY[name], 2)  # 12 adds the escape that SIMILAR TO leaves out
         return found
 
     def type(self, name: str) -> int | None:
         """The bits of a type; None if it is not known."""
-        known = self.types.get(name)
-        row = self.unqualified.get(name)
+        known, row = self.types.get(name), self.unqualified.get(name)
         if row is None:
             return known
-        refused = bits.REFUSED if row.why else 0
-        return (known or 0) | row.bits | bits.STRING | refused
+        return (known or 0) | row.bits | bits.STRING | (bits.REFUSED if row.why else 0)
 
 
 def _worse(one: Overload, other: Overload) -> Overload:
@@ -326,5 +327,4 @@ class _Builder:
             why = why or other.why
             tables |= other.tables
             may_be |= other.bits
-        access = self.accesses[oid] = Access(why, tables, frozenset((oid,)), may_be)
-        return access
+        return self.accesses.setdefault(oid, Access(why, tables, frozenset((oid,)), may_be))

@@ -38,7 +38,7 @@ from regional.cache.reach_query import DATE, MAKES_TIME, REFUSED, STRING, TIME
 from regional.cache.verdicts import Reading
 from regional.cache.words import has_date_word as has_date_word  # noqa: PLC0414 - handed on from here
 from regional.grammar import Node, parse
-from regional.nodes import FORMERLY, LATER_SYNTAX, NO_SCOPE, Scope, names, visit_parts, with_queries
+from regional.nodes import LATER_SYNTAX, NO_SCOPE, Scope, names, visit_parts, with_queries
 
 MAX_BYTES: Final = 64 << 10
 
@@ -163,8 +163,6 @@ class Read:
             count += len(node["agg_order"])
         reach = self._reach
         found = reach.function(name, count)
-        if found is None and name in FORMERLY:
-            found = reach.function(FORMERLY[name], 2)  # 12 adds the escape that SIMILAR TO leaves out
         self._names.add(name)
         if count == 1 and (type_bits := reach.type(name)) is not None:  # it may be a cast
             self._cast_to(name, type_bits, arguments[0])
