@@ -130,11 +130,11 @@ class Choices:
             self._count -= len(chain)
             *others, choice = chain
             made = [(one, self._outcome(one.options, one.name)) for one in others]
-            is_query = not choice.id
-            ready += [_made(one.name, it, texts, ends=is_query) for one, it in made if not (one.behind or it.stays)]
+            tag = piece.tag
+            ready += [_made(one.name, it, texts, made_for=tag) for one, it in made if not (one.behind or it.stays)]
             message = self._chosen(choice, piece, texts)
             behind = [_made(one.name, it, texts) for one, it in made if one.behind]
-            ready += _described(message, behind, texts) if piece.tag == Frontend.DESCRIBE else [*message, *behind]
+            ready += _described(message, behind, texts) if tag == Frontend.DESCRIBE else [*message, *behind]
         return ready, []
 
     def _waits(self, options: Sequence[Option]) -> bool:
@@ -158,10 +158,10 @@ class Choices:
         if not choice.id:
             self._commands.popleft()
             self.has_commands = True
-            return [_made(choice.name, option, texts, ends=True), piece]
+            return [_made(choice.name, option, texts, made_for=piece.tag), piece]
         del self._by_id[choice.id]
         if choice.plain:
-            return [_made(choice.name, option, texts), renamed_statement(piece, choice.use)]
+            return [_made(choice.name, option, texts, made_for=piece.tag), renamed_statement(piece, choice.use)]
         if piece.tag == Frontend.PARSE:
             return [renamed_statement(piece, USED if option.statement else choice.use)]
         if not option.statement:
@@ -206,8 +206,8 @@ def _described(message: list[Piece], behind: list[Piece], texts: Mapping[bytes, 
 
 
 def _made(
-    name: bytes, option: Option, texts: Mapping[bytes, bytes], *, ends: bool = False, is_bound: bool = False
+    name: bytes, option: Option, texts: Mapping[bytes, bytes], *, made_for: int = 0, is_bound: bool = False
 ) -> Piece:
     """The piece that has a statement made under the client's name."""
     text = texts.get(option.statement) if option.statement else None
-    return plain_piece(name, text, is_sql=option.sql, ends=ends, is_bound=is_bound)
+    return plain_piece(name, text, is_sql=option.sql, made_for=made_for, is_bound=is_bound)

@@ -3,22 +3,27 @@
 A name that a PREPARE gives is ours if that goes well; if it fails, what has the name is none of ours (a function's,
 say). A name that is taken away stays in doubt if the Close of it is skipped. Both are noted by the number of sync
 points before them, and a PREPARE has happened when its CommandComplete comes.
+
+A command of the client's may be refused because the statement that it names could not be made in front of it.
 """
 
 from collections import deque
 from typing import Final
 
-from protos.pg.messages import close_statement, command_complete
+from protos.pg.framer import Piece
+from protos.pg.messages import close_statement, command_complete, error_fields
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
 
 _PREPARED: Final = command_complete("PREPARE")
+_MISSING: Final = "26000"
+_IN_FAILED_TRANSACTION: Final = "25P02"
 
 
 class OwnNames:
     """Of one connection."""
 
-    __slots__ = ("_freeing", "_giving", "by_name")
+    __slots__ = ("_freeing", "_giving", "_making", "_why", "by_name")
 
     def __init__(self) -> None:
         self.by_name: dict[bytes, bool] = {}
@@ -26,6 +31,9 @@ class OwnNames:
         # With the sync points before them; an empty name is one that is here in any case.
         self._giving: deque[tuple[bytes, int]] = deque()
         self._freeing: deque[tuple[bytes, int]] = deque()
+        # Sync points of the client's before which something is made, and how what it is for fails without it.
+        self._making: dict[int, frozenset[str]] = {}
+        self._why: tuple[int, Piece] | None = None  # what has failed before one of these
 
     def may_be_here(self, name: bytes, pipeline: Pipeline) -> bool:
         """Whether what has this name may be one of these: a Close of it in an earlier group may be skipped."""
@@ -55,6 +63,29 @@ class OwnNames:
         self._freeing.append((name, pipeline.settled + pipeline.owed))
         return True
 
+    def makes(self, pipeline: Pipeline, *, is_needed: bool) -> None:
+        """A statement is made in front of the client's next message, in a group of its own.
+
+        is_needed: that is a Query, which fails if the statement is not there.
+        """
+        failing = {_IN_FAILED_TRANSACTION, _MISSING} if is_needed else {_IN_FAILED_TRANSACTION}
+        self._making[pipeline.settled + pipeline.owed] = frozenset(failing)
+
+    def explained(self, error: Piece, settled: int, *, is_ours: bool) -> Piece:
+        """What the client gets for an error behind so many sync points.
+
+        is_ours: nothing, for it answers what was made there; the first says why the client's message fails.
+        """
+        failing = self._making.get(settled)
+        if failing is None or not error.whole:
+            return error
+        if is_ours:
+            self._why = self._why or (settled, error)
+            return error
+        why, self._why = self._why, None
+        is_in_vain = why is not None and why[0] == settled and error_fields(error.data).get("C") in failing
+        return why[1] if why is not None and is_in_vain else error
+
     def done(self, reply: bytes) -> None:
         """A CommandComplete came."""
         if self._giving and reply == _PREPARED:
@@ -72,9 +103,15 @@ class OwnNames:
         for names in (self._giving, self._freeing):
             while names and names[0][1] < settled:
                 names.popleft()
+        if self._making:
+            while self._making and (first := next(iter(self._making))) < settled:
+                del self._making[first]
+            self._why = None if self._why is None or self._why[0] < settled else self._why
 
     def clear(self) -> None:
         """The connection has none."""
         self.by_name.clear()
         self._giving.clear()
         self._freeing.clear()
+        self._making.clear()
+        self._why = None

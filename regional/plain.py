@@ -5,6 +5,9 @@ messages of ours: a Close of the name, which PostgreSQL does not mind if nothing
 of the protocol, or the PREPARE itself, run by the extended protocol because a Query would end the transaction that
 messages of a pipeline share. So the origin holds the same under that name as the session does, and says what it would
 say. They are taken away when the lease has ended (`settling`).
+
+What is made may fail, for search_path may lead elsewhere by now: then PostgreSQL says of the command that there is no
+such statement, and its client is told what has failed instead (`OwnNames.explained`).
 """
 
 from typing import Final
@@ -23,32 +26,41 @@ PLAIN: Final = -1
 """The tag of a piece of ours."""
 _SHARED: Final = 4
 _RUNS: Final = frozenset({Frontend.BIND, Frontend.QUERY})
+# What these name may be missing: a Query runs nothing then, and the Parse of an EXECUTE does not mind.
+_MADE_APART: Final = frozenset({Frontend.QUERY, Frontend.PARSE})
 _PORTAL: Final = PREFIX + b"plain"
 
 
-def plain_piece(name: bytes, text: bytes | None, *, is_sql: bool, ends: bool, is_bound: bool = False) -> Piece:
+def plain_piece(name: bytes, text: bytes | None, *, is_sql: bool, made_for: int = 0, is_bound: bool = False) -> Piece:
     """A piece that has a statement made under a client's name, before the piece behind it goes out.
 
-    text is its Parse message; None if there is no such statement. is_sql: that is a PREPARE, to be run. ends: a Query
-    comes next, so what is made has to be settled first. is_bound: a Bind or Describe of that name comes next.
+    text is its Parse message; None if there is no such statement. is_sql: that is a PREPARE, to be run. made_for: the
+    type of the client's message for which that is done; what is made for a Query, or for what can do without it, is
+    settled first. is_bound: a Bind or Describe of that name comes next.
     """
-    return Piece(PLAIN, bytes([is_sql | is_bound << 1]) + name + b"\0" + (text or b""), whole=ends)
+    flags = is_sql | is_bound << 1
+    return Piece(PLAIN, bytes([flags, made_for]) + name + b"\0" + (text or b""), whole=made_for in _MADE_APART)
 
 
 def prepare_piece(name: bytes, text: bytes) -> Piece:
     """A piece that has a shared statement parsed, if it is not here, before the pieces behind it go out."""
-    return Piece(PLAIN, bytes([_SHARED]) + name + b"\0" + text, whole=False)
+    return Piece(PLAIN, bytes([_SHARED, 0]) + name + b"\0" + text, whole=False)
+
+
+def made_by(data: bytes) -> tuple[bytes, bytes]:
+    """The name in such a piece, and the Parse message that it is to stand for; empty if there is none."""
+    name = name_in(data, 2)
+    return name, data[len(name) + 3 :]
 
 
 def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes], *, is_private: bool) -> None:
     """Make the statement that the piece is about; where there is none, take away one that was made here before."""
     data = piece.data
-    name = name_in(data, 1)
-    text = data[len(name) + 2 :]
+    name, text = made_by(data)
     if pipeline.in_copy_in:
         return
     if piece.whole and pipeline.status == TransactionStatus.INERROR and not pipeline.owed:
-        return  # the Query fails, and what fails in front of it in its group would have it skipped
+        return  # what comes fails, and what fails in front of it in its group would have it skipped
     if data[0] == _SHARED:
         prepared.need(name, text, pipeline, out, is_private=is_private)
         return
@@ -73,6 +85,7 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
         if command is not None and command.kind is Kind.FORGET_ALL:
             prepared.doubt()
     if ends:
+        prepared.plain.makes(pipeline, is_needed=data[1] == Frontend.QUERY)
         _say(sync(), pipeline, out)
 
 

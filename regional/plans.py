@@ -36,7 +36,7 @@ from regional.builtins import TEMPORARY_WORDS
 from regional.cleanness import Judge
 from regional.grammar import Node
 from regional.grammar import parse as parse_sql
-from regional.plain import PLAIN
+from regional.plain import PLAIN, made_by
 from regional.prepared import Prepared, name_in, statement_named_in
 from regional.residue import Residue
 
@@ -254,7 +254,7 @@ class Plans:
         if tag == Frontend.EXECUTE:
             return name_in(data, 5) in self._portals
         if tag == PLAIN:
-            text = data[len(name_in(data, 1)) + 2 :]
+            _, text = made_by(data)
             return bool(text) and self._of_statement(text)
         if not piece.whole:
             self._knows_makers = True

@@ -266,6 +266,7 @@ class Scrutiny:
             self._failed(piece, pipeline, is_ours=is_ours)
             if self._opening is not None:
                 piece = self._opening.answer(piece, is_ours=is_ours)
+            piece = self.prepared.plain.explained(piece, pipeline.settled, is_ours=is_ours)
             return with_own_words(as_outdated(self._refusals.answer(piece) if self._refusals else piece))
         if tag == Backend.PARAMETER_STATUS:
             # It may be a SET LOCAL that will end by itself; but a value that changed is not proven clean.

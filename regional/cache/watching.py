@@ -155,8 +155,7 @@ class Watching:
 
     def _made_by(self, piece: Piece) -> tuple[bytes, Writing]:
         """A statement is made under a client's own name, or taken away: the name, and what it writes."""
-        name = name_in(piece.data, 1)
-        text = piece.data[len(name) + 2 :]
+        name, text = plain.made_by(piece.data)
         writing = EVERYTHING
         if text:
             start = text.index(0, 5) + 1

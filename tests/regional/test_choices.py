@@ -203,8 +203,12 @@ def test_what_an_execute_found_is_there_while_it_is_parsed_and_no_longer() -> No
     piece = Piece(Frontend.DESCRIBE, describe_statement(PREFIX + b"?1"), whole=True)
     ready, _ = choices.resolve([piece], {X: b"now", Y: b"then"}, takes_none=False)
     first, second, third = [
-        plain_piece(name, text, is_sql=False, ends=False)
-        for name, text in ((b"inner", b"then"), (b"outer", b"then"), (b"inner", b"now"))
+        plain_piece(name, text, is_sql=False, made_for=made_for)
+        for name, text, made_for in (
+            (b"inner", b"then", Frontend.DESCRIBE),
+            (b"outer", b"then", Frontend.DESCRIBE),
+            (b"inner", b"now", 0),
+        )
     ]
     described = Piece(Frontend.DESCRIBE, describe_statement(X), whole=True)
     assert ready == [first, second, prepare_piece(X, b"now"), third, described]
@@ -274,6 +278,6 @@ def test_what_is_made_in_front_of_a_message_is_chosen_with_it() -> None:
     choices.settled = 2
     piece = Piece(Frontend.BIND, bind(b"", PREFIX + b"?1"), whole=True)
     (made, sent), _ = choices.resolve([piece], {Y: b"text"}, takes_none=False)
-    assert made == plain_piece(b"inner", b"text", is_sql=False, ends=False)
+    assert made == plain_piece(b"inner", b"text", is_sql=False, made_for=Frontend.BIND)
     assert bind_names_of(sent.data)[1] == X
     assert not choices

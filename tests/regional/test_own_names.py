@@ -1,8 +1,10 @@
 """Names of clients on a connection: there if what makes them has happened, and if what frees them has not."""
 
-from protos.pg.messages import close_statement, command_complete
+from protos.errors import ServiceError
+from protos.pg.framer import Piece
+from protos.pg.messages import close_statement, command_complete, service_error
 from protos.pg.pipeline import Pipeline
-from protos.pg.tags import Frontend
+from protos.pg.tags import Backend, Frontend
 from regional.own_names import OwnNames
 
 PREPARED = command_complete("PREPARE")
@@ -79,3 +81,33 @@ def test_nothing_is_freed_where_the_origin_takes_no_close() -> None:
         names.by_name[b"a"] = False
         names.frees(b"a", pipeline, out)
         assert (out, set(names.by_name)) == ([], {b"a"})
+
+
+def an_error(code: str) -> Piece:
+    kind = type("Failed", (ServiceError,), {"sqlstate": code})
+    return Piece(Backend.ERROR_RESPONSE, service_error(kind(), "ERROR"), whole=True)
+
+
+def test_of_what_failed_in_front_of_a_command_the_first_says_why() -> None:
+    names, pipeline = OwnNames(), Pipeline()
+    why, missing, failed = an_error("42P01"), an_error("26000"), an_error("25P02")
+    names.makes(pipeline, is_needed=True)
+    for error in (why, failed):
+        assert names.explained(error, 0, is_ours=True) is error
+    assert names.explained(missing, 0, is_ours=False) is why
+    assert names.explained(missing, 0, is_ours=False) is missing, "it is told once"
+    assert names.explained(missing, 1, is_ours=False) is missing
+
+
+def test_a_command_that_fails_by_itself_says_so() -> None:
+    names, pipeline = OwnNames(), Pipeline()
+    why, other, missing = an_error("42P01"), an_error("42601"), an_error("26000")
+    names.makes(pipeline, is_needed=True)
+    names.explained(why, 0, is_ours=True)
+    assert names.explained(other, 0, is_ours=False) is other
+    names.settled(1)
+    for _ in range(2):
+        pipeline.sent(Frontend.QUERY)
+    names.makes(pipeline, is_needed=False)
+    assert names.explained(an_error("42P01"), 1, is_ours=True)
+    assert names.explained(missing, 2, is_ours=False) is missing, "a Parse does not need what its command names"

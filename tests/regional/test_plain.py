@@ -6,6 +6,7 @@ from protos.pg.messages import bind, close_statement, describe_portal, describe_
 from protos.pg.names import PREFIX
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend
+from regional.configuration import Early
 from regional.plain import make, plain_piece
 from regional.prepared import Prepared
 from tests.support.beside import PoolSide, beside
@@ -77,6 +78,38 @@ async def test_errors_of_an_execute_are_at_their_place_in_its_own_text(side: Poo
     assert (await client.ask(query(b"execute t"))).code == "26000"
 
 
+@pytest.mark.parametrize("early", [Early(), Early(begin=False, prepare=False)], ids=["early", "not early"])
+@beside
+async def test_a_command_whose_statement_fails_to_parse_now_says_why(
+    side: PoolSide, origin: Origin, early: Early
+) -> None:
+    edge = side.serve(origin, early=early)
+    await side.alone()
+    client = edge.client()
+    for text in (b"create schema away", b"create table away.far (n int)", b"set search_path = away"):
+        await client.ask(query(text))
+    try:
+        await client.ask(query(b"prepare s as select n from far"))
+        await client.ask(parse(b"p", b"select n from far"), sync())
+        await client.ask(query(b"set search_path = pg_catalog"))
+        for name in (b"s", b"p"):
+            assert (await client.ask(query(b"execute " + name))).error["M"] == 'relation "far" does not exist'
+            await client.ask(query(b"begin"))
+            assert (await client.ask(query(b"execute " + name))).code == "42P01"
+            assert (await client.ask(query(b"select 1"))).code == "25P02"
+            await client.ask(query(b"rollback"))
+            outer = b"outer " + name
+            behind = (bind(b"", b"nobody"), *RUN)
+            answer = await client.ask(parse(outer, b"execute " + name), *behind)
+            assert (answer.tags, answer.code) == ("1EZ", "26000"), "that is about another name"
+            assert (await client.ask(bind(b"", outer), *RUN)).code == "42P01"
+        assert (await client.ask(query(b"execute nobody"))).code == "26000"
+        assert (await client.ask(query(b"deallocate s"))).tags == "CZ"
+        assert (await client.ask(query(b"execute s"))).code == "26000"
+    finally:
+        await client.ask(query(b"drop schema away cascade"))
+
+
 @beside
 async def test_deallocate_stays_done_after_a_rollback_and_not_after_an_error(side: PoolSide, origin: Origin) -> None:
     edge = side.serve(origin)
@@ -121,7 +154,7 @@ def test_the_name_is_made_free_first_and_where_there_is_nothing_to_make_too() ->
     prepared = Prepared()
     for text, expected in ((None, b""), (parse(PREFIX + b"1", b"select 1"), b"CPS"), (None, b"CS")):
         pipeline, out = Pipeline(), list[bytes]()
-        make(plain_piece(b"s", text, is_sql=False, ends=True), prepared, pipeline, out, is_private=False)
+        make(plain_piece(b"s", text, is_sql=False, made_for=Frontend.QUERY), prepared, pipeline, out, is_private=False)
         assert bytes(message[0] for message in out) == expected
         assert not pipeline.owed
 
@@ -130,7 +163,7 @@ def test_in_the_middle_of_a_group_no_sync_of_ours_ends_it() -> None:
     pipeline, out = Pipeline(), list[bytes]()
     pipeline.sent(Frontend.PARSE)
     text = parse(PREFIX + b"1", b"select 1")
-    make(plain_piece(b"s", text, is_sql=False, ends=True), Prepared(), pipeline, out, is_private=False)
+    make(plain_piece(b"s", text, is_sql=False, made_for=Frontend.QUERY), Prepared(), pipeline, out, is_private=False)
     assert bytes(message[0] for message in out) == b"CP"
 
 
@@ -139,7 +172,7 @@ def test_nor_does_one_end_what_an_error_may_have_skipped() -> None:
     pipeline.sent(Frontend.PARSE)
     pipeline.sent(Frontend.QUERY)  # if the Parse fails, this is skipped, and so is what comes next
     text = parse(PREFIX + b"1", b"select 1")
-    make(plain_piece(b"s", text, is_sql=False, ends=True), Prepared(), pipeline, out, is_private=False)
+    make(plain_piece(b"s", text, is_sql=False, made_for=Frontend.QUERY), Prepared(), pipeline, out, is_private=False)
     assert bytes(message[0] for message in out) == b"CP"
 
 

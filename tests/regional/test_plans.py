@@ -218,8 +218,8 @@ def test_what_functions_make_is_nobody_s_guess() -> None:
 
 def test_what_was_made_under_a_name_for_sql_may_be_executed_later() -> None:
     plans = at_risk()
-    makes = plain_piece(b"s", parse(b"onetrip:1", CREATE), is_sql=False, ends=True)
-    reads = plain_piece(b"s", parse(b"onetrip:2", b"select 1"), is_sql=False, ends=True)
+    makes = plain_piece(b"s", parse(b"onetrip:1", CREATE), is_sql=False, made_for=Frontend.QUERY)
+    reads = plain_piece(b"s", parse(b"onetrip:2", b"select 1"), is_sql=False, made_for=Frontend.QUERY)
     assert tags(plans, reads, query(b"execute s")) == "Q"
     assert tags(plans, makes, query(b"execute s"), query(b"execute s")) == "cpbeccsQcpbeccsQ"
     plans.begin()
