@@ -44,6 +44,11 @@ class Change:
     is_expected: bool = True
     """Whether it happens if all goes well."""
 
+    @property
+    def at(self) -> tuple[int, int]:
+        """Its place in the stream."""
+        return self.sync_point, self.place
+
     def before_of(self, name: bytes) -> Statement | bytes | None:
         return self.before if self.before_all is None else self.before_all.get(name)
 
@@ -60,10 +65,47 @@ class Change:
         return self.name == name or (self.name is None and bool(name))
 
 
+class Behind:
+    """The next expected change of each name, as seen from places of the stream one after the other, backwards.
+
+    Of what fails or comes true at once there may be as many changes as there are of others behind it.
+    """
+
+    __slots__ = ("_here", "every", "named")
+
+    def __init__(self) -> None:
+        self.every: Change | None = None
+        """The next of all names."""
+        self.named: dict[bytes, Change] = {}
+        """The next of single names, up to that one; the unnamed statement's lies behind it, perhaps."""
+        self._here: list[Change] = []  # at the place itself
+
+    def come_to(self, change: Change) -> None:
+        """Its place is seen from now on."""
+        if not self._here or self._here[0].at == change.at:
+            return
+        for one in self._here:
+            if one.name is None:
+                self.every, unnamed = one, self.named.get(b"")
+                self.named = {} if unnamed is None else {b"": unnamed}
+            else:
+                self.named[one.name] = one
+        self._here.clear()
+
+    def leave(self, change: Change) -> None:
+        """It lies behind all the places that are still to come."""
+        if change.is_expected:
+            self._here.append(change)
+
+    def of(self, name: bytes) -> Change | None:
+        """The next change of this name."""
+        return self.named.get(name) or (self.every if name else None)
+
+
 class InFlight:
     """Of one session."""
 
-    __slots__ = ("_has_conditions", "_latest", "_number", "changes", "names")
+    __slots__ = ("_latest", "_number", "changes", "has_conditions", "names")
 
     def __init__(self) -> None:
         self.changes: OrderedDict[Change, int] = OrderedDict()
@@ -72,7 +114,8 @@ class InFlight:
         """How many there are of each."""
         self._latest: dict[bytes | None, Change] = {}  # of each name, where it was not taken back
         self._number = 0
-        self._has_conditions = False  # whether any of them may have some
+        self.has_conditions = False
+        """Whether any of them may have some."""
 
     def note(self, change: Change) -> None:
         """A change goes out."""
@@ -81,7 +124,7 @@ class InFlight:
         self._number += 1
         self.changes[change] = self._number
         self._latest[change.name] = change
-        self._has_conditions = self._has_conditions or bool(change.conditions)
+        self.has_conditions = self.has_conditions or bool(change.conditions)
         self.names[change.name] = self.names.get(change.name, 0) + 1
 
     def has(self, name: bytes, sync_point: int) -> bool:
@@ -105,65 +148,58 @@ class InFlight:
         """Those of a name, the latest first."""
         return [one for one in reversed(self.changes) if one.concerns(name)]
 
-    def all_names(self) -> Iterator[bytes]:
-        """All that a change of all names may concern."""
-        for change in self.changes:
-            yield from (change.name,) if change.name else change.before_all or ()
-
     def settle(self, total: int) -> None:
         """So many sync points are settled: what was sent before has happened, or was taken back."""
         changes = self.changes
         while changes and next(iter(changes)).sync_point < total:
             self._forget(changes.popitem(last=False)[0])
 
-    def take_back(self, sync_point: int, end: int, place: int) -> list[tuple[Change, Change | None]]:
-        """Forget what has not happened: each with the next change of its name, if there is one; the latest first."""
-        undone = [
+    def take_back(self, sync_point: int, end: int, place: int) -> Iterator[tuple[Change, Behind]]:
+        """Forget what has not happened: each that was expected, with what is behind it; the latest first."""
+        undone = {
             one
-            for one in reversed(self.changes)
+            for one in self.changes
             if sync_point <= one.sync_point < end and (one.sync_point > sync_point or one.place >= place)
-        ]
-        return self._undone(undone)
+        }
+        return self._undo(undone)
 
-    def learn(self, knowledge: Knowledge) -> list[tuple[Change, Change | None]]:
+    def learn(self, knowledge: Knowledge) -> Iterator[tuple[Change, Behind]]:
         """More is known: forget the changes that this rules out, likewise."""
-        if not self._has_conditions:
-            return []
-        undone = []
-        for change in reversed(self.changes):
+        undone = set()
+        for change in self.changes:
             if change.conditions:
                 left = knowledge(change.conditions)
                 if left is None:
-                    undone.append(change)
+                    undone.add(change)
                 else:
                     change.conditions = left
-        self._has_conditions = any(one.conditions for one in self.changes)
-        return self._undone(undone)
+        self.has_conditions = any(one.conditions for one in self.changes)
+        return self._undo(undone)
 
-    def come_true(self) -> Iterator[Change]:
-        """Those that were not expected and have happened, if their message has; the next is found when this is done."""
-        for change in [one for one in self.changes if not (one.is_expected or one.conditions)]:
-            change.is_expected = True
-            yield change
+    def come_true(self) -> Iterator[tuple[Change, Behind]]:
+        """Those that were not expected and have happened, if their message has; the latest first."""
+        behind = Behind()
+        for change in reversed(self.changes):
+            behind.come_to(change)
+            if not (change.is_expected or change.conditions):
+                change.is_expected = True
+                yield change, behind
+            behind.leave(change)
 
-    def after(self, change: Change, name: bytes) -> Change | None:
-        """The next expected one of this name."""
-        found = None
-        for one in reversed(self.changes):
-            if (one.sync_point, one.place) <= (change.sync_point, change.place):
-                break
-            if one.is_expected and one.concerns(name):
-                found = one
-        return found
-
-    def _undone(self, undone: list[Change]) -> list[tuple[Change, Change | None]]:
-        result = []
-        for change in undone:
-            if change.is_expected:
-                result.append((change, None if change.name is None else self.after(change, change.name)))
+    def _undo(self, undone: set[Change]) -> Iterator[tuple[Change, Behind]]:
+        """Whoever takes these sees one place after the other, and changes nothing but what was before a change."""
+        if not undone:
+            return
+        behind = Behind()
+        for change in list(reversed(self.changes)):
+            behind.come_to(change)
+            if change not in undone:
+                behind.leave(change)
+                continue
             del self.changes[change]
             self._forget(change)
-        return result
+            if change.is_expected:
+                yield change, behind
 
     def _forget(self, change: Change) -> None:
         if self._latest.get(change.name) is change:

@@ -21,7 +21,7 @@ from edge.conditions import (
     after_settling,
     expects_success,
 )
-from edge.in_flight import Change, InFlight
+from edge.in_flight import Behind, Change, InFlight
 from edge.meaning import Script, Statement, sql_statement_of, statement_of
 from edge.seen import Alternative, Seen
 from protos.errors import StatementMemoryError
@@ -250,12 +250,11 @@ class Registry:
 
     def take_back(self, sync_point: int, end: int, place: int) -> None:
         """Of the messages between these sync points, those from the place on have not happened."""
-        for change, later in self.in_flight.take_back(sync_point, end, place):
-            has_failed = (change.sync_point, change.place) == (sync_point, place)
-            if change.name == b"" and has_failed:
-                self._restore(b"", None, later)
+        for change, behind in self.in_flight.take_back(sync_point, end, place):
+            if change.name == b"" and change.at == (sync_point, place):
+                self._restore(b"", None, behind.of(b""))
             else:
-                self._undo(change, later)
+                self._undo(change, behind)
         self._learn(after_failure(sync_point, end, place))
 
     def _learn(self, knowledge: Knowledge) -> None:
@@ -264,25 +263,43 @@ class Registry:
             for seen in self._unsure:
                 seen.learn(knowledge)
             self._unsure = [seen for seen in self._unsure if not seen.is_sure]
-        for change, later in self.in_flight.learn(knowledge):
-            self._undo(change, later)
-        for change in self.in_flight.come_true():
-            self._put_in_row(change)
+        if not self.in_flight.has_conditions:
+            return
+        for change, behind in self.in_flight.learn(knowledge):
+            self._undo(change, behind)
+        for change, behind in self.in_flight.come_true():
+            self._put_in_row(change, behind)
 
-    def _undo(self, change: Change, later: Change | None) -> None:
+    def _undo(self, change: Change, behind: Behind) -> None:
         if change.name is not None:
-            self._restore(change.name, change.before, later)
+            self._restore(change.name, change.before, behind.of(change.name))
             return
         for name, statement in (change.before_all or {}).items():
-            self._restore(name, statement, self.in_flight.after(change, name))
+            self._restore(name, statement, behind.of(name))
 
-    def _put_in_row(self, change: Change) -> None:
+    def _put_in_row(self, change: Change, behind: Behind) -> None:
         """A change was not expected, and happens: what comes behind it has it before it."""
-        in_flight = self.in_flight
-        for name in {*self._named, *in_flight.all_names()} if change.name is None else {change.name}:
-            later = in_flight.after(change, name)
-            change.replace_before(name, self._named.get(name) if later is None else later.before_of(name))
-            self._restore(name, change.after, later)
+        if change.name is None:
+            self._put_all_in_row(change, behind)
+            return
+        later = behind.of(change.name)
+        change.before = self._named.get(change.name) if later is None else later.before_of(change.name)
+        self._restore(change.name, change.after, later)
+
+    def _put_all_in_row(self, change: Change, behind: Behind) -> None:
+        """Likewise one of all names. What they stand for there is moved at once, for such changes may be many."""
+        moved = self._named if behind.every is None else behind.every.before_all or {}
+        kept = {name: moved.pop(name) for name in behind.named if name in moved}
+        change.before_all = moved
+        if behind.every is None:
+            self._bytes -= sum(statement.kept_bytes for statement in moved.values())
+            self._named = kept
+        else:
+            behind.every.before_all = kept
+        for name, later in behind.named.items():
+            if name:
+                change.replace_before(name, later.before)
+                later.before = None
 
     def _restore(self, name: bytes, before: Statement | bytes | None, later: Change | None) -> None:
         if later is not None:

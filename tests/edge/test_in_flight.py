@@ -4,10 +4,13 @@ import time
 
 import pytest
 
+from edge.conditions import Condition
 from edge.in_flight import MAX_CHANGES, Change, InFlight
 from edge.meaning import Statement, statement_of
+from edge.registry import Registry
 from protos.errors import StatementMemoryError
 from protos.pg.messages import parse
+from protos.pg.sql_statements import command_of
 
 
 def statement(number: int) -> Statement:
@@ -57,7 +60,7 @@ def test_a_change_that_came_later_has_then_another_one_before_it() -> None:
     first, second = Change(0, 0, b"s", old), Change(1, 0, b"s", new)
     changes.note(first)
     changes.note(second)
-    ((change, later),) = changes.take_back(0, 1, 0)
+    ((change, later),) = [(one, behind.of(b"s")) for one, behind in changes.take_back(0, 1, 0)]
     assert (change, later) == (first, second)
     second.replace_before(b"s", change.before)
     assert second.before_of(b"s") is old
@@ -88,7 +91,7 @@ def test_what_a_message_costs_does_not_grow_with_the_changes_before_it() -> None
     for _ in range(2_000):
         assert not in_flight.has(b"first", 0)
     in_flight.note(Change(1, 0, b"last"))
-    undone = in_flight.take_back(0, 1, 1)
+    undone = list(in_flight.take_back(0, 1, 1))
     assert time.process_time() - began < 1.0, "it took minutes"
     assert (len(undone), len(in_flight.changes)) == (39_999, 2)
 
@@ -98,11 +101,41 @@ def test_the_latest_is_known_where_a_later_one_was_taken_back() -> None:
     for sync_point, name in ((0, b"s"), (1, None), (2, b"s")):
         in_flight.note(Change(sync_point, 0, name, before_all={} if name is None else None))
     assert not in_flight.has(b"s", 2)
-    in_flight.take_back(2, 3, 0)
+    assert len(list(in_flight.take_back(2, 3, 0))) == 1
     assert not in_flight.has(b"s", 1)
     assert in_flight.has(b"s", 2)
-    in_flight.take_back(1, 2, 0)
+    assert len(list(in_flight.take_back(1, 2, 0))) == 1
     assert not in_flight.has(b"s", 0)
     assert in_flight.has(b"s", 1)
     in_flight.settle(1)
     assert not in_flight.has(b"s", 1)
+
+
+def test_what_failing_costs_does_not_grow_with_what_is_behind_it() -> None:
+    registry, count = Registry(b"scope"), 15_000
+    for group in range(2):
+        for place in range(count):
+            registry.place = place
+            registry.made(b"%d-%d" % (group, place), parse(b"", b"select 1"))
+        registry.next_sync_point()
+    began = time.process_time()
+    registry.take_back(0, 1, 0)
+    assert time.process_time() - began < 2.0, "it took minutes"
+    assert len(registry) == count
+
+
+def test_what_coming_true_costs_does_not_grow_with_what_is_behind_it() -> None:
+    registry, count = Registry(b"scope"), 10_000
+    gone = command_of(b"deallocate all")
+    assert gone is not None
+    fails = (Condition(0, 0, happens=False),)
+    for number in range(count):
+        registry.made(b"%d" % number, parse(b"", b"select 1"))
+        registry.place += 1
+    registry.next_sync_point()
+    for _ in range(count):
+        registry.ran((gone, b"deallocate all"), fails)
+        registry.place += 1
+    began = time.process_time()
+    registry.take_back(0, 1, 0)
+    assert time.process_time() - began < 2.0, "it took minutes"

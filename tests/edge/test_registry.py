@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.conditions import CERTAIN, Condition
 from edge.registry import Registry
 from protos.pg.messages import parse
+from protos.pg.sql_statements import command_of
 
 NAMES: Final = st.sampled_from([b"", b"s", b"t"])
 #: Of a group: changes (a name, and whether it is made), and at which of them it fails, if at all.
@@ -56,6 +57,56 @@ def test_when_all_is_settled_a_name_stands_for_what_has_happened(
         assert (statement is None) == (expected is None)
         if statement is not None:
             assert b"\0select %d\0" % (expected or 0) in statement.parse
+
+
+#: Of a group: commands (the name that they take away, all of them if it is empty; whether a message of an earlier group
+#: is to have happened or failed for that) or a Parse, and at which of them it fails, if at all.
+COMMANDS: Final = st.lists(
+    st.tuples(
+        st.lists(
+            st.tuples(NAMES, st.none() | st.tuples(st.integers(0, 2), st.integers(0, 1), st.booleans())), max_size=4
+        ),
+        st.none() | st.integers(0, 1),
+    ),
+    min_size=2,
+    max_size=4,
+)
+
+
+@settings(max_examples=600)
+@given(COMMANDS)
+def test_commands_that_hang_on_others_have_done_what_came_true(
+    groups: list[tuple[list[tuple[bytes, tuple[int, int, bool] | None]], int | None]],
+) -> None:
+    registry, model, number = Registry(b"scope"), dict[bytes, int](), 0
+    fails = [at for _, at in groups]
+    for at, (says, fails_at) in enumerate(groups):
+        for place, (name, hangs_on) in enumerate(says):
+            number += 1
+            happens = fails_at is None or place < fails_at
+            if hangs_on is not None and hangs_on[0] < at:
+                group, before, is_to_happen = hangs_on
+                text = b"deallocate " + (name or b"all")
+                command = command_of(text)
+                assert command is not None
+                registry.ran((command, text), (Condition(group, before, is_to_happen),))
+                has_come = is_to_happen is ((failed := fails[group]) is None or before < failed)
+                for one in [name] if name else list(model):
+                    if happens and has_come:
+                        model.pop(one, None)
+            else:
+                registry.made(name or b"u", parse(name, b"select %d" % number))
+                model |= {name or b"u": number} if happens else {}
+            registry.place += 1
+        registry.next_sync_point()
+    for at, failed in enumerate(fails):
+        if failed is not None:
+            registry.take_back(at, at + 1, failed)
+        registry.answered(1)
+    assert not registry.in_flight.changes
+    found = {name: there.parse for name in (b"s", b"t", b"u") if (there := registry.present(name)) is not None}
+    assert found.keys() == model.keys()
+    assert all(b"\0select %d\0" % model[name] in text for name, text in found.items())
 
 
 def test_alternatives_are_told_only_where_there_is_doubt() -> None:
