@@ -57,7 +57,8 @@ _LOOKED_AT: Final = _SYNC_POINTS | _PREPARES | {Frontend.EXECUTE, PLAIN}
 _WITHOUT_SNAPSHOT: Final = frozenset({
     "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt", "LockStmt", "ListenStmt", "NotifyStmt", "UnlistenStmt",
 })  # fmt: skip
-_CONTROLS: Final = _WITHOUT_SNAPSHOT | {"TransactionStmt"}
+_NOTHING: Final = "nothing"  # an empty text
+_CONTROLS: Final = _WITHOUT_SNAPSHOT | {"TransactionStmt", _NOTHING}
 # What leaves the transaction of its group open: others may end it, as what cannot run within one does.
 _OPENS: Final = frozenset({
     "SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CreateStmt", "CreateTableAsStmt", "ViewStmt",
@@ -78,7 +79,12 @@ def may_make_temporary(residue: Residue, *texts: bytes, knows_makers: bool) -> b
 
 def _statements(piece: Piece) -> list[Node]:
     """Those of a simple query, if they can be read."""
-    return (parse_sql(piece.data[5:-1]) or []) if piece.tag == Frontend.QUERY and piece.whole else []
+    return _read(piece.data[5:-1]) if piece.tag == Frontend.QUERY and piece.whole else []
+
+
+def _read(sql: bytes) -> list[Node]:
+    statements = parse_sql(sql)
+    return [{_NOTHING: {}}] if statements == [] else statements or []
 
 
 def _kind(parsed: bytes | None) -> str:
@@ -86,7 +92,7 @@ def _kind(parsed: bytes | None) -> str:
     if parsed is None:
         return ""
     start = parsed.index(0, 5) + 1
-    statements = parse_sql(parsed[start : parsed.index(0, start)]) or []
+    statements = _read(parsed[start : parsed.index(0, start)])
     return next(iter(statements[0])) if len(statements) == 1 else ""
 
 

@@ -146,6 +146,7 @@ def test_plans_are_discarded_in_front_of_what_may_make_one(messages: list[bytes 
         ([query(CALM), query(CALM)], "QcpbeccsQ"),
         ([query(CALM), query(b"commit and chain"), query(b"start transaction read only")], "QQQ"),
         ([query(CALM), query(b"set a.b = 1; commit; begin isolation level serializable")], "QQ"),
+        ([query(CALM), query(b" -- "), *run(b""), sync(), query(b"begin isolation level serializable")], "QQPBESQ"),
         ([query(CALM), *run(b"begin isolation level serializable"), sync(), *run(b"select 1")], "QPBEScpbeccsPBE"),
         ([query(CALM), *run(b"set transaction read only"), *run(b"select 1"), sync()], "QPBEPcpbeccBES"),
         ([query(CALM), parse(b"", b"lock t"), describe_statement(b""), bind(b"", b""), execute()], "QPDBE"),
