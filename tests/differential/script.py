@@ -151,9 +151,9 @@ class Chunk:
     """The row of the table of differences that this chunk is there to show."""
 
     def __repr__(self) -> str:
-        rest = [str(what) for what in (self.until, self.when) if what not in (Until.READY, When.ALWAYS)]
-        if self.topic:
-            rest.append(f"topic={self.topic!r}")
+        rest = [f"until={self.until}"] if self.until is not Until.READY else []
+        rest += [f"when={self.when}"] if self.when is not When.ALWAYS else []
+        rest += [f"topic={self.topic!r}"] if self.topic else []
         return f"chunk({', '.join([*map(repr, self.says), *rest])})"
 
     @property
