@@ -25,6 +25,7 @@ It is sent as messages of the extended protocol, which leave the client's unname
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Final
 
 from protos.pg.description import split_name
@@ -94,6 +95,12 @@ def _kind(parsed: bytes | None) -> str:
     start = parsed.index(0, 5) + 1
     statements = _read(parsed[start : parsed.index(0, start)])
     return next(iter(statements[0])) if len(statements) == 1 else ""
+
+
+def _wants_no_snapshot(statement: Node) -> bool:
+    """Whether it may have to come before any snapshot of its transaction."""
+    ((kind, node),) = statement.items()
+    return kind in _WITHOUT_SNAPSHOT or (kind == "TransactionStmt" and node["kind"] in _BEGINS)
 
 
 def _leaves_open(parsed: bytes | None) -> bool:
@@ -235,11 +242,10 @@ class Plans:
         statements = [] if pipeline.is_idle else _statements(piece)
         if not statements:
             return False
-        if all(not _CONTROLS.isdisjoint(one) for one in statements):
+        controls = list(takewhile(lambda one: not _CONTROLS.isdisjoint(one), statements))
+        if len(controls) == len(statements):
             return True  # it makes nothing: plans have been due before
-        ((kind, node),) = statements[0].items()
-        begins = kind == "TransactionStmt" and node["kind"] in _BEGINS
-        return not self._is_due and (kind in _WITHOUT_SNAPSHOT or begins)
+        return not self._is_due and any(map(_wants_no_snapshot, controls))
 
     def _send(self, tag: int, pipeline: Pipeline, out: list[bytes]) -> None:
         """In front of a message with this tag."""

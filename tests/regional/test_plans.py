@@ -151,6 +151,8 @@ def test_plans_are_discarded_in_front_of_what_may_make_one(messages: list[bytes 
         ([query(CALM), *run(b"set transaction read only"), *run(b"select 1"), sync()], "QPBEPcpbeccBES"),
         ([query(CALM), parse(b"", b"lock t"), describe_statement(b""), bind(b"", b""), execute()], "QPDBE"),
         ([query(b"begin isolation level serializable; " + CREATE), query(b"select 1")], "QcpbeccsQ"),
+        ([query(b"savepoint s; set transaction read only; " + CREATE), query(b"select 1")], "QcpbeccsQ"),
+        ([query(b"savepoint s; " + CREATE), query(b"select 1")], "cpbeccsQQ"),
         ([query(b"commit; " + CREATE), query(b"select 1")], "cpbeccsQQ"),
         ([*run(CREATE), sync()], "PBcpbeccES"),
         ([parse(b"", CREATE), describe_statement(b""), sync()], "PDS"),
