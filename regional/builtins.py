@@ -119,6 +119,18 @@ HIDING_WORDS: Final = (
 #: names everything as it is.
 IMPURE: Final = (
     "from", "table", "insert", "update", "delete", "merge", "execute", "cursor", "open", "fetch", "move", "close", "u&",
+    "raise", "exception",
+)  # fmt: skip
+#: The time and the session, where no function is named.
+INSTABLE_WORDS: Final = (
+    "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "now", "today", "tomorrow",
+    "yesterday", "current_role", "current_user", "session_user", "system_user", "user", "current_catalog",
+    "current_schema",
+)  # fmt: skip
+#: What CREATE TYPE ... AS RANGE makes.
+CONSTRUCTORS: Final = (
+    "range_constructor2", "range_constructor3", "multirange_constructor0", "multirange_constructor1",
+    "multirange_constructor2",
 )  # fmt: skip
 #: What makes a temporary object, or names one.
 TEMPORARY_WORDS: Final = r"(^|[^a-z0-9_])temp(orary)?([^a-z0-9_]|$)|pg_temp"

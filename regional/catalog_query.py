@@ -157,6 +157,11 @@ bad(class, object, bits) AS (
         FROM pg_class WHERE relkind NOT IN ('r', 'p', 'v', 'm', 'i', 'I', 'S', 't', 'c')
   UNION SELECT 'pg_trigger'::regclass, t.oid, b.bits FROM pg_trigger t JOIN builtin_function b ON b.oid = t.tgfoid
   UNION SELECT 'pg_operator'::regclass, o.oid, b.bits FROM pg_operator o JOIN builtin_function b ON b.oid = o.oprcode
+  UNION SELECT 'pg_proc'::regclass, a.aggfnoid::oid, b.bits
+        FROM pg_aggregate a, unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn,
+                                          aggminvtransfn, aggmfinalfn]) part, builtin_function b
+        WHERE a.aggfnoid >= 16384 AND b.oid = part::oid
+  UNION SELECT {met}, 1 FROM unfit
   UNION SELECT 'pg_type'::regclass, type, b.bits
         FROM pg_cast c JOIN builtin_function b ON b.oid = c.castfunc, unnest(ARRAY[castsource, casttarget]) type
         WHERE type >= 16384

@@ -103,7 +103,8 @@ may_write(name, oid, flags, more) AS (
          THEN (SELECT string_agg(function::text, ' ') FROM part WHERE aggregate = p.oid)
          WHEN l.lanname IN ('sql', 'plpgsql') AND length(p.prosrc) <= {max_body} THEN p.prosrc ELSE '' END
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN extension_member m ON m.oid = p.oid
-  WHERE p.oid >= 16384 AND (p.provolatile <> 'i' OR p.prokind = 'a')
+  -- an immutable one may call one that writes
+  WHERE p.oid >= 16384
     AND NOT (l.lanname IN ('c', 'internal')
              AND (p.provolatile <> 'v' AND p.prokind <> 'a' OR coalesce(m.name = ANY ({writeless_extensions}), false)))
 ),

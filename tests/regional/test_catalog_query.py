@@ -151,9 +151,9 @@ def test_extensions_that_were_read_are_trusted(made: MakeCatalog, origin: Origin
     )
     assert catalog.every is CLEAN
     assert judge(b"insert into t select a || 'x', b || 'a=>1' from t where a = 'y' and a::text % 'z'", catalog) is CLEAN
-    assert (
-        judge(b"select gen_random_bytes(5), crypt('a', gen_salt('bf')), replace(a, 'b', 'c') from t", catalog) is CLEAN
-    )
+    assert judge(b"select gen_random_bytes(5), crypt('a', gen_salt('bf')) from t", catalog) is CLEAN
+    # isn's input hangs on what its session has set, and what is written in SQL may meet it unsaid
+    assert judge(b"select replace(a, 'b', 'c') from t", catalog) is not CLEAN
     assert judge(b"select set_limit(0.5)", catalog) == DISCARD
     assert judge(b"select isn_weak(true)", catalog) == DISCARD | Residue.HIDES
     assert judge(b"select * from u", catalog) == DISCARD | Residue.HIDES

@@ -8,7 +8,7 @@ import pytest
 
 from regional.catalog import Catalog
 from regional.cleanness import CLEAN, DISCARD, judge
-from regional.functions_query import MANY_TABLES, MAX_PURE
+from regional.functions_query import MANY_TABLES, MAX_PURE, MAX_PURE_SUM
 from regional.residue import Residue
 from tests.regional.conftest import Connection, read_catalog
 from tests.support.cluster import Origin
@@ -16,6 +16,7 @@ from tests.support.cluster import Origin
 pytestmark = pytest.mark.postgres
 
 HIDES = DISCARD | Residue.HIDES
+CLOSES = DISCARD | Residue.CLOSES
 
 _BODY = "returns int language plpgsql as $$ begin"
 _FUNCTIONS = f"""
@@ -87,6 +88,7 @@ create function atomic_xml() returns xml begin atomic select query_to_xml('selec
 _PURE: Final = [
     ("immutable language sql", "select $1 + 1"),
     ("immutable language sql", "select case when $1 > 2 then length(upper('a')) else sign(abs($1))::int end"),
+    ("immutable language sql", "select length(concat('a', to_char(date_trunc('day', date '2020-01-01'), 'YYYY')))"),
     ("immutable language plpgsql", "begin if $1 <> 1 then return $1 % 2; end if; return length(substr('a', 1)); end"),
     (
         "immutable language plpgsql set search_path = pg_catalog",
@@ -112,6 +114,18 @@ _IMPURE: Final = [
     ("immutable language sql", "select 1 --" + "x" * MAX_PURE),
     ("immutable language sql", "select pg_relation_size('plain')::int"),
     ("immutable language sql", "select impure_0(1)"),
+    ("immutable language sql", "select voluntary()"),
+    ("immutable language sql", "select extract(year from now())::int"),
+    ("immutable language sql", "select length(now()::text)"),
+    ("immutable language sql", "select length(current_timestamp::text)"),
+    ("immutable language sql", "select length(current_user)"),
+    ("immutable language plpgsql", "declare d timestamp := 'now'; begin return length(d::text); end"),
+    ("immutable language sql", "select length(age(date '2020-01-01')::text)"),
+    ("immutable language sql", "select pg_backend_pid()"),
+    ("immutable language sql", "select txid_current()::int"),
+    ("immutable language sql", "select length(current_setting('application_name'))"),
+    ("immutable language plpgsql", "begin return 1; exception when query_canceled then return 2; end"),
+    ("immutable language plpgsql", "begin raise notice 'told'; return 1; end"),
     ("language sql", "select 1"),
     ("stable language sql", "select 1"),
     ("immutable language sql set seed = 0.5", "select 1"),
@@ -121,6 +135,7 @@ create function seeds() {_BODY} perform setseed(0.5); return 1; end $$;
 create function "Odd (2)"() {_BODY} return seeds(); end $$;
 create function {"x" * 90}() {_BODY} return seeds(); end $$;
 create table plain (id int);
+create function voluntary() returns int language sql as 'select 1';
 """
 _OVER_M: Final = (
     "create type m as enum ('a'); create function o({0}) returns boolean language sql as 'select seeds() > 0';"
@@ -140,6 +155,12 @@ _MET: Final = {
     "a cast over a function of PostgreSQL's": "create cast (bigint as boolean)"
     " with function pg_try_advisory_lock(bigint)",
     "a function of PostgreSQL's": "create operator ?! (rightarg = bigint, procedure = pg_try_advisory_lock)",
+    "an operator that is not immutable": "create operator ?! (rightarg = text, procedure = current_setting)",
+    "an operator that tells somebody": "create operator ?! (leftarg = text, rightarg = text, procedure = pg_notify)",
+    "a cast that reads a text": "create type w as (a int); create cast (text as w) with inout",
+    "a domain that asks the time": "create domain d as timestamptz check (value < now())",
+    "a domain that asks who it is": "create domain d as text check (value <> current_user)",
+    "a domain that asks a setting": "create domain d as text check (value <> current_setting('app.x'))",
     "a cast": _OVER_M.format("m") + "create cast (m as boolean) with function o(m) as implicit",
 }
 
@@ -291,6 +312,89 @@ def test_nor_is_any_where_something_harmful_may_be_met_without_a_name(calm: Conn
     with calm.transaction(force_rollback=True):
         calm.execute(_MET[about].encode())
         assert judge(b"select pure_0(2)", read_catalog(calm)) is not CLEAN
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "create type fr as range (subtype = float8)",
+        "create domain d as int check (value > 0 and value <> length('a'))",
+        "create function o(int, text) returns boolean immutable language sql as 'select $1 > length($2)';"
+        "create operator === (leftarg = int, rightarg = text, procedure = o)",
+        "create domain pg_temp.d as int check (seeds() > 0)",
+    ],
+    ids=["range", "domain", "operator", "temporary"],
+)
+def test_what_computes_only_may_be_met(calm: Connection, made: str) -> None:
+    with calm.transaction(force_rollback=True):
+        calm.execute(made.encode())
+        assert judge(b"select pure_0(2)", read_catalog(calm)) is CLEAN
+
+
+def test_bodies_that_are_long_together_are_not_cut_into_words(calm: Connection) -> None:
+    with calm.transaction(force_rollback=True):
+        calm.execute(
+            f"set local check_function_bodies = off; do $do$ begin for i in 1..{MAX_PURE_SUM // 8000 + 1} loop "
+            "execute format('create function long_%s() returns int immutable language sql as %L', "
+            "i, repeat('1 + ', 2000)); "
+            "end loop; end $do$".encode()
+        )
+        assert judge(b"select pure_0(2)", read_catalog(calm)) is not CLEAN
+
+
+@pytest.mark.parametrize(
+    ("made", "sql", "residue"),
+    [
+        ("create aggregate f(float8) (sfunc = float8pl, stype = float8, finalfunc = setseed)", "select f(1)", CLOSES),
+        (
+            "create aggregate f(text) (sfunc = ts_rewrite, stype = tsquery, initcond = 'a')",
+            "select f('select 1')",
+            HIDES | Residue.CLOSES,
+        ),
+    ],
+    ids=["seeds", "runs a text"],
+)
+def test_an_aggregate_is_as_harmful_as_what_it_is_made_of(
+    calm: Connection, made: str, sql: str, residue: Residue
+) -> None:
+    with calm.transaction(force_rollback=True):
+        calm.execute(made.encode())
+        assert judge(sql.encode(), read_catalog(calm)) in {residue, residue & ~Residue.CLOSES}
+
+
+@pytest.mark.parametrize("sql", ["select f()", "select sets('x', true) from plain", "select locks(1) from plain"])
+def test_what_an_owner_adds_to_an_extension_is_the_owner_s(calm: Connection, sql: str) -> None:
+    with calm.transaction(force_rollback=True):
+        calm.execute(
+            b"create extension citext; create extension hstore;"
+            b"create function f() returns text language sql as $$ select set_config('a.b', 'c', false) $$;"
+            b"create aggregate sets(text, bool) (sfunc = set_config, stype = text, initcond = 'a.b');"
+            b"create aggregate locks(bigint) (sfunc = int8pl, stype = bigint, finalfunc = pg_advisory_lock);"
+            b"alter extension citext add function f();"
+            b"alter extension hstore add aggregate sets(text, bool);"
+            b"alter extension hstore add aggregate locks(bigint);"
+        )
+        catalog = read_catalog(calm)
+        assert judge(sql.encode(), catalog) is not CLEAN
+        for harmless in (
+            "select max(x::citext), lower('A'::citext), replace('a'::citext, 'A', 'b') from unnest(array['a']) x",
+            "select split_part('a.b'::citext, '.', 1), regexp_match('a'::citext, 'A'), strpos('a'::citext, 'A')",
+            "select 'a=>1'::hstore -> 'a', pure_0(1)",
+        ):
+            assert judge(harmless.encode(), catalog) is CLEAN
+
+
+def test_bodies_are_read_alike_where_a_backslash_in_a_text_escapes(calm: Connection) -> None:
+    with calm.transaction(force_rollback=True):
+        calm.execute(
+            b"create function seeds_once() returns int language plpgsql as 'begin set  seed = 0.5; return 1; end';"
+            b"create function makes() returns int language sql as 'select 1 as a into made; select 1';"
+            b"set local standard_conforming_strings = off; set local escape_string_warning = off"
+        )
+        catalog = read_catalog(calm)
+        assert judge(b"select seeds_once()", catalog) == CLOSES
+        assert judge(b"select makes()", catalog) == HIDES
+        assert judge(b"select pure_0(2), pure_1(2)", catalog) is CLEAN
 
 
 @pytest.mark.parametrize(

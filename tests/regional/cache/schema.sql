@@ -77,6 +77,11 @@ create function log_it(word text default 'function') returns int language plpgsq
   as $$ begin insert into public.log (word) values (word); return 1; end $$;
 create function log_sql(n int) returns int language sql as $$ insert into log (word) values ('sql') returning n $$;
 create function log_quietly(n int) returns int language plpgsql stable as $$ begin return log_it('quietly') + n; end $$;
+create function log_wrongly(n int) returns int language plpgsql immutable
+  as $$ begin return log_it('wrongly') + n; end $$;
+create function log_within(n int) returns setof int language sql immutable
+  as $$ with a as (insert into log (word) values ('within') returning id) select id + n from a $$;
+create domain wrong as int check (log_wrongly(value) > 0);
 create function add_one(n int) returns int language sql immutable as $$ select n + 1 $$;
 create function add_two(n int) returns int language plpgsql immutable as $$ begin return n + 2; end $$;
 create function count_tags(n int) returns bigint language sql stable as $$ select count(*) + n from tag $$;
