@@ -13,9 +13,12 @@ from typing import Final
 from protos.pg.framer import Piece
 from protos.pg.messages import close_statement, command_complete, error_fields
 from protos.pg.pipeline import Pipeline
+from protos.pg.sql_statements import Command, Kind
 from protos.pg.tags import Frontend
 
 _PREPARED: Final = command_complete("PREPARE")
+#: PostgreSQL gives up on an EXECUTE of an EXECUTE that goes deeper, or earlier.
+_MAX_NESTED: Final = 100
 _MISSING: Final = "26000"
 _IN_FAILED_TRANSACTION: Final = "25P02"
 
@@ -23,11 +26,12 @@ _IN_FAILED_TRANSACTION: Final = "25P02"
 class OwnNames:
     """Of one connection."""
 
-    __slots__ = ("_freeing", "_giving", "_making", "_why", "by_name")
+    __slots__ = ("_commands", "_freeing", "_giving", "_making", "_why", "by_name")
 
     def __init__(self) -> None:
         self.by_name: dict[bytes, bool] = {}
         """Those that may be here; true for one that the next message means."""
+        self._commands: dict[bytes, Command] = {}  # what an EXECUTE of a name runs, where that is a command
         # With the sync points before them; an empty name is one that is here in any case.
         self._giving: deque[tuple[bytes, int]] = deque()
         self._freeing: deque[tuple[bytes, int]] = deque()
@@ -39,6 +43,29 @@ class OwnNames:
         """Whether what has this name may be one of these: a Close of it in an earlier group may be skipped."""
         group = pipeline.settled + pipeline.owed
         return name in self.by_name or any(one == name and before < group for one, before in self._freeing)
+
+    def stands_for(self, name: bytes, command: Command | None) -> None:
+        """A statement is made under this name; command: what it does to others, if anything."""
+        if command is None:
+            self._commands.pop(name, None)
+        else:
+            self._commands[name] = command
+
+    @property
+    def has_commands(self) -> bool:
+        """Whether an EXECUTE may do something to the session's statements."""
+        return bool(self._commands)
+
+    def run_by(self, command: Command) -> Command | None:
+        """What a command comes to: what an EXECUTE runs, if that is one."""
+        for _ in range(_MAX_NESTED):
+            if command.kind is not Kind.EXECUTE:
+                return command
+            inner = self._commands.get(command.name)
+            if inner is None:
+                return None
+            command = inner
+        return None
 
     def gives(self, name: bytes, pipeline: Pipeline) -> None:
         """A PREPARE of this name goes out."""
@@ -111,6 +138,7 @@ class OwnNames:
     def clear(self) -> None:
         """The connection has none."""
         self.by_name.clear()
+        self._commands.clear()
         self._giving.clear()
         self._freeing.clear()
         self._making.clear()

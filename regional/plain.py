@@ -69,6 +69,7 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
         return  # what a function has made stays
     _say(close_statement(name), pipeline, out)
     prepared.plain.by_name[name] = bool(data[0] & 2)
+    command = None
     if not text:
         pass
     elif data[0] & 1:
@@ -84,6 +85,7 @@ def make(piece: Piece, prepared: Prepared, pipeline: Pipeline, out: list[bytes],
         command = command_of(text[start : text.index(0, start)])
         if command is not None and command.kind is Kind.FORGET_ALL:
             prepared.doubt()
+    prepared.plain.stands_for(name, command)
     if ends:
         prepared.plain.makes(pipeline, is_needed=data[1] == Frontend.QUERY)
         _say(sync(), pipeline, out)
@@ -103,15 +105,19 @@ def names_kept(residue: Residue, sql: bytes, prepared: Prepared, pipeline: Pipel
 
     piece: the message that runs it, or is about it.
     """
-    command, own = command_of(sql), prepared.plain
-    if command is None or command.kind is Kind.FORGET_ALL:
+    own = prepared.plain
+    if not (residue.statements_lost or own.has_commands):
+        return residue
+    command = command_of(sql)
+    if residue.statements_lost and (command is None or command.kind is Kind.FORGET_ALL):
         prepared.doubt()
-    if command is None or not _may_run(piece):
+    runs = None if command is None or not _may_run(piece) else own.run_by(command)
+    if runs is None:
         pass
-    elif command.kind is Kind.PREPARE:
-        own.gives(command.name, pipeline)
-    elif command.kind is not Kind.EXECUTE:
-        for name in [command.name] if command.name else list(own.by_name):
+    elif runs.kind is Kind.PREPARE:
+        own.gives(runs.name, pipeline)
+    else:
+        for name in [runs.name] if runs.name else list(own.by_name):
             own.loses(name, pipeline)
     return residue if command is None else residue & ~Residue.PREPARES
 

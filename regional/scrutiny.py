@@ -132,7 +132,7 @@ class Scrutiny:
         sql = piece.data[5:-1]
         self.facts.asked(sql)
         residue = self._tenant.judge(sql, is_utf8=self.is_utf8)
-        if residue.statements_lost:
+        if residue:
             residue = plain.names_kept(residue, sql, self.prepared, pipeline, piece)
         if may_set_locally(sql):
             self.has_own_settings = True
@@ -203,7 +203,7 @@ class Scrutiny:
         end = message.index(0, start)
         self.facts.asked(message[start:end])
         residue = self._tenant.judge(message[start:end], message[end + 1 :], is_utf8=self.is_utf8)
-        if residue.statements_lost:
+        if residue:
             residue = plain.names_kept(residue, message[start:end], self.prepared, pipeline, piece)
         if may_set_locally(message):
             self.has_own_settings = True

@@ -4,6 +4,7 @@ from protos.errors import ServiceError
 from protos.pg.framer import Piece
 from protos.pg.messages import close_statement, command_complete, service_error
 from protos.pg.pipeline import Pipeline
+from protos.pg.sql_statements import Command, Kind, command_of
 from protos.pg.tags import Backend, Frontend
 from regional.own_names import OwnNames
 
@@ -81,6 +82,22 @@ def test_nothing_is_freed_where_the_origin_takes_no_close() -> None:
         names.by_name[b"a"] = False
         names.frees(b"a", pipeline, out)
         assert (out, set(names.by_name)) == ([], {b"a"})
+
+
+def test_what_an_execute_runs_is_followed() -> None:
+    names = OwnNames()
+    prepare, outer = command_of(b"prepare s as select 1"), command_of(b"execute inner_one")
+    assert prepare is not None
+    assert outer is not None
+    assert names.run_by(prepare) is prepare
+    assert names.run_by(outer) is None
+    names.stands_for(b"inner_one", prepare)
+    names.stands_for(b"outer_one", outer)
+    assert names.run_by(Command(Kind.EXECUTE, b"outer_one")) is prepare
+    names.stands_for(b"inner_one", outer)
+    assert names.run_by(outer) is None, "it runs itself"
+    names.stands_for(b"inner_one", None)
+    assert names.run_by(outer) is None
 
 
 def an_error(code: str) -> Piece:

@@ -68,6 +68,21 @@ async def test_an_execute_is_described_as_it_was_parsed_and_runs_what_there_is(
 
 
 @beside
+async def test_what_an_execute_prepares_is_described_as_what_was_found_before_it(
+    side: PoolSide, origin: Origin
+) -> None:
+    edge = side.serve(origin)
+    await side.alone()
+    client = edge.client()
+    await client.ask(parse(b"makes", b"prepare s as select 1"), sync())
+    runs = (parse(b"", b"execute makes"), bind(b"", b""), execute())
+    answer = await client.ask(parse(b"outer", b"execute s"), *runs, describe_statement(b"outer"), sync())
+    assert answer.tags == "112CtnZ"
+    assert (await client.ask(query(b"execute s"))).value == b"1"
+    assert (await client.ask(query(b"execute makes"))).code == "42P05"
+
+
+@beside
 async def test_errors_of_an_execute_are_at_their_place_in_its_own_text(side: PoolSide, origin: Origin) -> None:
     client = side.serve(origin).client()
     await client.ask(query(b"prepare s (int) as select $1"))
