@@ -19,8 +19,12 @@ It is sent as messages of the extended protocol, which leave the client's unname
   extended protocol would have the origin skip what the client sends next, and a Sync would end what it skips already.
   The client's Query has taken its unnamed statement and portal, and has ended the group's own transaction;
 - in front of a BEGIN of ours;
+- in front of what ends a transaction that is known to go on: the next one may be chained to it;
 - else, and where it would take the snapshot before a SET TRANSACTION or LOCK of the same text, in front of what runs
   next.
+
+What is skipped with its group, because something before it has failed, has not been discarded: that is noticed when all
+is answered, and it is due again.
 """
 
 import re
@@ -35,8 +39,7 @@ from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
 from regional.builtins import TEMPORARY_WORDS
 from regional.cleanness import Judge
-from regional.grammar import Node
-from regional.grammar import parse as parse_sql
+from regional.controls import CONTROLS, ends, leaves_open, statement_of, statements_of, wants_no_snapshot
 from regional.plain import PLAIN, made_by
 from regional.prepared import Prepared, name_in, statement_named_in
 from regional.residue import Residue
@@ -49,23 +52,10 @@ _DISCARD: Final = (
 )  # fmt: skip
 
 _speaks: Final = re.compile(TEMPORARY_WORDS.encode(), re.IGNORECASE).search
-_is_plain: Final = re.compile(rb"\s*(select|with|values|insert|update|delete)\b", re.IGNORECASE).match
 _CANNOT_FAIL: Final = re.compile(rb"C....[PS][^\0]*\0", re.DOTALL).fullmatch  # a Close
 _SYNC_POINTS: Final = frozenset({Frontend.QUERY, Frontend.FUNCTION_CALL})
 _PREPARES: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
 _LOOKED_AT: Final = _SYNC_POINTS | _PREPARES | {Frontend.EXECUTE, PLAIN}
-# They take no snapshot, unlike DISCARD PLANS (PlannedStmtRequiresSnapshot of src/backend/tcop/pquery.c).
-_WITHOUT_SNAPSHOT: Final = frozenset({
-    "VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt", "LockStmt", "ListenStmt", "NotifyStmt", "UnlistenStmt",
-})  # fmt: skip
-_NOTHING: Final = "nothing"  # an empty text
-_CONTROLS: Final = _WITHOUT_SNAPSHOT | {"TransactionStmt", _NOTHING}
-# What leaves the transaction of its group open: others may end it, as what cannot run within one does.
-_OPENS: Final = frozenset({
-    "SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CreateStmt", "CreateTableAsStmt", "ViewStmt",
-    "VariableSetStmt", "DeclareCursorStmt", "FetchStmt",
-})  # fmt: skip
-_BEGINS: Final = frozenset({"TRANS_STMT_BEGIN", "TRANS_STMT_START"})
 
 
 def may_make_temporary(residue: Residue, *texts: bytes, knows_makers: bool) -> bool:
@@ -78,42 +68,13 @@ def may_make_temporary(residue: Residue, *texts: bytes, knows_makers: bool) -> b
     return knows_makers or residue.may_run_ddl or any(map(_speaks, texts))
 
 
-def _statements(piece: Piece) -> list[Node]:
-    """Those of a simple query, if they can be read."""
-    return _read(piece.data[5:-1]) if piece.tag == Frontend.QUERY and piece.whole else []
-
-
-def _read(sql: bytes) -> list[Node]:
-    statements = parse_sql(sql)
-    return [{_NOTHING: {}}] if statements == [] else statements or []
-
-
-def _kind(parsed: bytes | None) -> str:
-    """The kind of statement that a Parse message is of, if that is one alone."""
-    if parsed is None:
-        return ""
-    start = parsed.index(0, 5) + 1
-    statements = _read(parsed[start : parsed.index(0, start)])
-    return next(iter(statements[0])) if len(statements) == 1 else ""
-
-
-def _wants_no_snapshot(statement: Node) -> bool:
-    """Whether it may have to come before any snapshot of its transaction."""
-    ((kind, node),) = statement.items()
-    return kind in _WITHOUT_SNAPSHOT or (kind == "TransactionStmt" and node["kind"] in _BEGINS)
-
-
-def _leaves_open(parsed: bytes | None) -> bool:
-    """Whether what a Parse message is of leaves the transaction of its group open."""
-    return parsed is not None and (_is_plain(parsed, parsed.index(0, 5) + 1) is not None or _kind(parsed) in _OPENS)
-
-
 class Plans:
     """Of one origin connection."""
 
     __slots__ = (
-        "_controls", "_has_ended", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query", "_is_due", "_is_fresh",
-        "_is_utf8", "_judge", "_knows_makers", "_openers", "_portals", "_prepared", "_unnamed", "is_at_risk",
+        "_awaited", "_controls", "_enders", "_has_ended", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query",
+        "_is_due", "_is_fresh", "_is_utf8", "_judge", "_knows_makers", "_openers", "_portals", "_prepared", "_unnamed",
+        "is_at_risk",
     )  # fmt: skip
 
     def __init__(self, judge: Judge, prepared: Prepared) -> None:
@@ -123,6 +84,7 @@ class Plans:
         self.is_at_risk = False
         """Whether it has a temporary schema that its session would not have; else nothing is to be done."""
         self._is_due = False  # plans are to be discarded before anything else runs
+        self._awaited = 0  # how often they have been discarded when all that was sent for that is done
         self._begin()
 
     def begin(self) -> None:
@@ -140,6 +102,7 @@ class Plans:
         self._unnamed: bytes | None = None  # the Parse message of the unnamed statement
         self._portals: set[bytes] = set()  # that may make a temporary object
         self._controls: set[bytes] = set()  # that run no plan, where plans were due
+        self._enders: set[bytes] = set()  # that end a transaction, likewise
         self._openers: set[bytes] = set()  # that leave a transaction open
         self._knows_makers = False  # what nobody could judge may be called in this lease
 
@@ -147,13 +110,15 @@ class Plans:
         """The connection has been cleaned; has_schema: it had a temporary schema then."""
         self.is_at_risk = has_schema
         self._is_due = False
+        self._awaited = self._prepared.plans_discarded
 
     def kept(self) -> None:
         """Its session holds temporary objects and keeps it, so a connection of its own would have that schema, too."""
-        self.is_at_risk = self._is_due
+        self.is_at_risk = self._is_due or self._awaited != self._prepared.plans_discarded
 
     def open(self, pipeline: Pipeline, out: list[bytes]) -> None:
         """A transaction is opened by us: what is due comes before it, for within it there may be modes to be set."""
+        self._see_what_is_done(pipeline)
         if self._is_due and pipeline.is_idle:
             self._is_bare = True
             self._send(Frontend.QUERY, pipeline, out)
@@ -166,6 +131,7 @@ class Plans:
 
         texts are the Parse messages that the client's messages refer to, by shared name; is_utf8: so is their encoding.
         """
+        self._see_what_is_done(pipeline)
         self._is_utf8 = is_utf8
         tag = piece.tag
         self._is_bare = self._is_bare or not pipeline.may_skip
@@ -180,28 +146,43 @@ class Plans:
                 self._has_prepared = True
                 self._is_bare = self._is_bare and piece.whole and not pipeline.may_skip
                 return
-            if not self._runs_no_plan(piece, texts) if self._is_due else may_make and not self._is_fresh:
+            runs_a_plan = self._is_due and not self._runs_no_plan(piece, texts, pipeline)
+            if runs_a_plan or (may_make and not (self._is_due or self._is_fresh)):
                 self._discard(piece, pipeline, out)
             self._went_out(piece, texts)
 
-    def _runs_no_plan(self, piece: Piece, texts: Mapping[bytes, bytes]) -> bool:
+    def _see_what_is_done(self, pipeline: Pipeline) -> None:
+        """What has not been discarded when all is answered was skipped."""
+        done = self._prepared.plans_discarded
+        if self._awaited != done and pipeline.is_answered and not pipeline.has_unsynced:
+            self._is_due, self._is_fresh = self._is_due or done < self._awaited, False
+            self._awaited = done
+
+    def _is_in_transaction(self, pipeline: Pipeline) -> bool:
+        """Whether that is certain, when the message that goes out now is run."""
+        return not (pipeline.owed or self._has_ended) and pipeline.status == TransactionStatus.INTRANS
+
+    def _runs_no_plan(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline) -> bool:
         """Whether it is a message of the extended protocol about what may have to come before any snapshot."""
         tag, data = piece.tag, piece.data
         if tag == Frontend.EXECUTE:
-            return name_in(data, 5) in self._controls
+            portal = name_in(data, 5)
+            return portal in self._controls and not (portal in self._enders and self._is_in_transaction(pipeline))
         if tag not in _PREPARES or not piece.whole:
             return False
         if tag == Frontend.DESCRIBE and data[5:6] != b"S":
             return True
-        is_control = _kind(data if tag == Frontend.PARSE else self._text_of(piece, texts)) in _CONTROLS
+        statement = statement_of(data if tag == Frontend.PARSE else self._text_of(piece, texts))
+        is_control = not CONTROLS.isdisjoint(statement)
         if tag == Frontend.BIND:
             (self._controls.add if is_control else self._controls.discard)(name_in(data, 5))
+            (self._enders.add if ends(statement) else self._enders.discard)(name_in(data, 5))
         return is_control
 
     def _went_out(self, piece: Piece, texts: Mapping[bytes, bytes]) -> None:
         tag, has_run = piece.tag, False
         if tag == Frontend.BIND:
-            opens = _leaves_open(self._text_of(piece, texts))
+            opens = leaves_open(self._text_of(piece, texts))
             (self._openers.add if opens else self._openers.discard)(name_in(piece.data, 5))
         elif tag == Frontend.EXECUTE:
             has_run = name_in(piece.data, 5) in self._openers
@@ -216,11 +197,10 @@ class Plans:
 
     def _discard(self, piece: Piece, pipeline: Pipeline, out: list[bytes]) -> None:
         """Discard plans in front of this message, or as soon as that can be."""
-        is_known = not (pipeline.owed or self._has_ended)
-        is_in_transaction = is_known and pipeline.status == TransactionStatus.INTRANS
-        if is_known and pipeline.status == TransactionStatus.INERROR:
+        is_in_transaction = self._is_in_transaction(pipeline)
+        if pipeline.status == TransactionStatus.INERROR and not (pipeline.owed or self._has_ended):
             # Only a text that ends the transaction first runs anything.
-            self._is_due = self._is_due or any("TransactionStmt" in one for one in _statements(piece))
+            self._is_due = self._is_due or any("TransactionStmt" in one for one in statements_of(piece))
             return
         if piece.tag == Frontend.PARSE or (piece.tag in _PREPARES and not self._is_due):
             # In a transaction what plans or runs it is early enough: its modes may still be set.
@@ -239,13 +219,14 @@ class Plans:
 
     def _has_to_wait(self, piece: Piece, pipeline: Pipeline) -> bool:
         """Whether a text begins with what may have to come before any snapshot of its transaction."""
-        statements = [] if pipeline.is_idle else _statements(piece)
+        statements = [] if pipeline.is_idle else statements_of(piece)
         if not statements:
             return False
-        controls = list(takewhile(lambda one: not _CONTROLS.isdisjoint(one), statements))
-        if len(controls) == len(statements):
-            return True  # it makes nothing: plans have been due before
-        return not self._is_due and any(map(_wants_no_snapshot, controls))
+        controls = list(takewhile(lambda one: not CONTROLS.isdisjoint(one), statements))
+        if len(controls) == len(statements):  # it makes nothing: plans have been due before
+            first = next((one for one in controls if ends(one) or wants_no_snapshot(one)), {})
+            return not (ends(first) and self._is_in_transaction(pipeline))
+        return not self._is_due and any(map(wants_no_snapshot, controls))
 
     def _send(self, tag: int, pipeline: Pipeline, out: list[bytes]) -> None:
         """In front of a message with this tag."""
@@ -255,6 +236,7 @@ class Plans:
         else:
             self._prepared.expect(pipeline)
             messages = (*_DISCARD, sync()) if self._is_bare else _DISCARD
+        self._awaited += 1
         for message in messages:
             pipeline.inject(message[0])
             out.append(message)

@@ -21,7 +21,7 @@ from typing import Final
 
 from protos.errors import RemoteProtocolError, StatementMemoryError
 from protos.pg.framer import Piece
-from protos.pg.messages import close_statement, parse, parse_complete, service_error
+from protos.pg.messages import close_statement, command_complete, parse, parse_complete, service_error
 from protos.pg.names import FULL, MISSING, PREFIX, USED, with_name
 from protos.pg.pipeline import Pipeline
 from protos.pg.tags import Frontend, TransactionStatus
@@ -39,6 +39,7 @@ _SETS_LOCALLY: Final = re.compile(
 _USED_TEXT: Final = parse(USED, b"")
 _NO_STATEMENT: Final = b'Mprepared statement "%s" does not exist\0' % MISSING
 _PARSED: Final = parse_complete()
+_PLANS_DISCARDED: Final = command_complete("DISCARD PLANS")
 _FULL: Final = b'Mprepared statement "%s" does not exist\0' % FULL
 _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 
@@ -46,12 +47,16 @@ _NO_UNNAMED_STATEMENT: Final = b"Munnamed prepared statement does not exist\0"
 class Prepared:
     """Of one connection."""
 
-    __slots__ = ("_before", "_closing", "_doubtful", "_names", "_private", "_unconfirmed", "copies", "plain")
+    __slots__ = (
+        "_before", "_closing", "_doubtful", "_names", "_private", "_unconfirmed", "copies", "plain", "plans_discarded",
+    )  # fmt: skip
 
     def __init__(self, meaning: Meaning | None = None) -> None:
         self.copies = Copies(meaning or Meaning())
         self._names: dict[bytes, bytes] = {}  # to the Parse message, least recently used first
         self.plain = OwnNames()
+        self.plans_discarded = 0
+        """How often, as far as replies were looked at."""
         self._private: set[bytes] = set()  # parsed under settings of a transaction; they have to go with the lease
         self._before: dict[bytes, tuple[bytes, Copy | None]] = {}  # what was here before it became doubtful
         # With the sync points before them; an empty name is a Parse of no shared statement.
@@ -169,6 +174,8 @@ class Prepared:
         if done.startswith(_PARSED):
             if self._unconfirmed:
                 self._unconfirmed.popleft()
+        elif done == _PLANS_DISCARDED:
+            self.plans_discarded += 1
         else:
             self.plain.done(done)
 

@@ -80,9 +80,14 @@ def at_risk(*, makers: int = 0) -> Plans:
     return plans
 
 
-def tags(plans: Plans, *messages: bytes | Piece, pipeline: Pipeline | None = None) -> str:
-    """The types of what goes out for the client's messages: ours are small letters."""
+def tags(plans: Plans, *messages: bytes | Piece, pipeline: Pipeline | None = None, skipped: bool = False) -> str:
+    """The types of what goes out for the client's messages: ours are small letters.
+
+    skipped: what went out before has not been done.
+    """
     pipeline = pipeline or Pipeline()
+    if not skipped:
+        plans._prepared.plans_discarded = plans._awaited
     letters = ""
     for message in messages:
         piece = message if isinstance(message, Piece) else Piece(message[0], message, whole=True)
@@ -195,6 +200,34 @@ def test_what_is_due_goes_in_front_of_a_transaction_that_is_opened() -> None:
     plans.open(pipeline, out)
     assert b"".join(message[:1] for message in out) == b"CPBECCS"
     assert tags(plans, query(b"set a.b = 1; set transaction read only; select 1")) == "Q"
+
+
+def test_what_was_skipped_is_due_again() -> None:
+    plans = at_risk()
+    assert tags(plans, *run(CREATE), sync(), pipeline=in_status(TransactionStatus.INTRANS)) == "PBcpbeccES"
+    for _ in range(2):
+        assert tags(plans, query(b"rollback"), pipeline=in_status(TransactionStatus.INERROR), skipped=True) == "Q"
+    assert tags(plans, query(b"select 1"), query(b"select 1"), skipped=True) == "cpbeccsQQ"
+    assert tags(plans, query(b"select 1")) == "Q"
+    assert tags(plans, query(CREATE)) == "cpbeccsQ"
+    plans.kept()
+    assert plans.is_at_risk, "it may have been skipped"
+
+
+def test_what_is_due_goes_in_front_of_what_ends_the_transaction() -> None:
+    """For the next one may be chained to it, and have modes to be set."""
+    intrans = TransactionStatus.INTRANS
+    for text in (b"commit and chain", b"rollback", b"prepare transaction 'x'"):
+        for messages, expected in (([query(text)], "cpbeccsQ"), ([*run(text), sync()], "PBcpbeccES")):
+            plans = at_risk()
+            tags(plans, query(CALM), pipeline=in_status(intrans))
+            assert tags(plans, *messages, pipeline=in_status(intrans)) == expected
+            assert tags(plans, query(b"set transaction read only; select 1"), pipeline=in_status(intrans)) == "Q"
+    for text in (b"rollback to s", b"savepoint s", b"set transaction read only; commit"):
+        plans = at_risk()
+        tags(plans, query(CALM), pipeline=in_status(intrans))
+        assert tags(plans, query(text), pipeline=in_status(intrans)) == "Q"
+        assert tags(plans, query(b"select 1"), pipeline=in_status(intrans)) == "cpbeccsQ"
 
 
 def test_nothing_goes_out_where_the_origin_would_not_run_it() -> None:
