@@ -23,8 +23,9 @@ It is sent as messages of the extended protocol, which leave the client's unname
 - else, and where it would take the snapshot before a SET TRANSACTION or LOCK of the same text, in front of what runs
   next.
 
-What is skipped with its group, because something before it has failed, has not been discarded: that is noticed when all
-is answered, and it is due again.
+What is skipped with its group, because something before it has failed, has not been discarded, but nor has that run for
+which it was. If it had been due before, or that was a text which may have ended the failed transaction, it is due
+again: that is noticed when all is answered.
 """
 
 import re
@@ -68,13 +69,18 @@ def may_make_temporary(residue: Residue, *texts: bytes, knows_makers: bool) -> b
     return knows_makers or residue.may_run_ddl or any(map(_speaks, texts))
 
 
+def _has_control(piece: Piece) -> bool:
+    """Whether it is a text that may end a failed transaction, and then run something."""
+    return any("TransactionStmt" in one for one in statements_of(piece))
+
+
 class Plans:
     """Of one origin connection."""
 
     __slots__ = (
         "_awaited", "_controls", "_enders", "_has_ended", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query",
-        "_is_due", "_is_fresh", "_is_utf8", "_judge", "_knows_makers", "_openers", "_portals", "_prepared", "_unnamed",
-        "is_at_risk",
+        "_is_due", "_is_fresh", "_is_needed", "_is_utf8", "_judge", "_knows_makers", "_openers", "_portals",
+        "_prepared", "_unnamed", "is_at_risk",
     )  # fmt: skip
 
     def __init__(self, judge: Judge, prepared: Prepared) -> None:
@@ -85,6 +91,7 @@ class Plans:
         """Whether it has a temporary schema that its session would not have; else nothing is to be done."""
         self._is_due = False  # plans are to be discarded before anything else runs
         self._awaited = 0  # how often they have been discarded when all that was sent for that is done
+        self._is_needed = False  # else it is not due again
         self._begin()
 
     def begin(self) -> None:
@@ -109,18 +116,18 @@ class Plans:
     def cleaned(self, *, has_schema: bool) -> None:
         """The connection has been cleaned; has_schema: it had a temporary schema then."""
         self.is_at_risk = has_schema
-        self._is_due = False
+        self._is_due = self._is_needed = False
         self._awaited = self._prepared.plans_discarded
 
     def kept(self) -> None:
         """Its session holds temporary objects and keeps it, so a connection of its own would have that schema, too."""
-        self.is_at_risk = self._is_due or self._awaited != self._prepared.plans_discarded
+        self.is_at_risk = self._is_due or (self._is_needed and self._prepared.plans_discarded < self._awaited)
 
     def open(self, pipeline: Pipeline, out: list[bytes]) -> None:
         """A transaction is opened by us: what is due comes before it, for within it there may be modes to be set."""
         self._see_what_is_done(pipeline)
         if self._is_due and pipeline.is_idle:
-            self._is_bare = True
+            self._is_bare = self._is_needed = True
             self._send(Frontend.QUERY, pipeline, out)
             self._is_due, self._is_fresh = False, True
 
@@ -155,8 +162,8 @@ class Plans:
         """What has not been discarded when all is answered was skipped."""
         done = self._prepared.plans_discarded
         if self._awaited != done and pipeline.is_answered and not pipeline.has_unsynced:
-            self._is_due, self._is_fresh = self._is_due or done < self._awaited, False
-            self._awaited = done
+            self._is_due = self._is_due or (self._is_needed and done < self._awaited)
+            self._awaited, self._is_needed, self._is_fresh = done, False, False
 
     def _is_in_transaction(self, pipeline: Pipeline) -> bool:
         """Whether that is certain, when the message that goes out now is run."""
@@ -200,7 +207,7 @@ class Plans:
         is_in_transaction = self._is_in_transaction(pipeline)
         if pipeline.status == TransactionStatus.INERROR and not (pipeline.owed or self._has_ended):
             # Only a text that ends the transaction first runs anything.
-            self._is_due = self._is_due or any("TransactionStmt" in one for one in statements_of(piece))
+            self._is_due = self._is_due or _has_control(piece)
             return
         if piece.tag == Frontend.PARSE or (piece.tag in _PREPARES and not self._is_due):
             # In a transaction what plans or runs it is early enough: its modes may still be set.
@@ -212,6 +219,7 @@ class Plans:
             if piece.tag == Frontend.FUNCTION_CALL and self._is_behind_query and not self._is_bare:
                 can_be = not self._has_prepared
         if can_be:
+            self._is_needed = self._is_needed or self._is_due or _has_control(piece)
             self._send(piece.tag, pipeline, out)
             self._is_due, self._is_fresh = False, True
         elif piece.tag not in _PREPARES:

@@ -202,16 +202,29 @@ def test_what_is_due_goes_in_front_of_a_transaction_that_is_opened() -> None:
     assert tags(plans, query(b"set a.b = 1; set transaction read only; select 1")) == "Q"
 
 
-def test_what_was_skipped_is_due_again() -> None:
+def test_what_was_due_and_skipped_is_due_again() -> None:
     plans = at_risk()
-    assert tags(plans, *run(CREATE), sync(), pipeline=in_status(TransactionStatus.INTRANS)) == "PBcpbeccES"
+    tags(plans, query(CALM), pipeline=in_status(TransactionStatus.INTRANS))
+    assert tags(plans, *run(b"select 1"), sync(), pipeline=in_status(TransactionStatus.INTRANS)) == "PcpbeccBES"
     for _ in range(2):
         assert tags(plans, query(b"rollback"), pipeline=in_status(TransactionStatus.INERROR), skipped=True) == "Q"
     assert tags(plans, query(b"select 1"), query(b"select 1"), skipped=True) == "cpbeccsQQ"
     assert tags(plans, query(b"select 1")) == "Q"
-    assert tags(plans, query(CREATE)) == "cpbeccsQ"
+    assert tags(plans, query(b"rollback; " + CREATE)) == "cpbeccsQ"
+    assert tags(plans, query(b"select 1"), skipped=True) == "cpbeccsQ", "what was before it had failed"
     plans.kept()
     assert plans.is_at_risk, "it may have been skipped"
+
+
+def test_what_was_skipped_with_what_it_was_for_is_not_due() -> None:
+    plans = at_risk()
+    assert tags(plans, *run(CREATE), sync(), pipeline=in_status(TransactionStatus.INTRANS)) == "PBcpbeccES"
+    assert tags(plans, query(b"rollback"), pipeline=in_status(TransactionStatus.INERROR), skipped=True) == "Q"
+    assert tags(plans, query(b"select 1"), skipped=True) == "Q"
+    assert tags(plans, query(CREATE), skipped=True) == "cpbeccsQ"
+    assert tags(plans, query(b"select 1"), skipped=True) == "Q"
+    plans.kept()
+    assert not plans.is_at_risk
 
 
 def test_what_is_due_goes_in_front_of_what_ends_the_transaction() -> None:
