@@ -83,7 +83,15 @@ class Memory:
         self._opened_at = self._memos.generation
 
     def interrupt(self) -> None:
-        """Another request has crossed, or nothing will come of this one."""
+        """Another request has crossed, or nothing will come of this one.
+
+        An answer that is whole waits for its State, which comes before anything else is run for the session.
+        """
+        if not self._flags:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Nothing will come of it in any case."""
         if self._key is not None:
             self._key, self._data, self._flags = None, [], 0
 
@@ -93,7 +101,7 @@ class Memory:
             self._size += len(data)
             self._data.append(data)
             if self._size > MAX_ANSWER_BYTES or self._flags:  # the pool node has something to add
-                self.interrupt()
+                self.abandon()
 
     def answered(self, settled: int, status: int) -> None:
         """Something has been answered, perhaps a request."""
@@ -101,8 +109,8 @@ class Memory:
             self._opening = None
         if self._key is None:
             return
-        if settled != 1 or not status & FACT:
-            self.interrupt()
+        if self._flags or settled != 1 or not status & FACT:
+            self.abandon()
         elif status & SETTLING:
             self._flags = status
         else:
@@ -113,7 +121,7 @@ class Memory:
         self.state = settings.state
         if self._flags and not is_pinned:
             self._keep(self._flags, settings)
-        self.interrupt()
+        self.abandon()
 
     def _keep(self, status: int, settings: Settings | None) -> None:
         answer = b"".join(self._data)
@@ -122,7 +130,7 @@ class Memory:
                 self._key, answer[:-READY_BYTES], settings,
                 ages=bool(status & CATALOG), request_bytes=self._request_bytes,
             )  # fmt: skip
-        self.interrupt()
+        self.abandon()
 
 
 def _is_whole(answer: bytes) -> bool:

@@ -253,6 +253,7 @@ class Session:
         """What was sent went nowhere, or is done: the rest of a message in the middle must not go to another origin."""
         self._is_dropping = True
         self.statements.channel_lost()
+        self.here.memory.abandon()
         if not self.here.is_waiting:
             self.here.reader.interrupt()
 

@@ -88,6 +88,29 @@ def test_what_a_request_has_set_is_kept_though_another_is_under_way() -> None:
     assert recalled(memos) == ANSWER
 
 
+def test_a_driver_that_goes_on_at_once_teaches_what_its_request_has_set() -> None:
+    """Its next request crosses before the State of the one before has come."""
+    for lost in (False, True):
+        memos = Memos()
+        memory = Memory(memos, b"state", NOTHING_UNSENT)
+        taught(memory, IDLE | FACT | SETTLING)
+        memory.interrupt()
+        if lost:
+            memory.abandon()
+        memory.state_known(THEN, is_pinned=False)
+        assert recalled(memos) == (None if lost else ANSWER)
+
+
+def test_what_is_answered_before_the_state_has_come_is_somebody_else_s() -> None:
+    memos = Memos()
+    memory = Memory(memos, b"state", NOTHING_UNSENT)
+    taught(memory, IDLE | FACT | SETTLING)
+    memory.interrupt()
+    memory.answered(1, IDLE | FACT | SETTLING)
+    memory.state_known(THEN, is_pinned=False)
+    assert recalled(memos) is None
+
+
 def test_a_session_that_is_pinned_teaches_nothing() -> None:
     memos = Memos()
     memory = Memory(memos, b"state", NOTHING_UNSENT)
