@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from protos.link.settings import CATALOG, FACT
-from protos.pg.first_look import may_be_fact
+from protos.pg.first_look import MAX_FACT_BYTES, may_be_fact
 from protos.pg.tags import TransactionStatus
 from regional.grammar import Node, parse
 
@@ -66,10 +66,14 @@ class Kind(IntFlag):
 
 def kind_of(sql: bytes) -> Kind:
     """Judge a text. Several statements are a fact if each of them is."""
-    return _judged(sql) if may_be_fact(sql) and b"\\" not in sql and sql.isascii() else Kind.NONE
+    return _looked_up(sql) if len(sql) <= MAX_FACT_BYTES else Kind.NONE
 
 
 @lru_cache(maxsize=512)  # of at most 8 KiB each
+def _looked_up(sql: bytes) -> Kind:
+    return _judged(sql) if may_be_fact(sql) and b"\\" not in sql and sql.isascii() else Kind.NONE
+
+
 def _judged(sql: bytes) -> Kind:
     whole = Kind.NONE
     try:

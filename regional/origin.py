@@ -213,7 +213,8 @@ class Origin:
 
     def lease_is_over(self, channel: "Channel", *, settles: bool) -> None:
         """Likewise, and that is concluded."""
-        publish(self, self.watching.take_all())
+        if self.watching.is_on or self.watching.listens:
+            publish(self, self.watching.take_all())
         if settles:
             self.settling = channel
             channel.settling()

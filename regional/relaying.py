@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def relay(origin: "Origin", channel: "Channel", pieces: list[Piece]) -> list[Piece]:
     """Hand on what the origin says; what came behind the end of the lease is returned."""
-    pipeline, watching = origin.pipeline, origin.watching
+    pipeline, watching, verifying = origin.pipeline, origin.watching, origin.scrutiny.verifying
     settled = settled_before = pipeline.settled
     out: list[bytes] = []
     after: list[Piece] = []
@@ -42,18 +42,20 @@ def relay(origin: "Origin", channel: "Channel", pieces: list[Piece]) -> list[Pie
             origin.prepared.settled(pipeline.settled)
             at = channel.choices.settled - settled
             channel.choices.tell(at + begins, at + pipeline.settled, pipeline.progress, channel.say)
-            if pipeline.is_idle and not origin.is_verifying:
+            if pipeline.is_idle and not verifying.is_holding:
                 after = pieces[index + 1 :]
                 break
     origin.has_moved(settles=pipeline.settled != settled_before)
     if pipeline.wants_fence and not channel.has_left:
         origin.fence()
-    is_over = pipeline.is_idle and not (origin.connection.is_closed or channel.is_inside_request or origin.is_verifying)
+    is_over = pipeline.is_idle and not (
+        origin.connection.is_closed or channel.is_inside_request or verifying.is_holding
+    )
     settles = is_over and origin.conclude(out)
     _answer(origin, channel, out, pipeline.settled - settled, settles=settles)
     if is_over:  # else with the rest of that message: a COPY has failed, and its client goes on sending
         origin.lease_is_over(channel, settles=settles)
-    elif origin.channel is channel and (origin.is_verifying or channel.is_waiting):
+    elif origin.channel is channel and (verifying.is_holding or channel.is_waiting):
         channel.go_on(origin)
     return after
 
@@ -79,7 +81,7 @@ def _status(origin: "Origin", settled: int, *, settles: bool, tells_meaning: boo
     if status != TransactionStatus.IDLE:
         is_uncertain = origin.kept or scrutiny.is_uncertain
         return status | UNCERTAIN if is_uncertain else status | flags
-    if tells_meaning and origin.residue.makes_catalog_stale:
+    if tells_meaning and origin.residue and origin.residue.makes_catalog_stale:
         origin.tenant.knowledge.ddl_seen()
     return status | flags | SETTLING if settles else status | flags
 

@@ -62,51 +62,51 @@ class Residue(enum.IntFlag):
 
     @property
     def closes(self) -> bool:
-        return self.value & _CLOSES != 0
+        return _and(self, _CLOSES) != 0
 
     @property
     def statements_lost(self) -> bool:
         """Prepared statements may be there that are not the shared ones, or some of those may be gone."""
-        return self.value & _STATEMENTS != 0
+        return _and(self, _STATEMENTS) != 0
 
     @property
     def resets_settings(self) -> bool:
         """After `reset_sql` the connection has its base settings."""
-        return self.value & _SETTINGS != 0
+        return _and(self, _SETTINGS) != 0
 
     @property
     def leaves_temporary(self) -> bool:
         """Temporary objects may have been made."""
-        return self.value & _TEMPORARY != 0
+        return _and(self, _TEMPORARY) != 0
 
     @property
     def changes_meaning(self) -> bool:
         """Statements may mean something else on this connection than elsewhere."""
-        return self.value & _MEANING != 0
+        return _and(self, _MEANING) != 0
 
     @property
     def makes_catalog_stale(self) -> bool:
-        return self.value & _CATALOG != 0
+        return _and(self, _CATALOG) != 0
 
     @property
     def hides_ddl(self) -> bool:
         """DDL may have been run unseen."""
-        return self.value & _HIDES != 0
+        return _and(self, _HIDES) != 0
 
     @property
     def may_run_ddl(self) -> bool:
         """DDL has been run, or may have been."""
-        return self.value & _MAY_RUN_DDL != 0
+        return _and(self, _MAY_RUN_DDL) != 0
 
     @property
     def needs_reset(self) -> bool:
         """Something is left that `reset_sql` takes away."""
-        return self.value & ~_NOTHING_LEFT != 0
+        return _and(self, ~_NOTHING_LEFT) != 0
 
     @property
     def asks(self) -> bool:
         """It openly asks for what a session may not be able to keep."""
-        return self.value & _ASKS != 0
+        return _and(self, _ASKS) != 0
 
 
 ASKS: Final = (
@@ -120,6 +120,7 @@ ASKS: Final = (
 """What is no residue."""
 
 # Plain integers: a connection that comes back is asked these questions, and & between flags costs a microsecond.
+_and: Final = int.__and__
 _SETTINGS: Final = int(Residue.SETTINGS)
 _STATEMENTS: Final = int(Residue.STATEMENTS)
 _TEMPORARY: Final = int(Residue.TEMPORARY)

@@ -178,7 +178,7 @@ class Scrutiny:
                 return instead
             self.telling.uses(name)
         plain.use(name, prepared, pipeline, out)
-        if self.residue.resets_settings:
+        if self.residue and self.residue.resets_settings:
             self._tenant.names.see(piece.data, always=True)  # set_config($1, $2, false)
             if self._startup and piece.tag == Frontend.BIND:
                 self._following.bound(piece.data, name, text, pipeline)
@@ -231,7 +231,7 @@ class Scrutiny:
     @property
     def _is_private(self) -> bool:
         """Whether a Parse here reads settings that others do not have, so its statement is for this lease alone."""
-        return self.has_own_settings or self.residue.resets_settings
+        return self.has_own_settings or bool(self.residue and self.residue.resets_settings)
 
     @property
     def _mode(self) -> SessionState:

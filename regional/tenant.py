@@ -75,7 +75,7 @@ class Tenant:
         pool = self.pool
         if self.is_withdrawn:
             self._turn_away(waiter)
-        elif pool.is_full and not pool.idle:
+        elif not pool.idle and pool.is_full:
             waiter.refused(complaints.too_many_waiters(self))
         else:
             origin = pool.checkout(waiter, monotonic())
@@ -158,7 +158,8 @@ class Tenant:
             return "retired"
         if origin.expires_at <= origin.last_activity:
             return "lifetime is over"
-        if origin.residue.closes:
+        residue = origin.residue
+        if residue and residue.closes:
             return "a statement left something that cannot be cleaned"
         return "there are more than there may be now" if self.pool.is_over else ""
 

@@ -76,7 +76,9 @@ class Pipeline:
     @property
     def is_idle(self) -> bool:
         """Whether the origin has answered everything and holds no transaction."""
-        return self.status == TransactionStatus.IDLE and not (self._queue or self.has_unsynced or self.is_ambiguous)
+        return self.status == TransactionStatus.IDLE and not (
+            self._queue or self.has_unsynced or self._forgone.is_ambiguous
+        )
 
     @property
     def is_ambiguous(self) -> bool:
@@ -240,7 +242,7 @@ class Pipeline:
         self.progress.settle(is_ours=is_ours)
         if is_ours:
             return before + self.due()
-        self.settled += 1 if self.is_ambiguous else 1 + self._forgone.take()
+        self.settled += 1 if self._forgone.is_ambiguous else 1 + self._forgone.take()
         return before + data + self.due() if self._is_watched else data
 
     def _surplus_ready(self, data: bytes) -> bytes:
