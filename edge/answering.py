@@ -10,7 +10,7 @@ A sans-IO core, and a part of `Session`: it has the transaction status that the 
 
 from edge.cache.answers import Answer, Answers
 from edge.cache.reader import Reader
-from edge.cache.shortcuts import request_of
+from edge.cache.shortcuts import key_of, serve_whole
 from edge.cache.switch import may_be_switch
 from edge.cache.unsent import Long
 from edge.control import Control, Held, Outcome, Verb, control_of, described, outcome_of, reply_to, tell_switches
@@ -163,15 +163,18 @@ class Answering:
         return piece.tag == Frontend.QUERY or (is_grouped(piece) and not has_failed)
 
     def take_whole(self, data: bytes) -> bool:
-        """Answer a whole group of messages that was answered in the same bytes before."""
-        request = request_of(data, self._statements)
-        shortcut = None if request is None else self.reader.shortcut(request)
-        if shortcut is None or not self._may_read(is_idle=self.status == TransactionStatus.IDLE):
+        """Answer a simple query, or a group of messages in the same bytes as before, from the cache at once."""
+        reader, status = self.reader, self.status
+        if self._group is not None or self._waiting is not None:  # what comes belongs to it
             return False
-        if shortcut.parse_bytes:
-            self._statements.changed_here((Piece(Frontend.PARSE, data[: shortcut.parse_bytes], whole=True),))
-        self.reader.serve(shortcut.answer)
-        self._say(self.reader.tally.take_words() + shortcut.composed + ready_for_query(self.status))
+        if not (reader.is_on if status == TransactionStatus.IDLE else self._may_read(is_idle=False)):
+            return False
+        answer = serve_whole(data, reader, self._statements)
+        if answer is None:
+            return False
+        if reader.tally.to_client:
+            answer = reader.tally.take_words() + answer
+        self._say(answer + ready_for_query(status))
         return True
 
     def _may_read(self, *, is_idle: bool) -> bool:
@@ -300,9 +303,8 @@ class Answering:
         shortcut = group.shortcut
         if shortcut is not None:
             data = b"".join(piece.data for piece in group.pieces)
-            request = request_of(data, self._statements)
-            if request is not None:
-                self.reader.shorten(request, len(data), shortcut)
+            key = key_of(data, self.reader.settings.view, self._statements)
+            self.reader.shorten(key, len(data), shortcut)
 
     def _come_to(self, outcome: Outcome) -> None:
         if outcome.switch is not None and not outcome.switch.is_bad:

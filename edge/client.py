@@ -98,21 +98,23 @@ class Client:
     def _react(self, request: bytes) -> None:
         """The session core has taken in what the client sent."""
         session = self._session
-        if session.here.given is not None:
-            self._present = list(session.here.given.settings)
-            session.here.given = None
+        here = session.here
+        if here.given is not None:
+            self._present = list(here.given.settings)
+            here.given = None
             self._passage.say(Frame(state=State(settings=self._present, given=True)))
         if request:
             self._forward(request)
         if self._outlet.give():
             self._answered_here()
-        if session.here.reader.renews is not None:
-            self._edge.renew(self.entry, session.here.reader, self._opening())
+        if here.reader.renews is not None:
+            self._edge.renew(self.entry, here.reader, self._opening())
         if session.violation is not None:
             self._edge.limits.has_broken(self, session.violation, monotonic())
-        if session.here.is_waiting or session.violation is not None:
+        if here.is_waiting or session.violation is not None:
             self.connection.pause()
-        self._leave_if_done()
+        if session.terminated:
+            self._leave_if_done()
 
     def _answered_here(self) -> None:
         """The edge has answered by itself."""

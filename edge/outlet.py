@@ -23,7 +23,7 @@ class Outlet:
         self._keeps_waiting = False  # the client is not read
         unsent: Share = here.reader.unsent
         self._unsent = unsent
-        unsent.pending_bytes = lambda: connection.pending_bytes
+        unsent.transport = connection
         unsent.measure = self._measure
 
     def give(self, behind: bytes = b"") -> bool:

@@ -43,7 +43,7 @@ from protos.pg.tags import Frontend, TransactionStatus
 
 _NO_EARLY: Final = Early()
 _NO_ANSWERS: Final = Answers(Store(0), lambda: 0.0)
-_WHOLE_GROUPS: Final = frozenset({bytes([Frontend.BIND]), bytes([Frontend.PARSE])})
+_WHOLE_REQUESTS: Final = frozenset(bytes([tag]) for tag in (Frontend.BIND, Frontend.PARSE, Frontend.QUERY))
 _QUERIES: Final = frozenset({Frontend.EXECUTE, Frontend.FUNCTION_CALL, Frontend.QUERY})
 _TEXTS: Final = frozenset({Frontend.PARSE, Frontend.QUERY})
 _BEGINS: Final = re.compile(rb"\b(?:begin|start)\b", re.IGNORECASE)
@@ -108,18 +108,11 @@ class Session:
         return not (
             self.owed
             or self.has_unsynced
-            or (self.status == TransactionStatus.INERROR and self.here.held is None)
             or self._is_skipping
             or self.is_pinned
             or self.is_uncertain
+            or (self.here.status == TransactionStatus.INERROR and self.here.held is None)
         )
-
-    @property
-    def _may_be_whole(self) -> bool:
-        """Whether what comes now begins a request that may be answered here."""
-        here = self.here
-        is_free = not (here.is_gathering or here.is_waiting or self.is_settling)
-        return is_free and self._framer.is_at_boundary and self._is_at_rest
 
     def feed(self, data: bytes) -> bytes:
         """Take in bytes of the client; what to send to the origin for them.
@@ -130,7 +123,8 @@ class Session:
         here = self.here
         if self.violation is not None:
             return b"" if self.owed else self._feed([], [])  # what came before the fault has been taken
-        if data[:1] in _WHOLE_GROUPS and here.reader.is_on and self._may_be_whole and here.take_whole(data):
+        is_free = self._is_at_rest and not self.is_settling
+        if is_free and data[:1] in _WHOLE_REQUESTS and self._framer.is_at_boundary and here.take_whole(data):
             return b""
         self._framer.whole = WHOLE if self.owed or self.has_unsynced else WHOLE_BETWEEN
         try:

@@ -38,7 +38,7 @@ from protos.link.link_pb2 import Failed
 from protos.pg.description import qualified
 from protos.pg.framer import Piece
 from protos.pg.messages import bind
-from protos.pg.names import FULL, GONE, MISSING, PREFIX, USED, cut
+from protos.pg.names import FULL, GONE, MAX_NAME_BYTES, MISSING, PREFIX, USED, cut
 from protos.pg.sql_statements import FIRST_BYTES, Command, Kind, command_of
 from protos.pg.tags import Frontend
 
@@ -65,8 +65,7 @@ class Statements:
 
     def get(self, name: bytes) -> Statement | None:
         """What this name means now; the empty one means the unnamed statement. None for one over 1 MiB, too."""
-        statement = self.registry.present(cut(name))
-        return None if statement is None or statement.is_too_long else statement
+        return self.meant(name)[0]
 
     def is_in_use(self, name: bytes) -> bool:
         """Whether a Parse of this name would fail."""
@@ -83,6 +82,12 @@ class Statements:
     def told(self, name: bytes) -> bytes:
         """The digest of the description that the client was told of a statement; empty if it was told none."""
         return self._told.get(cut(name), b"")
+
+    def meant(self, name: bytes) -> tuple[Statement | None, bytes]:
+        """What `get` gives, and what `told` gives."""
+        name = name[:MAX_NAME_BYTES]
+        statement = self.registry.present(name)
+        return None if statement is None or statement.is_too_long else statement, self._told.get(name, b"")
 
     def changed_here(self, effects: Iterable[Piece]) -> None:
         """A group of messages is over of which nothing went out; these Parses and Closes in it have happened."""

@@ -116,8 +116,19 @@ class Answers:
     def find(self, key: Hashable) -> Answer | None:
         """A good answer, whatever its age."""
         answer = self.kept.get(key)
-        if answer is None or self.is_good(answer.number, answer.tables):
+        if answer is None or answer.number == self.number or self.is_good(answer.number, answer.tables):
             return answer
+        self.drop(answer)
+        return None
+
+    def shortcut(self, key: Hashable) -> Shortcut | None:
+        """The way to a good answer, which it leads to as long as that is kept."""
+        shortcut = self.shortcuts.by_key.get(key)
+        if shortcut is None:
+            return None
+        answer = shortcut.answer
+        if answer.number == self.number or self.is_good(answer.number, answer.tables):
+            return shortcut
         self.drop(answer)
         return None
 
@@ -135,14 +146,25 @@ class Answers:
         allowed_s = self.policy.stale_if_unreachable_s
         return allowed_s > 0 and now < answer.fresh_until + allowed_s
 
-    def audit(self, answer: Answer) -> None:
-        """It is served: look by the clock, not by the count, whether that is right."""
+    def serve(self, answer: Answer) -> bool:
+        """It is served: count it; whether it is stale, which is what is past its age, or what nobody vouches for.
+
+        Look by the clock, not by the count, whether that is right.
+        """
+        now = self.clock()
+        is_stale = now >= answer.fresh_until or now >= self.vouched_until
+        if is_stale:
+            self.stale += 1
+        else:
+            self.hits += 1
+        answer.uses += 1
         sent_at, arrived = answer.sent_at, self._arrived
         if sent_at < self._flushed_at:
             self.late_hits += 1
         for table in answer.tables:
             if arrived.get(table, 0.0) > sent_at:
                 self.late_hits += 1
+        return is_stale
 
     # --- keeping ---
 
@@ -161,9 +183,9 @@ class Answers:
         return False
 
     def shorten(self, key: Hashable, request_bytes: int, shortcut: Shortcut) -> None:
-        """Remember how a request is answered from this answer, if that is kept."""
+        """Remember how a request is answered from this answer, if that is kept; key: None if it is known by nothing."""
         answer = shortcut.answer
-        if self.kept.get(answer.key) is answer:
+        if key is not None and self.kept.get(answer.key) is answer:
             size = self.shortcuts.add(key, request_bytes, shortcut)
             self.bytes += size
             self.store.grow(answer, size)

@@ -118,35 +118,34 @@ class Reader:
         answers = self._answers
         now = answers.clock()
         is_vouched = now < answers.vouched_until
+        if is_vouched and now < answer.fresh_until:  # as nearly always
+            return self._has_room(answer)
         if is_vouched:
             may_serve = now < answer.stale_until
         else:
             may_serve = now >= answers.reachable_until and answers.is_last_resort(answer, now)
         if not may_serve or not self._has_room(answer):
             return False
-        if is_vouched and now >= answer.fresh_until and answer.key not in answers.flights.by_key:
+        if is_vouched and answer.key not in answers.flights.by_key:
             self.renews = answer
         return True
 
     # --- shortcuts ---
 
-    def shortcut(self, request: Hashable) -> Shortcut | None:
+    def shortcut(self, key: Hashable) -> Shortcut | None:
         """The way from the bytes of a whole group to an answer that may be served now, if there is one."""
-        shortcut = self._answers.shortcuts.by_key.get((self.settings.view, request))
-        if shortcut is None:
-            return None
-        answer = self._answers.find(shortcut.answer.key)
-        return shortcut if answer is shortcut.answer and self._may_serve(answer) else None
+        shortcut = self._answers.shortcut(key)
+        return shortcut if shortcut is not None and self._may_serve(shortcut.answer) else None
 
-    def shorten(self, request: Hashable, request_bytes: int, shortcut: Shortcut) -> None:
+    def shorten(self, key: Hashable, request_bytes: int, shortcut: Shortcut) -> None:
         """The bytes of a whole group have been answered so."""
-        self._answers.shorten((self.settings.view, request), request_bytes, shortcut)
+        self._answers.shorten(key, request_bytes, shortcut)
 
     def serve(self, answer: Answer) -> None:
         """It has been served."""
-        answer.uses += 1
-        self._answers.audit(answer)
-        self.tally.served(answer)
+        is_stale = self._answers.serve(answer)
+        if self.switches.reports:
+            self.tally.served(answer, is_stale=is_stale)
 
     def expect(
         self, request: Hashable, statement: Hashable, renewal: bytes, compose: Compose, *, may_join: bool = True

@@ -39,15 +39,9 @@ class Tally:
         words, self.to_client = self.to_client, b""
         return words
 
-    def served(self, answer: "Answer") -> None:
-        """Stale is what is past its age, or what nobody vouches for."""
-        answers = self._answers
-        now = answers.clock()
-        is_stale = now >= answer.fresh_until or now >= answers.vouched_until
-        answers.stale += is_stale
-        answers.hits += not is_stale
-        if self.switches.reports:
-            self._report("stale" if is_stale else "hit", age_s=now - answer.sent_at)
+    def served(self, answer: "Answer", *, is_stale: bool) -> None:
+        """It was answered from the cache, which is counted there."""
+        self._report("stale" if is_stale else "hit", age_s=self._answers.clock() - answer.sent_at)
 
     def missed(self) -> None:
         """It is asked for, and its answer may be kept."""

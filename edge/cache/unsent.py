@@ -12,7 +12,7 @@ What a client has not taken may also come of its link. That is taken off by whoe
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -32,6 +32,21 @@ class Long:
     kept: "Kept"
     slices: tuple[bytes, ...]
     """With what stands in front of it."""
+
+
+class Transport(Protocol):
+    """The part of a connection that is asked here."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """Of all that was written, what waits."""
+
+
+@attrs.define
+class _Nowhere:
+    """The transport of a client that has none yet."""
+
+    pending_bytes: int = 0
 
 
 class Unsent:
@@ -63,7 +78,7 @@ class Unsent:
 class Share:
     """Of one client."""
 
-    __slots__ = ("_bytes", "_lent", "_unsent", "gathered_bytes", "measure", "pending_bytes")
+    __slots__ = ("_bytes", "_lent", "_unsent", "gathered_bytes", "measure", "transport")
 
     def __init__(self, unsent: Unsent) -> None:
         self._unsent = unsent
@@ -71,8 +86,8 @@ class Share:
         self._lent: Kept | None = None
         self.gathered_bytes = 0
         """Of answers that were not written yet; the writer takes them off by counting."""
-        self.pending_bytes: Callable[[], int] = lambda: 0
-        """All that waits in its connection."""
+        self.transport: Transport = _Nowhere()
+        """Where it waits, and what has come of a link."""
         self.measure: Callable[[], tuple[int, int]] = lambda: (0, 0)
         """Of that, what no credit bounds: what was copied for it, and what is still to be sent of what was lent."""
 
@@ -84,7 +99,7 @@ class Share:
     @property
     def is_full(self) -> bool:
         """Whether nothing more can be said without making it worse."""
-        waiting = self.gathered_bytes + self.pending_bytes()
+        waiting = self.gathered_bytes + self.transport.pending_bytes
         return waiting > 0 and not self._has_room(waiting)
 
     def _has_room(self, waiting: int) -> bool:
@@ -94,7 +109,7 @@ class Share:
     def may_have(self, size: int, lent: "Kept | None" = None) -> bool:
         """Whether it may be answered with so many bytes more, or be lent this instead."""
         unsent = self._unsent
-        waiting = self.gathered_bytes + self.pending_bytes()
+        waiting = self.gathered_bytes + self.transport.pending_bytes
         if not waiting and lent is None:
             return size <= unsent.max_bytes - unsent.bytes
         if lent is None:

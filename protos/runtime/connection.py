@@ -178,7 +178,7 @@ class Connection:
         if events & ~WRITE and not self.is_closed:
             if self._finishing:
                 self._throw_away()
-            elif self.is_paused:
+            elif not self._events & READ:
                 # A hang-up is reported whatever we ask for, and there may be unread bytes before it: look away until
                 # somebody reads again.
                 self._pump.forget(self._fd)

@@ -630,7 +630,7 @@ def test_nothing_begins_here_meanwhile_where_that_is_switched_off() -> None:
 def test_nor_for_a_client_that_takes_nothing() -> None:
     for request_ in (query(b"begin"), extended(b"begin") + sync()):
         session = settling(Early(begin=True))
-        session.here.reader.unsent.pending_bytes = lambda: MAX_OF_CLIENT + 1
+        session.here.reader.unsent.gathered_bytes = MAX_OF_CLIENT + 1
         assert session.feed(request_)
 
 

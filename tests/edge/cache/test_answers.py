@@ -356,10 +356,25 @@ def test_a_hit_that_comes_too_late_is_counted_by_the_clock() -> None:
     answer = Answer(answers, b"a", asked, Verdict(tables=[1, 2], max_age_s=60), Parts(b"", b"", b"x"))
     now = 11.0
     answers.invalidate(Invalidate(tables=[3]))
-    answers.audit(answer)
+    answers.serve(answer)
     assert answers.late_hits == 0
     answers.invalidate(Invalidate(tables=[2]))
-    answers.audit(answer)
+    answers.serve(answer)
     answers.flush()
-    answers.audit(answer)
+    answers.serve(answer)
     assert answers.statuses("app").late_hits == 2
+
+
+def test_what_is_served_is_counted_by_its_age_and_by_who_vouches_for_it() -> None:
+    now = 10.0
+    answers = Answers(Store(1 << 20), lambda: now)
+    answers.allow(Caching(enabled=True))
+    answers.vouched_until = 100.0
+    asked = Asked(answers.number, now, query(b"a"), b"a", size=1)
+    answer = Answer(answers, b"a", asked, Verdict(tables=[1], max_age_s=60), Parts(b"", b"", b"x"))
+    assert not answers.serve(answer)
+    now = 70.0
+    assert answers.serve(answer)
+    now = answers.vouched_until = 60.0
+    assert answers.serve(answer)
+    assert (answers.hits, answers.stale, answer.uses, answers.late_hits) == (1, 2, 3, 0)

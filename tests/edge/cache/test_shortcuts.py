@@ -4,7 +4,9 @@ import attrs
 import pytest
 
 from edge.cache.answers import Answers
+from edge.cache.shortcuts import is_one_query
 from edge.cache.store import Store
+from edge.cache.switch import Switch
 from edge.early import Early
 from edge.memos import Settings
 from edge.session import Session
@@ -55,6 +57,10 @@ class House:
         session.here.reader.judged(Verdict(tables=[1], max_age_s=60))
         session.heard(answer + READY)
         session.answered(1, ord("I") | KEEP)
+
+
+QUERY = query(b"select name from users")
+TWO = query(b"select name from users where id = 2")
 
 
 def served(session: Session, request: bytes) -> bytes:
@@ -126,6 +132,85 @@ def test_bytes_that_come_in_pieces_take_the_long_way(house: House) -> None:
     served(session, USE)
     assert not session.feed(USE[:20])
     assert served(session, USE[20:])
+
+
+@pytest.fixture
+def asked(house: House) -> House:
+    """Simple queries, too."""
+    for request in (QUERY, TWO):
+        house.teach(house.session(), request, ROWS + BODY)
+    return house
+
+
+def test_a_simple_query_is_answered_at_once(asked: House) -> None:
+    session = asked.session()
+    assert session.here.take_whole(QUERY)
+    assert session.here.to_client == ROWS + BODY + READY
+    assert (asked.answers.hits, len(asked.answers.shortcuts)) == (1, 0), "it is its own key"
+
+
+def test_a_simple_query_drops_the_unnamed_statement_either_way(asked: House) -> None:
+    for cuts in ((QUERY,), (QUERY[:9], QUERY[9:])):
+        session = asked.session()
+        session.feed(parse(b"", SQL) + sync())
+        session.answered(1, ord("I"))
+        assert session.statements.get(b"") is not None
+        for data in cuts:
+            assert not session.feed(data)
+        assert session.statements.get(b"") is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "is_whole"),
+    [
+        (QUERY, True),
+        (QUERY[:-1], False),
+        (QUERY + TWO, False),
+        (QUERY + sync(), False),
+        (QUERY[:-1] + b"s", False),
+        (QUERY[:1] + (len(QUERY)).to_bytes(4, "big") + QUERY[5:], False),
+        (QUERY[:1] + (len(QUERY) - 2).to_bytes(4, "big") + QUERY[5:], False),
+        (b"Q", False),
+        (b"Q\0\0\0\4", False),
+        (query(b""), True),
+    ],
+)
+def test_only_a_whole_query_is_looked_up(asked: House, request_: bytes, *, is_whole: bool) -> None:
+    assert is_one_query(request_) is is_whole
+    assert asked.session().here.take_whole(request_) is (request_ == QUERY)
+
+
+def test_two_queries_at_once_are_answered_in_their_order(asked: House) -> None:
+    session = asked.session()
+    assert served(session, QUERY + TWO) == (ROWS + BODY + READY) * 2
+    assert asked.answers.hits == 2
+
+
+def test_what_reads_otherwise_is_not_given_the_answer_to_a_query(asked: House) -> None:
+    assert not served(asked.session(view=b"other"), QUERY)
+    session = asked.session()
+    session.here.reader.switches.is_off = True
+    assert not served(session, QUERY)
+
+
+def test_an_old_answer_to_a_query_is_served_and_renewed_behind_it(asked: House) -> None:
+    stale = asked.session()
+    asked.teach(stale, query(b"select 1 from users"), ROWS + BODY)
+    answer = asked.answers.find((b"view", b"select 1 from users"))
+    assert answer is not None
+    answer.fresh_until, answer.stale_until = 9.0, 20.0
+    session = asked.session()
+    assert served(session, query(b"select 1 from users")) == ROWS + BODY + READY
+    assert session.here.reader.renews is answer
+    assert asked.answers.stale == 1
+
+
+def test_what_was_said_of_a_query_comes_in_front_of_its_answer(asked: House) -> None:
+    session = asked.session()
+    session.here.reader.switches.turn(Switch("onetrip.cache_status", value=True))
+    words, rows, rest = served(session, QUERY).partition(ROWS)
+    assert (words[:1], rows + rest) == (b"N", ROWS + BODY + READY)
+    assert not session.here.reader.tally.to_client
 
 
 def test_what_they_take_is_counted(house: House) -> None:

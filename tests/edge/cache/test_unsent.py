@@ -29,8 +29,12 @@ class Client:
     def __init__(self, unsent: Unsent) -> None:
         self.share = Share(unsent)
         self.copied = self.behind = 0
-        self.share.pending_bytes = lambda: self.copied + self.behind
+        self.share.transport = self
         self.share.measure = lambda: (self.copied, self.behind)
+
+    @property
+    def pending_bytes(self) -> int:
+        return self.copied + self.behind
 
     def give(self, size: int) -> bool:
         may = self.share.may_have(size)
