@@ -66,12 +66,10 @@ class Client:
 
     def received(self, data: bytes) -> None:
         session = self._session
-        try:
-            request = session.feed(data)
-        except ServiceError as error:
-            self.end(error)
-            return
-        self._react(request)
+        if session.take_whole(data):
+            self._give()
+        else:
+            self._advance(session.feed, data)
 
     def cancel(self) -> bool:
         """The client asks to cancel; whether that was all: it waited for somebody else's answer."""
@@ -88,16 +86,16 @@ class Client:
         if self._passage.is_lost:  # our own word of it is still to come
             self._forget_channel()
         self.connection.resume()
+        self._advance(step)
+
+    def _advance(self, step: Callable[..., bytes], *data: bytes) -> None:
+        """The session core takes in what the client sent, and says what of it crosses."""
+        session = self._session
         try:
-            request = step()
+            request = step(*data)
         except ServiceError as error:
             self.end(error)
             return
-        self._react(request)
-
-    def _react(self, request: bytes) -> None:
-        """The session core has taken in what the client sent."""
-        session = self._session
         here = session.here
         if here.given is not None:
             self._present = list(here.given.settings)
@@ -105,10 +103,7 @@ class Client:
             self._passage.say(Frame(state=State(settings=self._present, given=True)))
         if request:
             self._forward(request)
-        if self._outlet.give():
-            self._answered_here()
-        if here.reader.renews is not None:
-            self._edge.renew(self.entry, here.reader, self._opening())
+        self._give()
         if session.violation is not None:
             self._edge.limits.has_broken(self, session.violation, monotonic())
         if here.is_waiting or session.violation is not None:
@@ -116,11 +111,15 @@ class Client:
         if session.terminated:
             self._leave_if_done()
 
-    def _answered_here(self) -> None:
-        """The edge has answered by itself."""
-        self._hold_from_now()
-        if self._ending is not None:
-            self._end_if_quiet()
+    def _give(self) -> None:
+        """Give the client what the edge has answered by itself."""
+        if self._outlet.give():
+            self._hold_from_now()
+            if self._ending is not None:
+                self._end_if_quiet()
+        reader = self._session.here.reader
+        if reader.renews is not None:
+            self._edge.renew(self.entry, reader, self._opening())
 
     def _hold_from_now(self) -> None:
         self.held_since = monotonic() if self._session.here.held is not None else 0.0

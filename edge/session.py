@@ -102,17 +102,22 @@ class Session:
         """Whether it is quiet, and its client is in no transaction."""
         return self.is_quiet and self.here.held is None and not self.here.is_waiting
 
-    @property
     def _is_at_rest(self) -> bool:
         """Whether what comes now may be answered here, if it does not hang on what the session has set."""
+        here = self.here
         return not (
             self.owed
             or self.has_unsynced
             or self._is_skipping
             or self.is_pinned
             or self.is_uncertain
-            or (self.here.status == TransactionStatus.INERROR and self.here.held is None)
+            or (here.status == TransactionStatus.INERROR and here.held is None)
         )
+
+    def take_whole(self, data: bytes) -> bool:
+        """Answer a whole request from the cache at once, if these bytes are one that can be; else they are for feed."""
+        begins_whole = data[:1] in _WHOLE_REQUESTS and self._framer.is_at_boundary
+        return begins_whole and self._is_at_rest() and not self.is_settling and self.here.take_whole(data)
 
     def feed(self, data: bytes) -> bytes:
         """Take in bytes of the client; what to send to the origin for them.
@@ -123,9 +128,6 @@ class Session:
         here = self.here
         if self.violation is not None:
             return b"" if self.owed else self._feed([], [])  # what came before the fault has been taken
-        is_free = self._is_at_rest and not self.is_settling
-        if is_free and data[:1] in _WHOLE_REQUESTS and self._framer.is_at_boundary and here.take_whole(data):
-            return b""
         self._framer.whole = WHOLE if self.owed or self.has_unsynced else WHOLE_BETWEEN
         try:
             pieces = self._framer.feed(data)
@@ -172,7 +174,7 @@ class Session:
                 return
             if self._is_skipping and piece.tag != Frontend.TERMINATE:
                 self._skip(piece.tag)
-            elif here.is_gathering or self._is_at_rest:
+            elif here.is_gathering or self._is_at_rest():
                 following = pieces[index].tag if index < len(pieces) else 0
                 if not (here.take_unsettled(piece) if self.is_settling else here.take(piece, following)):
                     for one in (*here.give_up(), piece):
@@ -301,7 +303,7 @@ class Session:
     def _take_extended(self, tag: int, piece: bytes, *, whole: bool) -> bytes:
         statements = self.statements
         if not self.owed and not self.has_unsynced:
-            self.learning.begin(is_at_rest=self._is_at_rest and not self.is_settling)
+            self.learning.begin(is_at_rest=self._is_at_rest() and not self.is_settling)
         self.has_unsynced = True
         self.learning.sent(tag, piece, whole=whole)
         if tag == Frontend.PARSE:

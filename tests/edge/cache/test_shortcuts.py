@@ -11,7 +11,7 @@ from edge.early import Early
 from edge.memos import Settings
 from edge.session import Session
 from protos.link.link_pb2 import Caching, Invalidate, Verdict
-from protos.link.settings import KEEP
+from protos.link.settings import KEEP, SETTLING
 from protos.pg.messages import (
     bind,
     bind_complete,
@@ -66,7 +66,7 @@ TWO = query(b"select name from users where id = 2")
 def served(session: Session, request: bytes) -> bytes:
     """Empty if it crosses."""
     assert not session.here.to_client
-    crossed = session.feed(request)
+    crossed = b"" if session.take_whole(request) else session.feed(request)
     answer, session.here.to_client = session.here.to_client, b""
     assert bool(crossed) != bool(answer)
     return answer
@@ -156,7 +156,8 @@ def test_a_simple_query_drops_the_unnamed_statement_either_way(asked: House) -> 
         session.answered(1, ord("I"))
         assert session.statements.get(b"") is not None
         for data in cuts:
-            assert not session.feed(data)
+            assert session.take_whole(data) or not session.feed(data)
+        assert session.here.to_client
         assert session.statements.get(b"") is None
 
 
@@ -191,6 +192,40 @@ def test_what_reads_otherwise_is_not_given_the_answer_to_a_query(asked: House) -
     session = asked.session()
     session.here.reader.switches.is_off = True
     assert not served(session, QUERY)
+
+
+def test_nobody_takes_it_before_what_the_session_has_set_is_known(asked: House) -> None:
+    session = asked.session()
+    assert session.feed(query(b"set search_path = other"))
+    session.answered(1, ord("I") | SETTLING)
+    assert not session.take_whole(QUERY)
+    session.state_known(Settings((), b"other", b"other", b"other"), is_pinned=False)
+    assert not session.take_whole(QUERY)
+
+
+def test_what_is_in_the_middle_of_a_message_is_no_request(asked: House) -> None:
+    session = asked.session()
+    message = bind(b"", b"s", [b"some bytes" + QUERY])
+    at = message.index(QUERY)
+    assert not session.feed(message[:at])
+    assert not session.take_whole(message[at : at + len(QUERY)])
+
+
+def test_a_query_behind_a_group_waits_for_it(asked: House) -> None:
+    session = asked.session()
+    assert not session.feed(UNNAMED[: -len(sync())])
+    assert session.here.is_gathering
+    assert not session.take_whole(QUERY)
+    assert session.feed(QUERY) == UNNAMED[: -len(sync())] + QUERY
+
+
+def test_a_query_behind_one_that_waits_waits_too(asked: House) -> None:
+    first, second = asked.session(), asked.session()
+    other = query(b"select other from users")
+    assert first.feed(other)
+    assert not second.feed(other)
+    assert second.here.is_waiting
+    assert not second.take_whole(QUERY)
 
 
 def test_an_old_answer_to_a_query_is_served_and_renewed_behind_it(asked: House) -> None:
