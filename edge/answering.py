@@ -162,20 +162,22 @@ class Answering:
         has_failed = self.held is not None and self.held.has_failed
         return piece.tag == Frontend.QUERY or (is_grouped(piece) and not has_failed)
 
-    def take_whole(self, data: bytes) -> bool:
-        """Answer a simple query, or a group of messages in the same bytes as before, from the cache at once."""
+    def answer_whole(self, data: bytes) -> bytes:
+        """What answers a simple query, or a group of messages in the same bytes as before, from the cache at once.
+
+        Empty if nothing does. (Where caching is off nothing is kept.)
+        """
         reader, status = self.reader, self.status
-        if self._group is not None or self._waiting is not None:  # what comes belongs to it
-            return False
-        if not (reader.is_on if status == TransactionStatus.IDLE else self._may_read(is_idle=False)):
-            return False
+        if self._group is not None or self._waiting is not None or reader.switches.is_off:
+            return b""
+        if status != TransactionStatus.IDLE and not self._may_read(is_idle=False):
+            return b""
         answer = serve_whole(data, reader, self._statements)
         if answer is None:
-            return False
+            return b""
         if reader.tally.to_client:
             answer = reader.tally.take_words() + answer
-        self._say(answer + ready_for_query(status))
-        return True
+        return answer + ready_for_query(status)
 
     def _may_read(self, *, is_idle: bool) -> bool:
         """Whether answers that are kept may be served now."""

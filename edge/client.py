@@ -66,8 +66,9 @@ class Client:
 
     def received(self, data: bytes) -> None:
         session = self._session
-        if session.take_whole(data):
-            self._give()
+        answer = session.answer_whole(data)
+        if answer:
+            self._give(answer)
         else:
             self._advance(session.feed, data)
 
@@ -111,9 +112,9 @@ class Client:
         if session.terminated:
             self._leave_if_done()
 
-    def _give(self) -> None:
-        """Give the client what the edge has answered by itself."""
-        if self._outlet.give():
+    def _give(self, behind: bytes = b"") -> None:
+        """Give the client what the edge has answered by itself, and this behind it."""
+        if self._outlet.give(behind):
             self._hold_from_now()
             if self._ending is not None:
                 self._end_if_quiet()

@@ -114,10 +114,11 @@ class Session:
             or (here.status == TransactionStatus.INERROR and here.held is None)
         )
 
-    def take_whole(self, data: bytes) -> bool:
-        """Answer a whole request from the cache at once, if these bytes are one that can be; else they are for feed."""
+    def answer_whole(self, data: bytes) -> bytes:
+        """What answers these bytes of the client from the cache at once; if it is empty, they are to be fed."""
         begins_whole = data[:1] in _WHOLE_REQUESTS and self._framer.is_at_boundary
-        return begins_whole and self._is_at_rest() and not self.is_settling and self.here.take_whole(data)
+        is_free = begins_whole and self._is_at_rest() and not self.is_settling
+        return self.here.answer_whole(data) if is_free else b""
 
     def feed(self, data: bytes) -> bytes:
         """Take in bytes of the client; what to send to the origin for them.

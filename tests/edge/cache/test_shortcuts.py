@@ -66,7 +66,9 @@ TWO = query(b"select name from users where id = 2")
 def served(session: Session, request: bytes) -> bytes:
     """Empty if it crosses."""
     assert not session.here.to_client
-    crossed = b"" if session.take_whole(request) else session.feed(request)
+    if answer := session.answer_whole(request):
+        return answer
+    crossed = session.feed(request)
     answer, session.here.to_client = session.here.to_client, b""
     assert bool(crossed) != bool(answer)
     return answer
@@ -144,8 +146,7 @@ def asked(house: House) -> House:
 
 def test_a_simple_query_is_answered_at_once(asked: House) -> None:
     session = asked.session()
-    assert session.here.take_whole(QUERY)
-    assert session.here.to_client == ROWS + BODY + READY
+    assert session.answer_whole(QUERY) == ROWS + BODY + READY
     assert (asked.answers.hits, len(asked.answers.shortcuts)) == (1, 0), "it is its own key"
 
 
@@ -156,8 +157,7 @@ def test_a_simple_query_drops_the_unnamed_statement_either_way(asked: House) -> 
         session.answered(1, ord("I"))
         assert session.statements.get(b"") is not None
         for data in cuts:
-            assert session.take_whole(data) or not session.feed(data)
-        assert session.here.to_client
+            assert session.answer_whole(data) or not session.feed(data)
         assert session.statements.get(b"") is None
 
 
@@ -178,7 +178,7 @@ def test_a_simple_query_drops_the_unnamed_statement_either_way(asked: House) -> 
 )
 def test_only_a_whole_query_is_looked_up(asked: House, request_: bytes, *, is_whole: bool) -> None:
     assert is_one_query(request_) is is_whole
-    assert asked.session().here.take_whole(request_) is (request_ == QUERY)
+    assert bool(asked.session().answer_whole(request_)) is (request_ == QUERY)
 
 
 def test_two_queries_at_once_are_answered_in_their_order(asked: House) -> None:
@@ -198,9 +198,9 @@ def test_nobody_takes_it_before_what_the_session_has_set_is_known(asked: House) 
     session = asked.session()
     assert session.feed(query(b"set search_path = other"))
     session.answered(1, ord("I") | SETTLING)
-    assert not session.take_whole(QUERY)
+    assert not session.answer_whole(QUERY)
     session.state_known(Settings((), b"other", b"other", b"other"), is_pinned=False)
-    assert not session.take_whole(QUERY)
+    assert not session.answer_whole(QUERY)
 
 
 def test_what_is_in_the_middle_of_a_message_is_no_request(asked: House) -> None:
@@ -208,14 +208,14 @@ def test_what_is_in_the_middle_of_a_message_is_no_request(asked: House) -> None:
     message = bind(b"", b"s", [b"some bytes" + QUERY])
     at = message.index(QUERY)
     assert not session.feed(message[:at])
-    assert not session.take_whole(message[at : at + len(QUERY)])
+    assert not session.answer_whole(message[at : at + len(QUERY)])
 
 
 def test_a_query_behind_a_group_waits_for_it(asked: House) -> None:
     session = asked.session()
     assert not session.feed(UNNAMED[: -len(sync())])
     assert session.here.is_gathering
-    assert not session.take_whole(QUERY)
+    assert not session.answer_whole(QUERY)
     assert session.feed(QUERY) == UNNAMED[: -len(sync())] + QUERY
 
 
@@ -225,7 +225,7 @@ def test_a_query_behind_one_that_waits_waits_too(asked: House) -> None:
     assert first.feed(other)
     assert not second.feed(other)
     assert second.here.is_waiting
-    assert not second.take_whole(QUERY)
+    assert not second.answer_whole(QUERY)
 
 
 def test_an_old_answer_to_a_query_is_served_and_renewed_behind_it(asked: House) -> None:
