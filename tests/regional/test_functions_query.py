@@ -363,7 +363,11 @@ def test_an_aggregate_is_as_harmful_as_what_it_is_made_of(
 
 
 @pytest.mark.parametrize("sql", ["select f()", "select sets('x', true) from plain", "select locks(1) from plain"])
-def test_what_an_owner_adds_to_an_extension_is_the_owner_s(calm: Connection, sql: str) -> None:
+def test_what_an_owner_adds_to_an_extension_is_the_owner_s(calm: Connection, origin: Origin, sql: str) -> None:
+    by_sql = (  # functions of citext that PostgreSQL 18 has with BEGIN ATOMIC, where they are not read
+        "select replace('a'::citext, 'A', 'b')",
+        "select split_part('a.b'::citext, '.', 1), regexp_match('a'::citext, 'A'), strpos('a'::citext, 'A')",
+    )
     with calm.transaction(force_rollback=True):
         calm.execute(
             b"create extension citext; create extension hstore;"
@@ -377,9 +381,9 @@ def test_what_an_owner_adds_to_an_extension_is_the_owner_s(calm: Connection, sql
         catalog = read_catalog(calm)
         assert judge(sql.encode(), catalog) is not CLEAN
         for harmless in (
-            "select max(x::citext), lower('A'::citext), replace('a'::citext, 'A', 'b') from unnest(array['a']) x",
-            "select split_part('a.b'::citext, '.', 1), regexp_match('a'::citext, 'A'), strpos('a'::citext, 'A')",
+            "select max(x::citext), lower('A'::citext) from unnest(array['a']) x",
             "select 'a=>1'::hstore -> 'a', pure_0(1)",
+            *(by_sql if origin.major < 18 else ()),
         ):
             assert judge(harmless.encode(), catalog) is CLEAN
 

@@ -107,7 +107,8 @@ async def test_it_is_known_however_it_was_run(side: PoolSide, origin: Origin, me
     await side.quiet()
     side.tick()
     await side.known()
-    assert (await client.ask(INSERT)).tags == "CZ"
+    # PostgreSQL 18 says the search_path, too, that the trigger has set.
+    assert (await client.ask(INSERT)).tags.replace("S", "") == "CZ"
     assert side.tenant.judge(INSERT[5:-1]).resets_settings
 
 
