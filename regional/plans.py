@@ -14,7 +14,8 @@ It is sent as messages of the extended protocol, which leave the client's unname
 - in front of the first message of a group, with a Sync of ours. Behind an Execute of ours in its own group a CALL could
   not commit, and VACUUM would fail;
 - within a group, right before the Execute, where that stands in a transaction anyway: behind what leaves one open, as
-  COMMIT, VACUUM or DISCARD ALL do not;
+  COMMIT, VACUUM or DISCARD ALL do not, or where one goes on since the last answer (what is known to do nothing but to
+  close has changed nothing);
 - behind a Query in a group, whose transaction may have failed by then, as a Query of ours: an error in a message of the
   extended protocol would have the origin skip what the client sends next, and a Sync would end what it skips already.
   The client's Query has taken its unnamed statement and portal, and has ended the group's own transaction;
@@ -56,6 +57,7 @@ _speaks: Final = re.compile(TEMPORARY_WORDS.encode(), re.IGNORECASE).search
 _CANNOT_FAIL: Final = re.compile(rb"C....[PS][^\0]*\0", re.DOTALL).fullmatch  # a Close
 _SYNC_POINTS: Final = frozenset({Frontend.QUERY, Frontend.FUNCTION_CALL})
 _PREPARES: Final = frozenset({Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE})
+_CHANGES_NOTHING: Final = _PREPARES | {Frontend.SYNC, Frontend.CLOSE}  # of a transaction, if it does not fail
 _LOOKED_AT: Final = _SYNC_POINTS | _PREPARES | {Frontend.EXECUTE, PLAIN}
 
 
@@ -78,9 +80,9 @@ class Plans:
     """Of one origin connection."""
 
     __slots__ = (
-        "_awaited", "_controls", "_enders", "_has_ended", "_has_prepared", "_has_run", "_is_bare", "_is_behind_query",
-        "_is_due", "_is_fresh", "_is_needed", "_is_utf8", "_judge", "_knows_makers", "_openers", "_portals",
-        "_prepared", "_unnamed", "is_at_risk",
+        "_awaited", "_controls", "_enders", "_has_acted", "_has_ended", "_has_prepared", "_has_run", "_is_bare",
+        "_is_behind_query", "_is_due", "_is_fresh", "_is_needed", "_is_utf8", "_judge", "_knows_makers", "_openers",
+        "_portals", "_prepared", "_unnamed", "is_at_risk",
     )  # fmt: skip
 
     def __init__(self, judge: Judge, prepared: Prepared) -> None:
@@ -102,6 +104,7 @@ class Plans:
     def _begin(self) -> None:
         self._is_fresh = False  # nothing has run since they were discarded
         self._is_bare = True  # nothing but Close since the last Sync can have failed, or has begun a transaction
+        self._has_acted = True  # since the last answer its transaction may have ended, or failed up to a Sync
         self._has_run = False  # an Execute since the last sync point that has left a transaction open
         self._has_ended = False  # an Execute since the last sync point that may have ended its transaction
         self._is_behind_query = False  # a Query in the group, and no Execute since
@@ -143,6 +146,7 @@ class Plans:
         tag = piece.tag
         self._is_bare = self._is_bare or not pipeline.may_skip
         if tag == Frontend.SYNC:
+            self._has_acted = self._has_acted or not self._is_bare
             self._is_bare, self._has_run, self._has_ended, self._is_behind_query = True, False, False, False
         elif tag == Frontend.CLOSE:
             self._is_bare = self._is_bare and _CANNOT_FAIL(piece.data) is not None
@@ -157,17 +161,22 @@ class Plans:
             if runs_a_plan or (may_make and not (self._is_due or self._is_fresh)):
                 self._discard(piece, pipeline, out)
             self._went_out(piece, texts)
+        self._has_acted = self._has_acted or tag not in _CHANGES_NOTHING
 
     def _see_what_is_done(self, pipeline: Pipeline) -> None:
         """What has not been discarded when all is answered was skipped."""
+        if pipeline.has_unsynced or not pipeline.is_answered:
+            return
+        self._has_acted = False
         done = self._prepared.plans_discarded
-        if self._awaited != done and pipeline.is_answered and not pipeline.has_unsynced:
+        if self._awaited != done:
             self._is_due = self._is_due or (self._is_needed and done < self._awaited)
             self._awaited, self._is_needed, self._is_fresh = done, False, False
 
     def _is_in_transaction(self, pipeline: Pipeline) -> bool:
         """Whether that is certain, when the message that goes out now is run."""
-        return not (pipeline.owed or self._has_ended) and pipeline.status == TransactionStatus.INTRANS
+        is_known = not self._has_ended and not (pipeline.owed and self._has_acted)
+        return is_known and pipeline.status == TransactionStatus.INTRANS
 
     def _runs_no_plan(self, piece: Piece, texts: Mapping[bytes, bytes], pipeline: Pipeline) -> bool:
         """Whether it is a message of the extended protocol about what may have to come before any snapshot."""
