@@ -225,7 +225,9 @@ async def test_a_first_statement_that_is_refused_leaves_a_failed_transaction(sid
         assert (sqlstates(answer), answer[-1]) == (["53300"], FAILED)
         for one in busy:
             one.hang_up()
+        # Not only one is idle: the catalogue, which could not be read meanwhile, is read on the first.
         await until(lambda: bool(side.tenant.pool.idle))
+        await side.quiet()
         answer = await driver.ask(query(b"insert into kept values (2)"))
         assert (sqlstates(answer), answer[-1]) == (["25P02"], FAILED)
         assert await driver.ask(query(b"commit")) == [command_complete("ROLLBACK"), IDLE]
